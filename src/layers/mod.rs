@@ -1,0 +1,211 @@
+//! The layers: one protocol, one file, and this list of them.
+//!
+//! A layer says where it binds (an upper layer names the lower one's number for it; the lower one is untouched), which
+//! field definitions it has, and how it is decoded. [`decode`] walks from the link up to the last layer that one frame
+//! can tell; what needs more than one frame (a TCP stream, a TLS session) is the business of [`crate::flow`].
+
+use crate::cursor::{Cursor, Read};
+use crate::packet::{BufId, Context, FieldDef, Frame, Kind, Labels, Layer, LinkType, Why};
+
+/// Declares field definitions: `NAME = "wireshark.key" Kind;`, each a public static, and `FIELDS`, the list of them.
+macro_rules! fields {
+    ($($name:ident = $key:literal $kind:expr;)+) => {
+        $(
+            #[doc = concat!("`", $key, "`; what it means is in the glossary.")]
+            pub static $name: crate::packet::FieldDef = {
+                #[allow(unused_imports, reason = "each list uses its own selection of the kinds")]
+                use crate::packet::Kind::*;
+                crate::packet::FieldDef { key: $key, kind: $kind }
+            };
+        )+
+        /// All field definitions of this file.
+        pub static FIELDS: &[&crate::packet::FieldDef] = &[$(&$name),+];
+    };
+}
+
+pub mod chat;
+pub mod data;
+pub mod ipv4;
+pub mod ipv6;
+pub mod tcp;
+pub mod tls;
+
+/// Every protocol there is. A new layer adds its line here.
+pub static PROTOCOLS: &[&Protocol] = &[
+    &ipv4::PROTOCOL,
+    &ipv6::PROTOCOL,
+    &tcp::PROTOCOL,
+    &tls::PROTOCOL,
+    &chat::PROTOCOL,
+    &data::PROTOCOL,
+];
+
+/// One protocol: its name, its vocabulary, where it binds and how it is decoded.
+#[derive(Debug)]
+pub struct Protocol {
+    /// The layer's own name, such as `ip`.
+    pub def: &'static FieldDef,
+    /// All its field definitions, file by file.
+    pub fields: &'static [&'static [&'static FieldDef]],
+    /// Which numbers of lower layers mean this protocol.
+    pub binds: &'static [Bind],
+    /// How it is decoded.
+    pub decode: Decode,
+}
+
+/// What a lower layer says of what it carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bind {
+    /// The link type of the capture. For raw IP the version nibble decides: see [`Bind::IpVersion`].
+    Link(LinkType),
+    /// The first four bits of a raw IP packet.
+    IpVersion(u8),
+    /// The protocol number of an IP header.
+    IpProtocol(u8),
+}
+
+/// How a protocol is decoded.
+#[derive(Debug, Clone, Copy)]
+pub enum Decode {
+    /// A header in each frame: reads it, limits the cursor to its payload, and says what that is.
+    Packet(fn(&mut Cursor<'_, '_>) -> Read<Next>),
+    /// Messages on a byte stream: see [`Stream`].
+    Stream(Stream),
+    /// Not by itself: another layer or the flow table decodes it.
+    Apart,
+}
+
+/// A protocol that runs on a byte stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Stream {
+    /// Given the bytes of a stream from a message's start: how long that message is.
+    pub next: fn(&[u8]) -> Framing,
+    /// Decodes one whole message.
+    pub decode: fn(&mut Cursor<'_, '_>) -> Read<()>,
+    /// Whether a stream that begins with these bytes is of this protocol.
+    pub recognise: fn(&[u8]) -> bool,
+}
+
+/// Where a message on a stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// After so many bytes; all of them are there.
+    Whole(usize),
+    /// Not yet to be said, or not yet there.
+    More,
+    /// These bytes cannot begin a message of this protocol.
+    NotMine,
+}
+
+/// What follows a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Whatever is bound to this; otherwise the bytes are plain data.
+    Payload(Bind),
+    /// Bytes of a TCP stream: the flow table takes them from here.
+    Stream,
+    /// Bytes nobody can decode from this frame alone.
+    Data,
+    /// Nothing.
+    End,
+}
+
+/// Bytes of a frame that belong to a TCP stream, to be taken up by the flow table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamPart {
+    /// Where they start in the frame.
+    pub start: usize,
+    /// Where they end.
+    pub end: usize,
+}
+
+/// The deepest nesting of headers that is followed (tunnels in tunnels end as data).
+pub const MAX_DEPTH: usize = 16;
+
+/// Decodes the headers of one frame, from the link up. Gives the bytes that belong to a TCP stream, if it got that far.
+///
+/// Whatever the bytes, this does not fail: a header that cannot be decoded leaves a [`crate::packet::Stop`], the layers
+/// below it stand, and the bytes from there on stay visible.
+pub fn decode(frame: &Frame<'_>, labels: &mut Labels, context: &mut Context) -> Option<StreamPart> {
+    let past_end = if (frame.data.len() as u64) < u64::from(frame.wire_len) {
+        Why::CutOff
+    } else {
+        Why::Short
+    };
+    let mut at = 0;
+    let mut end = frame.data.len();
+    let mut next = Next::Payload(Bind::Link(frame.link));
+    while at < end && labels.layers.len() < MAX_DEPTH {
+        let protocol = match next {
+            Next::Payload(bind) => {
+                bound(bind, frame.data.get(at..end).unwrap_or(&[])).unwrap_or(&data::PROTOCOL)
+            }
+            Next::Data => &data::PROTOCOL,
+            Next::Stream => return Some(StreamPart { start: at, end }),
+            Next::End => return None,
+        };
+        let Decode::Packet(read) = protocol.decode else {
+            return None;
+        };
+        begin(labels, protocol.def, BufId::FRAME, at);
+        let mut cursor = Cursor::new(frame.data, BufId::FRAME, at..end, past_end, labels, context);
+        let result = read(&mut cursor);
+        at = cursor.position();
+        end = at + cursor.left();
+        match result {
+            Ok(then) => next = then,
+            Err(stop) => {
+                labels.stops.push(stop);
+                next = Next::End;
+            }
+        }
+        finish(labels, at);
+    }
+    match next {
+        Next::Stream => Some(StreamPart { start: at, end }),
+        _ => None,
+    }
+}
+
+/// Begins a layer; what is labelled from now on is its own.
+pub fn begin(labels: &mut Labels, def: &'static FieldDef, buf: BufId, at: usize) {
+    debug_assert!(def.kind == Kind::Layer);
+    let (field, at) = (labels.fields.len() as u32, at as u32);
+    labels.layers.push(Layer {
+        def,
+        buf,
+        bytes: at..at,
+        fields: field..field,
+    });
+}
+
+/// Ends the layer that was begun last, whose header reaches to the byte `end` of its buffer.
+pub fn finish(labels: &mut Labels, end: usize) {
+    let fields = labels.fields.len() as u32;
+    if let Some(layer) = labels.layers.last_mut() {
+        layer.bytes.end = end as u32;
+        layer.fields.end = fields;
+    }
+}
+
+/// The protocol bound to a number.
+fn bound(bind: Bind, bytes: &[u8]) -> Option<&'static Protocol> {
+    let bind = match (bind, bytes.first()) {
+        (Bind::Link(LinkType::RAW), Some(first)) => Bind::IpVersion(first >> 4),
+        _ => bind,
+    };
+    PROTOCOLS.iter().find(|p| p.binds.contains(&bind)).copied()
+}
+
+/// Every field definition of every protocol.
+pub fn all_fields() -> impl Iterator<Item = &'static FieldDef> {
+    PROTOCOLS
+        .iter()
+        .flat_map(|p| p.fields.iter().flat_map(|list| list.iter().copied()))
+}
+
+/// The definition with that key.
+#[must_use]
+pub fn field(key: &str) -> Option<&'static FieldDef> {
+    all_fields().find(|def| def.key == key)
+}

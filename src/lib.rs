@@ -1,0 +1,5 @@
+//! layerwise: see a network stack work.
+pub mod cursor;
+pub mod layers;
+pub mod packet;
+pub mod text;

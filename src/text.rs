@@ -1,0 +1,240 @@
+//! Words are data: the glossary, loaded from `glossary/<lang>/*.toml`, which is embedded in the program.
+//!
+//! ```toml
+//! ["ip.ttl"]
+//! name  = "Time to live"
+//! short = "How many more routers may pass this packet on."
+//! why   = "Each router takes one off; at zero the packet is thrown away, so that no packet circles for ever."
+//! rfc   = "RFC 791, section 3.1"
+//!
+//! ["ip.proto".values]
+//! 6 = "TCP"                                               # a name alone
+//! 17 = { name = "UDP", text = "User Datagram Protocol" }  # or a name and a sentence
+//! "144-252" = "unassigned"                                # a range of values
+//! ```
+//!
+//! A key is a field key, or begins with `say.` (a sentence of the screen, with `{placeholders}`) or `stop.`.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use serde::Deserialize;
+
+use crate::layers;
+use crate::packet::FieldDef;
+
+/// The embedded files of the English glossary. A new layer adds its line here.
+pub static ENGLISH: &[(&str, &str)] = &[
+    ("screen.toml", include_str!("../glossary/en/screen.toml")),
+    ("ip.toml", include_str!("../glossary/en/ip.toml")),
+    ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
+    ("tcp.toml", include_str!("../glossary/en/tcp.toml")),
+    ("tls.toml", include_str!("../glossary/en/tls.toml")),
+    ("x509.toml", include_str!("../glossary/en/x509.toml")),
+    ("chat.toml", include_str!("../glossary/en/chat.toml")),
+];
+
+/// What the glossary says under one key.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The field's name as people say it.
+    #[serde(default)]
+    pub name: String,
+    /// One sentence: what it is.
+    #[serde(default)]
+    pub short: String,
+    /// Why it exists, what goes wrong without it.
+    #[serde(default)]
+    pub why: String,
+    /// Where it is specified: RFC and section.
+    #[serde(default)]
+    pub rfc: String,
+    /// The unit of its number, such as `bytes`.
+    #[serde(default)]
+    pub unit: String,
+    /// Names for its values.
+    #[serde(default)]
+    values: HashMap<String, Named>,
+    /// The values again, as sorted ranges.
+    #[serde(skip)]
+    ranges: Vec<(u64, u64, NamedValue)>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Named {
+    Name(String),
+    Full(NamedValue),
+}
+
+/// A value that has a name.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedValue {
+    /// The name in the specification.
+    pub name: String,
+    /// A sentence about it; may be empty.
+    #[serde(default)]
+    pub text: String,
+}
+
+impl Entry {
+    /// The name of the value `n`, if it has one.
+    #[must_use]
+    pub fn value(&self, n: u64) -> Option<&NamedValue> {
+        let after = self.ranges.partition_point(|(from, _, _)| *from <= n);
+        let (_, to, named) = self.ranges.get(after.checked_sub(1)?)?;
+        (n <= *to).then_some(named)
+    }
+
+    /// All named values, in order: first and last number, and the name.
+    pub fn values(&self) -> impl Iterator<Item = (u64, u64, &NamedValue)> {
+        self.ranges
+            .iter()
+            .map(|(from, to, named)| (*from, *to, named))
+    }
+}
+
+/// The glossary of one language.
+#[derive(Debug, Default)]
+pub struct Glossary {
+    entries: Vec<Entry>,
+    by_key: HashMap<String, usize>,
+    /// The same, found by the address of the field definition: for printing, where every field asks.
+    by_def: HashMap<usize, usize, BuildHasherDefault<ByAddress>>,
+    nothing: Entry,
+}
+
+impl Glossary {
+    /// The English glossary that is built into the program.
+    ///
+    /// # Errors
+    /// A [`TextError`] naming the file; the tests make sure that this cannot happen to what is embedded.
+    pub fn english() -> Result<Self, TextError> {
+        let mut glossary = Self::default();
+        for (file, text) in ENGLISH {
+            glossary.add(file, text)?;
+        }
+        Ok(glossary)
+    }
+
+    /// Adds a file's entries; an entry that is there already is replaced.
+    ///
+    /// # Errors
+    /// A [`TextError`] when it is not TOML of the form above.
+    pub fn add(&mut self, file: &str, text: &str) -> Result<(), TextError> {
+        let error = |message: String| TextError {
+            file: file.to_owned(),
+            message,
+        };
+        let parsed: HashMap<String, Entry> =
+            toml::from_str(text).map_err(|e| error(e.to_string()))?;
+        for (key, mut entry) in parsed {
+            for (value, named) in std::mem::take(&mut entry.values) {
+                let (from, to) = range(&value).ok_or_else(|| {
+                    error(format!("[\"{key}\".values] has {value:?}: give a number, 0x…, or a range such as \"3-7\""))
+                })?;
+                let named = match named {
+                    Named::Name(name) => NamedValue {
+                        name,
+                        text: String::new(),
+                    },
+                    Named::Full(named) => named,
+                };
+                entry.ranges.push((from, to, named));
+            }
+            entry.ranges.sort_by_key(|(from, _, _)| *from);
+            let index = match self.by_key.get(&key) {
+                Some(index) => *index,
+                None => {
+                    self.entries.push(Entry::default());
+                    self.entries.len() - 1
+                }
+            };
+            if let Some(def) = layers::field(&key) {
+                self.by_def.insert(std::ptr::from_ref(def).addr(), index);
+            }
+            if let Some(place) = self.entries.get_mut(index) {
+                *place = entry;
+            }
+            self.by_key.insert(key, index);
+        }
+        Ok(())
+    }
+
+    /// What is said under that key.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(*self.by_key.get(key)?)
+    }
+
+    /// What is said of a field; an empty entry if nothing is.
+    #[must_use]
+    pub fn of(&self, def: &'static FieldDef) -> &Entry {
+        let index = self.by_def.get(&std::ptr::from_ref(def).addr());
+        index
+            .and_then(|index| self.entries.get(*index))
+            .unwrap_or(&self.nothing)
+    }
+
+    /// A sentence of the screen (`say.…`, `stop.…`): its `short` text, or the key itself if it is missing.
+    #[must_use]
+    pub fn say<'a>(&'a self, key: &'a str) -> &'a str {
+        self.entry(key).map_or(key, |entry| entry.short.as_str())
+    }
+
+    /// Every key, in no particular order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.by_key.keys().map(String::as_str)
+    }
+}
+
+/// `7`, `0x1301` or `3-7`, as first and last number.
+fn range(text: &str) -> Option<(u64, u64)> {
+    let number = |t: &str| match t.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => t.parse().ok(),
+    };
+    match text.split_once('-') {
+        Some((from, to)) => Some((number(from)?, number(to)?)),
+        None => number(text).map(|n| (n, n)),
+    }
+}
+
+/// Hashes an address: multiplied, so that the bits that differ reach the top.
+#[derive(Debug, Default)]
+struct ByAddress(u64);
+
+impl Hasher for ByAddress {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.0 = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// Why a glossary file cannot be used.
+#[derive(Debug)]
+pub struct TextError {
+    /// The file's name.
+    pub file: String,
+    /// What is wrong, with line and column where the parser knows them.
+    pub message: String,
+}
+
+impl std::fmt::Display for TextError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "glossary file {}: {}", self.file, self.message)
+    }
+}
+
+impl std::error::Error for TextError {}
