@@ -6,7 +6,7 @@
 //! +--------+--------+--------+
 //! ```
 
-use super::{Decode, Framing, Protocol, Stream};
+use super::{Bind, Decode, Framing, Protocol, Stream};
 use crate::cursor::{Cursor, Read};
 
 fields! {
@@ -19,7 +19,7 @@ fields! {
 pub static PROTOCOL: Protocol = Protocol {
     def: &CHAT,
     fields: &[FIELDS],
-    binds: &[],
+    binds: &[Bind::TcpPort(8080)],
     decode: Decode::Stream(Stream {
         next,
         decode,

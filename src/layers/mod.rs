@@ -62,6 +62,8 @@ pub enum Bind {
     IpVersion(u8),
     /// The protocol number of an IP header.
     IpProtocol(u8),
+    /// A port at either end of a TCP connection.
+    TcpPort(u16),
 }
 
 /// How a protocol is decoded.
