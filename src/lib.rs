@@ -6,3 +6,4 @@ pub mod layers;
 pub mod packet;
 pub mod session;
 pub mod text;
+pub mod view;

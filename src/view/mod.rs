@@ -1,0 +1,5 @@
+//! What one sees: one output, one file. A view reads events; it never decodes.
+pub mod detail;
+pub mod hex;
+pub mod paint;
+pub mod value;
