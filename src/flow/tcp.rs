@@ -40,6 +40,8 @@ struct End {
     sent_at: Time,
     /// What it has sent and was not acknowledged: the sequence number behind it, the frame, the time.
     outstanding: VecDeque<(u32, u64, Time)>,
+    /// The sequence number behind its FIN.
+    fin: Option<u32>,
     /// Whether its last segment was a keep-alive probe.
     probing: bool,
 }
@@ -80,6 +82,7 @@ impl Track {
             us.next = segment.seq;
             us.outstanding.clear();
             us.ack = None;
+            us.fin = None;
         }
         if syn {
             (us.shift, us.synchronized) = (segment.window_shift, true);
@@ -113,7 +116,7 @@ impl Track {
         let mut again = false;
         if fresh {
         } else if probe && !segment.has(Segment::RST) {
-            note(&key::KEEP_ALIVE, Fact::Present);
+            note(&key::ANALYSIS_KEEP_ALIVE, Fact::Present);
         } else if space > 0 && behind {
             again = true;
             let acknowledged = them.ack.is_some_and(|ack| !after(end, ack));
@@ -121,40 +124,53 @@ impl Track {
                 && them.ack == Some(segment.seq)
                 && time.since(them.repeated_at) <= FAST_WITHIN;
             if seen && acknowledged {
-                note(&key::SPURIOUS_RETRANSMISSION, Fact::Present);
-                note(&key::RETRANSMISSION, Fact::Present);
+                note(&key::ANALYSIS_SPURIOUS_RETRANSMISSION, Fact::Present);
+                note(&key::ANALYSIS_RETRANSMISSION, Fact::Present);
             } else if asked {
-                note(&key::FAST_RETRANSMISSION, Fact::Present);
-                note(&key::RETRANSMISSION, Fact::Present);
+                note(&key::ANALYSIS_FAST_RETRANSMISSION, Fact::Present);
+                note(&key::ANALYSIS_RETRANSMISSION, Fact::Present);
             } else if !seen && time.since(us.sent_at) < self.round_trip.unwrap_or(OVERTAKEN_WITHIN) {
-                note(&key::OUT_OF_ORDER, Fact::Present);
+                note(&key::ANALYSIS_OUT_OF_ORDER, Fact::Present);
             } else {
-                note(&key::RETRANSMISSION, Fact::Present);
+                note(&key::ANALYSIS_RETRANSMISSION, Fact::Present);
             }
         } else if after(segment.seq, us.next) && !segment.has(Segment::RST) {
-            note(&key::LOST_SEGMENT, Fact::Present);
+            note(&key::ANALYSIS_LOST_SEGMENT, Fact::Present);
         }
         us.probing = probe;
+        if segment.has(Segment::FIN) {
+            us.fin = Some(end);
+        }
 
         // What it acknowledges, and what it offers.
         if acks && !segment.has(Segment::RST) {
             let pure = space == 0;
             if after(segment.ack, them.next) {
-                note(&key::ACK_LOST_SEGMENT, Fact::Present);
+                note(&key::ANALYSIS_ACK_LOST_SEGMENT, Fact::Present);
             } else if pure && us.ack == Some(segment.ack) && segment.seq == us.next {
                 if them.probing {
-                    note(&key::KEEP_ALIVE_ACK, Fact::Present);
+                    note(&key::ANALYSIS_KEEP_ALIVE_ACK, Fact::Present);
                 } else if us.window != segment.window {
-                    note(&key::WINDOW_UPDATE, Fact::Present);
+                    note(&key::ANALYSIS_WINDOW_UPDATE, Fact::Present);
                 } else if after(them.next, segment.ack) {
                     us.repeats += 1;
                     us.repeated_at = time;
-                    note(&key::DUPLICATE_ACK, Fact::Present);
-                    note(&key::DUPLICATE_ACK_NUM, number(us.repeats));
+                    note(&key::ANALYSIS_DUPLICATE_ACK, Fact::Present);
+                    note(&key::ANALYSIS_DUPLICATE_ACK_NUM, number(us.repeats));
                 }
             }
             if us.ack != Some(segment.ack) {
                 us.repeats = 0;
+                let acked = us.ack.map_or(0, |before| segment.ack.wrapping_sub(before));
+                let of_fin = them.fin.is_some_and(|fin| segment.ack == fin);
+                // The SYN and the FIN each take a place in sequence space, but they are no bytes.
+                let bytes = acked.wrapping_sub(u32::from(of_fin));
+                if us.ack.is_some_and(|before| after(segment.ack, before)) && bytes > 0 {
+                    note(&key::ANALYSIS_BYTES_ACKED, number(bytes));
+                }
+                if of_fin {
+                    note(&key::ANALYSIS_ACKS_FIN, Fact::Present);
+                }
             }
             if !us.ack.is_some_and(|ack| after(ack, segment.ack)) {
                 us.ack = Some(segment.ack);
@@ -165,18 +181,18 @@ impl Track {
                 them.outstanding.pop_front();
             }
             if let Some((_, of, at)) = newest {
-                note(&key::ACKS_FRAME, Fact::Uint(of));
-                note(&key::ACK_RTT, Fact::Uint(time.since(at)));
+                note(&key::ANALYSIS_ACKS_FRAME, Fact::Uint(of));
+                note(&key::ANALYSIS_ACK_RTT, Fact::Uint(time.since(at)));
             }
             // The round trip of the handshake: from the SYN to the acknowledgment of the SYN that answered it.
             if let (None, Some(opened), false) = (self.round_trip, self.opened_at, syn) {
                 self.round_trip = Some(time.since(opened));
-                note(&key::INITIAL_RTT, Fact::Uint(time.since(opened)));
+                note(&key::ANALYSIS_INITIAL_RTT, Fact::Uint(time.since(opened)));
             }
         }
         us.window = segment.window;
         if segment.window == 0 && !syn && !segment.has(Segment::RST) && !segment.has(Segment::FIN) {
-            note(&key::ZERO_WINDOW, Fact::Present);
+            note(&key::ANALYSIS_ZERO_WINDOW, Fact::Present);
         }
 
         if space > 0 && !again && !after(us.next, segment.seq) {
@@ -194,14 +210,14 @@ impl Track {
         }
         if segment.len > 0 {
             let acknowledged = them.ack.unwrap_or(segment.seq);
-            note(&key::BYTES_IN_FLIGHT, number(us.next.wrapping_sub(acknowledged)));
+            note(&key::ANALYSIS_BYTES_IN_FLIGHT, number(us.next.wrapping_sub(acknowledged)));
             let shift = match (us.shift, them.shift) {
                 (Some(_), Some(shift)) => shift.min(14),
                 _ => 0,
             };
             let known = us.synchronized && them.synchronized;
             if known && them.ack.is_some() && us.next == acknowledged.wrapping_add(u32::from(them.window) << shift) {
-                note(&key::WINDOW_FULL, Fact::Present);
+                note(&key::ANALYSIS_WINDOW_FULL, Fact::Present);
             }
         }
     }

@@ -134,9 +134,9 @@ impl Deed {
             let sealed = event.notes.iter().any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(0));
             let key = if bad_tag {
                 "say.packet.bad_tag"
-            } else if present(&tcp::KEEP_ALIVE) {
+            } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
                 "say.packet.keep_alive"
-            } else if present(&tcp::RETRANSMISSION) {
+            } else if present(&tcp::ANALYSIS_RETRANSMISSION) {
                 "say.packet.again"
             } else if sealed {
                 "say.packet.sealed"
@@ -148,20 +148,20 @@ impl Deed {
             return Self { and_fin, bulk: key == "say.packet.part", ..deed(key, len) };
         }
         if and_fin {
-            return deed(if present(&tcp::RETRANSMISSION) { "say.packet.fin_again" } else { "say.packet.fin" }, 0);
+            return deed(if present(&tcp::ANALYSIS_RETRANSMISSION) { "say.packet.fin_again" } else { "say.packet.fin" }, 0);
         }
-        let acked = fact(event, &tcp::BYTES_ACKED).unwrap_or(0);
-        let key = if present(&tcp::INITIAL_RTT) {
+        let acked = fact(event, &tcp::ANALYSIS_BYTES_ACKED).unwrap_or(0);
+        let key = if present(&tcp::ANALYSIS_INITIAL_RTT) {
             "say.packet.connected"
-        } else if present(&tcp::KEEP_ALIVE) {
+        } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
             "say.packet.keep_alive"
-        } else if present(&tcp::ACKS_FIN) {
+        } else if present(&tcp::ANALYSIS_ACKS_FIN) {
             "say.packet.ack_fin"
         } else if acked > 0 {
             return Self { bulk: true, ..deed("say.packet.ack", acked) };
-        } else if present(&tcp::WINDOW_UPDATE) {
+        } else if present(&tcp::ANALYSIS_WINDOW_UPDATE) {
             "say.packet.window"
-        } else if present(&tcp::DUPLICATE_ACK) {
+        } else if present(&tcp::ANALYSIS_DUPLICATE_ACK) {
             "say.packet.duplicate_ack"
         } else {
             "say.packet.ack_again"
