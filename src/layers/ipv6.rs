@@ -442,3 +442,368 @@ fn authentication(c: &mut Cursor<'_, '_>, _: &mut Found) -> Read<()> {
     c.rest(&AH_ICV);
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::ipv4::checksum_status::{BAD, GOOD, UNVERIFIED};
+    use super::super::testing::{cut, decoded, hex};
+    use super::*;
+    use crate::packet::Fact;
+
+    const SYN: &str =
+        "6b91234500180640 20010db800000000000000000000000a 20010db800000000000000000000000b
+        c0001f900a0b0c0d 000000006002faf0 4c1a0000 020405a0";
+    /// Hop-by-hop, destination, routing, authentication and fragment header, each naming the next.
+    const CHAIN: &str =
+        "6001234500840040 20010db800000000000000000000000a 20010db800000000000000000000000b
+        3c00 05020000 0100
+        2b03 00 040103 c91020010db800000000000000000000000c de0411223344 0100
+        33040001 00000000 20010db800000000000000000000000b 20010db800000000000000000000000d
+        2c040000 00000100 00000007 000102030405060708090a0b
+        06000000 deadbeef
+        c0001f900a0b0c0d 000000005010faf0 63b00000";
+    const SEGMENTS: &str =
+        "60012345004c2b40 20010db800000000000000000000000a 20010db800000000000000000000000b
+        06060401 01000abc 20010db800000000000000000000000d 20010db800000000000000000000000b
+        05040102a0a1 00 00 040600000000 0000
+        c0001f900a0b0c0d 000000005010faf0 63b20000";
+    /// The fixed header alone, from A to B: payload length and next header are to be filled in.
+    fn header(plen: u16, next: u8) -> Vec<u8> {
+        let mut bytes = hex(
+            "6001234500000040 20010db800000000000000000000000a 20010db800000000000000000000000b",
+        );
+        bytes[4..6].copy_from_slice(&plen.to_be_bytes());
+        bytes[6] = next;
+        bytes
+    }
+
+    fn packet(next: u8, payload: &str) -> Vec<u8> {
+        let payload = hex(payload);
+        [header(payload.len() as u16, next), payload].concat()
+    }
+
+    #[test]
+    fn every_field_of_a_plain_header() {
+        let d = decoded(&hex(SYN));
+        assert_eq!(
+            d.layer("ipv6"),
+            "ipv6.version 6\nipv6.tclass 0xb9\n  ipv6.tclass.dscp 46\n  ipv6.tclass.ecn 1\n\
+             ipv6.flow 0x12345\nipv6.plen 24\nipv6.nxt 6\nipv6.hlim 64\n\
+             ipv6.src 2001:db8::a\nipv6.dst 2001:db8::b\n"
+        );
+        assert_eq!(d.layers(), ["ipv6", "tcp"]);
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+        assert_eq!(d.context.payload, 24);
+        assert!(d.stops().is_empty() && d.gap().is_empty());
+    }
+
+    #[test]
+    fn a_wrong_tcp_checksum_is_noted_with_the_right_one() {
+        let mut bytes = hex(SYN);
+        bytes[56] ^= 0xff;
+        let d = decoded(&bytes);
+        assert_eq!(d.note("tcp.checksum.status"), Some(BAD));
+        assert_eq!(d.note("tcp.checksum_calculated"), Some(Fact::Uint(0x4c1a)));
+    }
+
+    #[test]
+    fn a_chain_of_extension_headers_is_one_layer() {
+        let d = decoded(&hex(CHAIN));
+        let expected = "\
+ipv6.hopopts
+  ipv6.hopopts.nxt 60
+  ipv6.hopopts.len 0
+  ipv6.opt
+    ipv6.opt.type 0x5
+      ipv6.opt.type.action 0
+      ipv6.opt.type.change 0
+      ipv6.opt.type.rest 0x5
+    ipv6.opt.length 2
+    ipv6.opt.router_alert 0
+  ipv6.opt
+    ipv6.opt.type 0x1
+      ipv6.opt.type.action 0
+      ipv6.opt.type.change 0
+      ipv6.opt.type.rest 0x1
+    ipv6.opt.length 0
+ipv6.dstopts
+  ipv6.dstopts.nxt 43
+  ipv6.dstopts.len 3
+  ipv6.opt
+    ipv6.opt.type 0x0
+      ipv6.opt.type.action 0
+      ipv6.opt.type.change 0
+      ipv6.opt.type.rest 0x0
+  ipv6.opt
+    ipv6.opt.type 0x4
+      ipv6.opt.type.action 0
+      ipv6.opt.type.change 0
+      ipv6.opt.type.rest 0x4
+    ipv6.opt.length 1
+    ipv6.opt.tel 3
+  ipv6.opt
+    ipv6.opt.type 0xc9
+      ipv6.opt.type.action 3
+      ipv6.opt.type.change 0
+      ipv6.opt.type.rest 0x9
+    ipv6.opt.length 16
+    ipv6.opt.mipv6.home_address 2001:db8::c
+  ipv6.opt
+    ipv6.opt.type 0xde
+      ipv6.opt.type.action 3
+      ipv6.opt.type.change 0
+      ipv6.opt.type.rest 0x1e
+    ipv6.opt.length 4
+    ipv6.opt.unknown 11223344
+  ipv6.opt
+    ipv6.opt.type 0x1
+      ipv6.opt.type.action 0
+      ipv6.opt.type.change 0
+      ipv6.opt.type.rest 0x1
+    ipv6.opt.length 0
+ipv6.routing
+  ipv6.routing.nxt 51
+  ipv6.routing.len 4
+  ipv6.routing.type 0
+  ipv6.routing.segleft 1
+  ipv6.routing.src.reserved 00000000
+  ipv6.routing.src.addr 2001:db8::b
+  ipv6.routing.src.addr 2001:db8::d
+ah
+  ah.next_header 44
+  ah.length 4
+  ah.reserved 0000
+  ah.spi 0x100
+  ah.sequence 7
+  ah.icv 000102030405060708090a0b
+ipv6.fraghdr
+  ipv6.fraghdr.nxt 6
+  ipv6.fraghdr.reserved_octet 0x0
+  ipv6.fraghdr.offset 0
+  ipv6.fraghdr.reserved_bits 0
+  ipv6.fraghdr.more 0
+  ipv6.fraghdr.ident 0xdeadbeef
+";
+        assert_eq!(
+            d.layer("ipv6")
+                .split_once("ipv6.dst 2001:db8::b\n")
+                .unwrap()
+                .1,
+            expected
+        );
+        assert_eq!(
+            d.layers(),
+            ["ipv6", "tcp"],
+            "a packet in one fragment is whole"
+        );
+        assert!(d.stops().is_empty() && d.gap().is_empty());
+        assert_eq!(d.context.payload, 20);
+        // Source by the home address option, destination by the routing header.
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+    }
+
+    #[test]
+    fn the_segment_list_stands_backwards() {
+        let d = decoded(&hex(SEGMENTS));
+        assert_eq!(d.one("ipv6.routing.srh.last_entry"), "1");
+        assert_eq!(d.one("ipv6.routing.srh.tag"), "0xabc");
+        assert_eq!(
+            d.all("ipv6.routing.srh.addr"),
+            ["2001:db8::d", "2001:db8::b"]
+        );
+        assert_eq!(d.all("ipv6.routing.srh.tlv.type"), ["5", "0", "0", "4"]);
+        assert_eq!(
+            d.all("ipv6.routing.srh.tlv.value"),
+            ["0102a0a1", "000000000000"]
+        );
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+        assert!(d.stops().is_empty() && d.gap().is_empty());
+        // With none left the fixed header's destination is the one that counts.
+        let mut bytes = hex(SEGMENTS);
+        bytes[43] = 0;
+        assert_eq!(decoded(&bytes).note("tcp.checksum.status"), Some(BAD));
+    }
+
+    #[test]
+    fn a_segment_list_that_is_longer_than_its_header() {
+        let mut bytes = hex(SEGMENTS);
+        bytes[44] = 9;
+        let d = decoded(&bytes);
+        assert_eq!(
+            d.stops(),
+            [("ipv6.routing.srh.addr", 96, 16, 0, Why::Length)]
+        );
+        assert_eq!(d.layers(), ["ipv6", "tcp"]);
+    }
+
+    #[test]
+    fn the_other_routing_headers() {
+        let d = decoded(&packet(
+            43,
+            "06020201 00000000 20010db800000000000000000000000c c0001f900a0b0c0d000000005010faf063b30000",
+        ));
+        assert_eq!(d.one("ipv6.routing.mipv6.home_address"), "2001:db8::c");
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+        let d = decoded(&packet(
+            43,
+            "0601fd00 0011223344556677 8899aabb c0001f900a0b0c0d000000005010faf063b40000",
+        ));
+        assert_eq!(
+            d.one("ipv6.routing.unknown_data"),
+            "00112233445566778899aabb"
+        );
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+    }
+
+    #[test]
+    fn a_fragment_is_not_decoded_by_itself() {
+        let d = decoded(&packet(44, "060005a9deadbeef 0000000000000000"));
+        assert_eq!(d.layers(), ["ipv6", "data"]);
+        assert_eq!(
+            d.one("ipv6.fraghdr.offset"),
+            "181",
+            "in units of 8 bytes, as Wireshark has it"
+        );
+        assert_eq!(d.one("ipv6.fraghdr.more"), "1");
+        // A later fragment's next header tells what the first begins with, not what this one does.
+        let d = decoded(&packet(44, "2b0005a8deadbeef 0000000000000000"));
+        assert_eq!(d.layers(), ["ipv6", "data"]);
+        assert_eq!(d.one("ipv6.routing.type"), "");
+    }
+
+    #[test]
+    fn nothing_follows_next_header_59() {
+        let d = decoded(&packet(60, "3b00010400000000 78797a"));
+        assert_eq!(d.layers(), ["ipv6"]);
+        assert_eq!(d.one("ipv6.opt.padn"), "00000000");
+        assert_eq!(d.gap(), b"xyz");
+        assert!(d.stops().is_empty());
+    }
+
+    #[test]
+    fn what_is_encrypted_is_data() {
+        let d = decoded(&packet(50, "0000010000000001 aabbccdd"));
+        assert_eq!(d.layers(), ["ipv6", "data"]);
+    }
+
+    #[test]
+    fn a_jumbo_payload() {
+        let tcp = hex("c0001f900a0b0c0d000000005010faf0525f0000");
+        let mut bytes = [
+            header(0, 0),
+            hex("0600c20400011170"),
+            tcp,
+            vec![0; 70_000 - 28],
+        ]
+        .concat();
+        let d = decoded(&bytes);
+        assert_eq!(d.one("ipv6.opt.jumbo"), "70000");
+        assert_eq!(d.context.payload, 69_992);
+        assert_eq!(d.note("tcp.len"), Some(Fact::Uint(69_972)));
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+        assert!(d.stops().is_empty());
+        // Behind it the frame may be longer, or shorter.
+        bytes.extend([0xee; 5]);
+        assert!(decoded(&bytes).gap().ends_with(&[0xee; 5]));
+        let d = cut(&bytes[..100], 70_045);
+        assert_eq!(d.stops(), [("ipv6.opt.jumbo", 48, 69_992, 52, Why::CutOff)]);
+        assert_eq!(d.note("tcp.checksum.status"), Some(UNVERIFIED));
+    }
+
+    #[test]
+    fn a_jumbo_payload_that_cannot_be() {
+        let small = [header(0, 0), hex("3b00c20400000008")].concat();
+        assert_eq!(decoded(&small).stops()[0].4, Why::Value);
+        let twice = packet(0, "3b00c20400011170");
+        assert_eq!(decoded(&twice).stops()[0].4, Why::Length);
+    }
+
+    #[test]
+    fn a_length_of_zero_is_a_length_left_to_the_network_card() {
+        let mut bytes = hex(SYN);
+        bytes[4..6].fill(0);
+        let d = decoded(&bytes);
+        assert_eq!(d.context.payload, 24);
+        assert_eq!(d.layers(), ["ipv6", "tcp"]);
+    }
+
+    #[test]
+    fn bytes_behind_the_payload_length_stay_a_gap() {
+        let mut bytes = hex(SYN);
+        bytes.extend([0xee; 4]);
+        let d = decoded(&bytes);
+        assert_eq!(d.gap(), [0xee; 4]);
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+    }
+
+    #[test]
+    fn cut_at_every_length() {
+        for packet in [SYN, CHAIN, SEGMENTS] {
+            let whole = hex(packet);
+            for len in 1..whole.len() {
+                let d = cut(&whole[..len], whole.len());
+                assert_eq!(d.stops()[0].4, Why::CutOff, "{len} bytes");
+                decoded(&whole[..len]);
+            }
+        }
+        let whole = hex(SYN);
+        assert_eq!(
+            cut(&whole[..1], 64).stops()[0],
+            ("ipv6.tclass.dscp", 0, 2, 1, Why::CutOff)
+        );
+        assert_eq!(
+            cut(&whole[..5], 64).stops()[0],
+            ("ipv6.plen", 4, 2, 1, Why::CutOff)
+        );
+        assert_eq!(
+            cut(&whole[..39], 64).stops()[0],
+            ("ipv6.dst", 24, 16, 15, Why::CutOff)
+        );
+        assert_eq!(
+            cut(&whole[..40], 64).stops()[0],
+            ("ipv6.plen", 40, 24, 0, Why::CutOff)
+        );
+    }
+
+    #[test]
+    fn lengths_that_lie() {
+        // An extension header longer than the payload.
+        let d = decoded(&packet(0, "0601 0104 00000000"));
+        assert_eq!(d.stops(), [("ipv6.hopopts", 40, 16, 8, Why::Short)]);
+        assert_eq!(d.layers(), ["ipv6"]);
+        // An option longer than its header: the options end, the rest goes on.
+        let d = decoded(&packet(60, "3b00 010f 00000000"));
+        assert_eq!(d.stops(), [("ipv6.opt", 42, 17, 6, Why::Length)]);
+        // An authentication header too short for its own fields.
+        let d = decoded(&packet(51, "3b000000 00000001"));
+        assert_eq!(d.stops(), [("ah.sequence", 48, 4, 0, Why::Length)]);
+    }
+
+    #[test]
+    fn hop_by_hop_options_stand_first_or_nowhere() {
+        let d = decoded(&packet(60, "0000010400000000 3b00010400000000"));
+        assert_eq!(d.stops(), [("ipv6.hopopts", 48, 0, 8, Why::Value)]);
+    }
+
+    #[test]
+    fn an_endless_chain_ends() {
+        let d = decoded(&packet(60, &"3c00010400000000".repeat(100)));
+        assert_eq!(d.all("ipv6.dstopts").len(), MAX_EXTENSIONS);
+        assert_eq!(d.stops(), [("ipv6.dstopts", 168, 0, 672, Why::Cap)]);
+    }
+
+    #[test]
+    fn ipv6_in_ipv4_and_the_other_way() {
+        let inner = hex(SYN);
+        let mut bytes = hex("45000054000000004029000001010101 02020202");
+        bytes.extend(&inner);
+        let d = decoded(&bytes);
+        assert_eq!(d.layers(), ["ip", "ipv6", "tcp"]);
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+    }
+}

@@ -28,6 +28,8 @@ pub mod data;
 pub mod ipv4;
 pub mod ipv6;
 pub mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 
 /// Every protocol there is. A new layer adds its line here.
