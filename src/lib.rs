@@ -1,5 +1,8 @@
 //! layerwise: see a network stack work.
+pub mod certs;
+pub mod chat;
 pub mod cursor;
 pub mod layers;
 pub mod packet;
 pub mod text;
+pub mod wire;
