@@ -36,6 +36,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("tls.toml", include_str!("../glossary/en/tls.toml")),
     ("x509.toml", include_str!("../glossary/en/x509.toml")),
     ("chat.toml", include_str!("../glossary/en/chat.toml")),
+    ("data.toml", include_str!("../glossary/en/data.toml")),
 ];
 
 /// What the glossary says under one key.
