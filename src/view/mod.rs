@@ -3,3 +3,11 @@ pub mod detail;
 pub mod hex;
 pub mod paint;
 pub mod value;
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+pub(crate) mod samples;
