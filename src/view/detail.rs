@@ -280,13 +280,16 @@ impl<'g> Detail<'g> {
         if let Some(good) = verdict {
             let glyphs = out.glyphs();
             out.glyph(if good { glyphs.good } else { glyphs.bad });
-            out.byte(b' ');
         }
         let room = out.room();
         let named = match (verdict, note.value) {
             (Some(_), Fact::Uint(n)) => {
+                // In ASCII the mark is a word already.
                 let named = row.entry.value(n);
-                out.text(named.map_or("", |named| &named.name));
+                if !out.look().ascii {
+                    out.byte(b' ');
+                    out.text(named.map_or("", |named| &named.name));
+                }
                 named
             }
             _ => self.words.note(out, row.entry, note, room),
@@ -330,6 +333,8 @@ impl<'g> Detail<'g> {
         {
             out.newline();
             out.margin(layer);
+        } else {
+            out.spaces(1);
         }
         out.to_column(columns.value);
     }
@@ -468,17 +473,28 @@ impl<'g> Detail<'g> {
                     continue;
                 }
                 let bytes = event.bytes(id).get(gap.clone()).unwrap_or(&[]);
-                if !out.look().plain {
-                    out.newline();
-                }
-                self.line(out, Role::Data, Role::Data, |out| {
+                let sentence = |out: &mut Out| {
                     let template = self.glossary.say("say.detail.gap");
                     out.sentence(template, |out, name| match name {
                         "bytes" => self.words.count(out, bytes.len()),
                         "offset" => out.number(gap.start as u64),
                         _ => self.words.bytes(out, bytes, 60),
                     });
-                });
+                };
+                if out.look().plain {
+                    sentence(out);
+                } else {
+                    out.newline();
+                    out.start(Role::Data);
+                    out.ascii(b"? ");
+                    let mark = out.mark();
+                    sentence(out);
+                    if out.column() > out.look().width {
+                        out.wrap_since(mark, |out| out.spaces(2));
+                    }
+                    out.end(Role::Data);
+                }
+                out.newline();
             }
         }
     }
@@ -494,12 +510,14 @@ impl<'g> Detail<'g> {
         out.start(role);
         let mark = out.mark();
         write(out);
-        out.wrap_since(mark, |out| {
-            out.end(role);
-            out.margin(layer);
-            out.spaces(2);
-            out.start(role);
-        });
+        if out.column() > out.look().width {
+            out.wrap_since(mark, |out| {
+                out.end(role);
+                out.margin(layer);
+                out.spaces(2);
+                out.start(role);
+            });
+        }
         out.end(role);
         out.newline();
     }
@@ -535,7 +553,13 @@ impl<'g> Detail<'g> {
         let mut named = None;
         out.sentence(self.glossary.say(key), |out, name| match name {
             "name" => out.text(name_of(row.entry, row.def)),
-            _ => named = self.words.note(out, row.entry, note, 60),
+            _ => match (verdict(note), note.value) {
+                (Some(_), Fact::Uint(n)) => {
+                    named = row.entry.value(n);
+                    out.text(named.map_or("", |named| &named.name));
+                }
+                _ => named = self.words.note(out, row.entry, note, 60),
+            },
         });
         self.spoken_rest(out, row, named);
     }

@@ -203,7 +203,7 @@ impl Role {
     /// A colour of the 256 that stands out from white and from black alike (a test measures that), or none.
     fn color(self) -> Option<u8> {
         match self {
-            Self::Link => Some(137),
+            Self::Link => Some(131),
             Self::Ip => Some(33),
             Self::Tcp => Some(29),
             Self::Tls => Some(133),

@@ -198,27 +198,21 @@ pub fn picture(out: &mut Out, field: &Field, group: Option<&Field>, buffer: &[u8
         from = group.start as usize;
         to = from + group.bits as usize;
     }
-    // The bits of the picture, and which of them are the field's own, both pushed up to the top of a word. (32 bits at
-    // an odd place touch five bytes.)
+    // The bits of the picture, and which of them are the field's own: both pushed up to the top of a word, and then
+    // taken from there four at a time. (32 bits at an odd place touch five bytes.)
     let width = to - from;
-    let own = (u64::MAX >> (64 - bits)) << (to - start - bits);
     let mut value = read_bits(buffer, from, width) << (64 - width);
-    let mut own = own << (64 - width);
+    let mut own = ((u64::MAX >> (64 - bits)) << (to - start - bits)) << (64 - width);
     let mut text = [b' '; 50];
-    let mut places = text.iter_mut();
     let mut len = 0;
-    for i in 0..width {
-        if i > 0 && i % 4 == 0 {
-            places.next();
-            len += 1;
+    for (four, place) in (0..width).step_by(4).zip(text.chunks_exact_mut(5)) {
+        for (i, digit) in place.iter_mut().take(4.min(width - four)).enumerate() {
+            let bit = b'0' + (value >> (63 - i) & 1) as u8;
+            *digit = if own >> (63 - i) & 1 == 0 { b'.' } else { bit };
         }
-        if let Some(place) = places.next() {
-            let bit = b'0' + (value >> 63) as u8;
-            *place = if own >> 63 == 0 { b'.' } else { bit };
-        }
-        len += 1;
-        value <<= 1;
-        own <<= 1;
+        value <<= 4;
+        own <<= 4;
+        len = four / 4 * 5 + 4.min(width - four);
     }
     out.ascii(text.get(..len).unwrap_or(&[]));
     true
