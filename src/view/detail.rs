@@ -324,13 +324,9 @@ impl<'g> Detail<'g> {
         if row.computed {
             out.end(Role::Computed);
         }
-        out.spaces(1);
-        if out.column()
-            > columns
-                .meaning
-                .unwrap_or(columns.value + 8)
-                .saturating_sub(8)
-        {
+        // A long name pushes its value to the right, but not so far that the value has no room.
+        let limit = columns.meaning.map_or(columns.value, |meaning| meaning - 8);
+        if out.column() >= limit {
             out.newline();
             out.margin(layer);
         } else {

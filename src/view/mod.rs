@@ -1,8 +1,4 @@
 //! What one sees: one output, one file. A view reads events; it never decodes.
-pub mod detail;
-pub mod hex;
-pub mod paint;
-pub mod value;
 
 #[cfg(test)]
 #[allow(
@@ -11,3 +7,8 @@ pub mod value;
     reason = "a test may fail by panicking"
 )]
 pub(crate) mod samples;
+
+pub mod detail;
+pub mod hex;
+pub mod paint;
+pub mod value;
