@@ -26,6 +26,7 @@ use crate::packet::FieldDef;
 /// The embedded files of the English glossary. A new layer adds its line here.
 pub static ENGLISH: &[(&str, &str)] = &[
     ("screen.toml", include_str!("../glossary/en/screen.toml")),
+    ("demo.toml", include_str!("../glossary/en/demo.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),

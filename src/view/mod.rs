@@ -12,3 +12,6 @@ pub mod detail;
 pub mod hex;
 pub mod paint;
 pub mod value;
+pub mod journey;
+pub mod ladder;
+pub mod words;

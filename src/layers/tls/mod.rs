@@ -1,15 +1,87 @@
 //! Transport Layer Security, 1.3 (RFC 8446) and 1.2 (RFC 5246): what is on the wire and what is inside once opened.
+//!
+//! Everything here is a pure function over a cursor. Which bytes make up a record, which key opens it and which
+//! records make up a handshake message is the business of [`crate::flow`].
 
 use super::{Decode, Protocol};
+use crate::cursor::Cursor;
+use crate::packet::Fact;
+
+pub mod alert;
+pub mod certificate;
+pub mod extensions;
+pub mod handshake;
+pub mod record;
 
 fields! {
     TLS = "tls" Layer;
+    APP_DATA = "tls.app_data" Bytes;
+    SEGMENT_DATA = "tls.segment.data" Bytes;
+    // What only the session knows (see crate::flow).
+    EXPLICIT_NONCE = "tls.record.explicit_nonce" Bytes;
+    TAG = "tls.record.tag" Bytes;
+    OPENED = "tls.record.opened" Uint;
+    SECRET = "tls.record.secret" Uint;
+    SECRET_GENERATION = "tls.record.secret_generation" Uint;
+    SEQUENCE = "tls.record.sequence" Uint;
+    NONCE = "tls.record.nonce" Bytes;
+    CIPHER = "tls.record.cipher" Hex;
+    PROTOCOL_VERSION = "tls.record.protocol_version" Hex;
+    // A value that means nothing, on purpose.
+    GREASE = "tls.grease" Hex;
 }
 
 /// Transport Layer Security.
 pub static PROTOCOL: Protocol = Protocol {
     def: &TLS,
-    fields: &[FIELDS],
+    fields: &[
+        FIELDS,
+        record::FIELDS,
+        handshake::FIELDS,
+        extensions::FIELDS,
+        alert::FIELDS,
+        certificate::FIELDS,
+    ],
     binds: &[],
     decode: Decode::Apart,
 };
+
+/// Values of `tls.record.opened`.
+pub mod opened {
+    use crate::packet::Fact;
+    /// No secret is known for it, so nobody here can open it.
+    pub const NO_SECRET: Fact = Fact::Uint(0);
+    /// It was opened, and its tag fits.
+    pub const VERIFIED: Fact = Fact::Uint(1);
+    /// There is a secret, but the tag does not fit: the bytes were changed, or the secret or the number is another.
+    pub const BAD_TAG: Fact = Fact::Uint(2);
+}
+
+/// Values of `tls.record.secret`: the names of the traffic secrets in RFC 8446, section 7.1.
+pub mod secret {
+    use crate::packet::Fact;
+    /// `client_handshake_traffic_secret`.
+    pub const CLIENT_HANDSHAKE: Fact = Fact::Uint(1);
+    /// `server_handshake_traffic_secret`.
+    pub const SERVER_HANDSHAKE: Fact = Fact::Uint(2);
+    /// `client_application_traffic_secret_N`.
+    pub const CLIENT_TRAFFIC: Fact = Fact::Uint(3);
+    /// `server_application_traffic_secret_N`.
+    pub const SERVER_TRAFFIC: Fact = Fact::Uint(4);
+    /// `client_early_traffic_secret`.
+    pub const CLIENT_EARLY: Fact = Fact::Uint(5);
+}
+
+/// Whether this is one of the 16 two-byte values that RFC 8701 (section 2) sets aside: `0x0A0A`, `0x1A1A`, … `0xFAFA`.
+#[must_use]
+pub fn is_grease(value: u16) -> bool {
+    let [high, low] = value.to_be_bytes();
+    high == low && low & 0x0f == 0x0a
+}
+
+/// Leaves a note when the value that was just read is one that means nothing.
+fn note_grease(c: &mut Cursor<'_, '_>, value: u16) {
+    if is_grease(value) {
+        c.note(&GREASE, Fact::Uint(u64::from(value)));
+    }
+}

@@ -1,0 +1,107 @@
+//! X.509 certificates (RFC 5280), down to the last byte of their DER encoding (ITU-T X.690).
+
+fields! {
+    // The tag and the length in front of every DER value.
+    HEADER = "ber.header" Bytes;
+    UNUSED_BITS = "ber.bitstring.padding" Uint;
+    UNUSED = "ber.bitstring.unused" Uint;
+    UNKNOWN = "ber.unknown" Bytes;
+    // The certificate
+    SIGNED_CERTIFICATE = "x509af.signedCertificate_element" Group;
+    VERSION_ELEMENT = "x509af.version_element" Group;
+    VERSION = "x509af.version" Uint;
+    SERIAL_NUMBER = "x509af.serialNumber" Bytes;
+    SIGNATURE = "x509af.signature_element" Group;
+    ALGORITHM_ID = "x509af.algorithm.id" Oid;
+    PARAMETERS = "x509af.parameters_element" Bytes;
+    ISSUER = "x509af.issuer" Group;
+    VALIDITY = "x509af.validity_element" Group;
+    NOT_BEFORE = "x509af.notBefore" Time;
+    NOT_AFTER = "x509af.notAfter" Time;
+    SUBJECT = "x509af.subject" Group;
+    SUBJECT_PUBLIC_KEY_INFO = "x509af.subjectPublicKeyInfo_element" Group;
+    ALGORITHM = "x509af.algorithm_element" Group;
+    NAMED_CURVE = "pkcs1.namedCurve" Oid;
+    SUBJECT_PUBLIC_KEY_ELEMENT = "x509af.subjectPublicKey_element" Group;
+    SUBJECT_PUBLIC_KEY = "x509af.subjectPublicKey" Bytes;
+    SUBJECT_PUBLIC_KEY_BITS = "x509af.subjectPublicKey.bits" Uint;
+    RSA_MODULUS = "pkcs1.modulus" Bytes;
+    RSA_PUBLIC_EXPONENT = "pkcs1.publicExponent" Uint;
+    ISSUER_UNIQUE_IDENTIFIER = "x509af.issuerUniqueIdentifier" Bytes;
+    SUBJECT_UNIQUE_IDENTIFIER = "x509af.subjectUniqueIdentifier" Bytes;
+    EXTENSIONS = "x509af.extensions" Group;
+    EXTENSION = "x509af.Extension_element" Group;
+    EXTENSION_ID = "x509af.extension.id" Oid;
+    CRITICAL = "x509af.critical" Bool;
+    EXTENSION_VALUE = "x509af.extnValue" Bytes;
+    ALGORITHM_IDENTIFIER = "x509af.algorithmIdentifier_element" Group;
+    ENCRYPTED_ELEMENT = "x509af.encrypted_element" Group;
+    ENCRYPTED = "x509af.encrypted" Bytes;
+    // Names
+    NAME = "x509if.rdnSequence" Group;
+    RDN = "x509if.RDNSequence_item" Group;
+    ATTRIBUTE = "x509if.RelativeDistinguishedName_item_element" Group;
+    ATTRIBUTE_TYPE = "x509if.oid" Oid;
+    UTF8_STRING = "x509sat.uTF8String" Text;
+    PRINTABLE_STRING = "x509sat.printableString" Text;
+    IA5_STRING = "x509sat.IA5String" Text;
+    TELETEX_STRING = "x509sat.teletexString" Text;
+    BMP_STRING = "x509sat.bmpString" Bytes;
+    UNIVERSAL_STRING = "x509sat.universalString" Bytes;
+    ANY_STRING = "x509if.any.String" Bytes;
+    // Extensions
+    GENERAL_NAMES = "x509ce.GeneralNames" Group;
+    GENERAL_NAME = "x509ce.GeneralName" Bytes;
+    RFC822_NAME = "x509ce.rfc822Name" Text;
+    DNS_NAME = "x509ce.dNSName" Text;
+    DIRECTORY_NAME = "x509ce.directoryName" Group;
+    URI = "x509ce.uniformResourceIdentifier" Text;
+    IP_ADDRESS = "x509ce.iPAddress" Bytes;
+    IP_ADDRESS_V4 = "x509ce.IPAddress.ipv4" Ipv4;
+    IP_ADDRESS_V6 = "x509ce.IPAddress.ipv6" Ipv6;
+    REGISTERED_ID = "x509ce.registeredID" Oid;
+    BASIC_CONSTRAINTS = "x509ce.BasicConstraintsSyntax_element" Group;
+    CA = "x509ce.cA" Bool;
+    PATH_LEN_CONSTRAINT = "x509ce.pathLenConstraint" Uint;
+    KEY_USAGE = "x509ce.KeyUsage" Group;
+    DIGITAL_SIGNATURE = "x509ce.KeyUsage.digitalSignature" Bool;
+    CONTENT_COMMITMENT = "x509ce.KeyUsage.contentCommitment" Bool;
+    KEY_ENCIPHERMENT = "x509ce.KeyUsage.keyEncipherment" Bool;
+    DATA_ENCIPHERMENT = "x509ce.KeyUsage.dataEncipherment" Bool;
+    KEY_AGREEMENT = "x509ce.KeyUsage.keyAgreement" Bool;
+    KEY_CERT_SIGN = "x509ce.KeyUsage.keyCertSign" Bool;
+    CRL_SIGN = "x509ce.KeyUsage.cRLSign" Bool;
+    ENCIPHER_ONLY = "x509ce.KeyUsage.encipherOnly" Bool;
+    DECIPHER_ONLY = "x509ce.KeyUsage.decipherOnly" Bool;
+    KEY_PURPOSE_IDS = "x509ce.KeyPurposeIDs" Group;
+    KEY_PURPOSE_ID = "x509ce.KeyPurposeId" Oid;
+    SUBJECT_KEY_IDENTIFIER = "x509ce.SubjectKeyIdentifier" Bytes;
+    AUTHORITY_KEY_IDENTIFIER = "x509ce.AuthorityKeyIdentifier_element" Group;
+    KEY_IDENTIFIER = "x509ce.keyIdentifier" Bytes;
+    AUTHORITY_CERT_ISSUER = "x509ce.authorityCertIssuer" Group;
+    AUTHORITY_CERT_SERIAL_NUMBER = "x509ce.authorityCertSerialNumber" Bytes;
+    CERTIFICATE_POLICIES = "x509ce.CertificatePoliciesSyntax" Group;
+    POLICY_INFORMATION = "x509ce.PolicyInformation_element" Group;
+    POLICY_IDENTIFIER = "x509ce.policyIdentifier" Oid;
+    POLICY_QUALIFIERS = "x509ce.policyQualifiers" Bytes;
+    CRL_DIST_POINTS = "x509ce.CRLDistPointsSyntax" Group;
+    DISTRIBUTION_POINT = "x509ce.DistributionPoint_element" Group;
+    DISTRIBUTION_POINT_NAME = "x509ce.distributionPoint" Group;
+    FULL_NAME = "x509ce.fullName" Group;
+    AUTHORITY_INFO_ACCESS = "pkix1implicit.AuthorityInfoAccessSyntax" Group;
+    ACCESS_DESCRIPTION = "pkix1implicit.AccessDescription_element" Group;
+    ACCESS_METHOD = "pkix1implicit.accessMethod" Oid;
+    // Signed certificate timestamps (RFC 6962), in a certificate or beside it
+    SCTS = "tls.sct.scts" Group;
+    SCTS_LENGTH = "tls.sct.scts_length" Uint;
+    SCT = "tls.sct.sct" Group;
+    SCT_LENGTH = "tls.sct.sct_length" Uint;
+    SCT_VERSION = "tls.sct.sct_version" Uint;
+    SCT_LOGID = "tls.sct.sct_logid" Bytes;
+    SCT_TIMESTAMP = "tls.sct.sct_timestamp" Uint;
+    SCT_EXTENSIONS_LENGTH = "tls.sct.sct_extensions_length" Uint;
+    SCT_EXTENSIONS = "tls.sct.sct_extensions" Bytes;
+    SCT_SIGNATURE_ALGORITHM = "tls.sct.sct_signature_algorithm" Hex;
+    SCT_SIGNATURE_LENGTH = "tls.sct.sct_signature_length" Uint;
+    SCT_SIGNATURE = "tls.sct.sct_signature" Bytes;
+}
