@@ -70,7 +70,12 @@ impl Screen {
             Color::Always => When::Always,
             Color::Never => When::Never,
         };
-        Wish { color, ascii: self.ascii, plain: self.plain, width: self.width.map(usize::from) }
+        Wish {
+            color,
+            ascii: self.ascii,
+            plain: self.plain,
+            width: self.width.map(usize::from),
+        }
     }
 }
 
@@ -130,7 +135,9 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
 
 /// A time with its unit; milliseconds if it has none.
 fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let scale = match unit.trim() {
         "us" | "µs" => 1e-6,
@@ -138,18 +145,25 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" => 1.0,
         _ => return Err("give a number and us, ms or s, such as 5ms".to_owned()),
     };
-    let number: f64 = number.parse().map_err(|_| "give a number and us, ms or s, such as 5ms".to_owned())?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "give a number and us, ms or s, such as 5ms".to_owned())?;
     Duration::try_from_secs_f64(number * scale).map_err(|_| "that is too long".to_owned())
 }
 
 /// One line: what is wrong, where, and what to do.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let first = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let hint = error.context().find_map(|(kind, value)| {
         let what = match kind {
-            ContextKind::SuggestedArg | ContextKind::SuggestedSubcommand | ContextKind::SuggestedValue => value,
+            ContextKind::SuggestedArg
+            | ContextKind::SuggestedSubcommand
+            | ContextKind::SuggestedValue => value,
             _ => return None,
         };
         match what {
@@ -158,12 +172,18 @@ fn one_line(error: &clap::Error) -> String {
             _ => None,
         }
     });
-    let allowed = error.context().find_map(|(kind, value)| match (kind, value) {
-        (ContextKind::ValidValue, ContextValue::Strings(values)) if !values.is_empty() => Some(values.join(", ")),
-        _ => None,
-    });
+    let allowed = error
+        .context()
+        .find_map(|(kind, value)| match (kind, value) {
+            (ContextKind::ValidValue, ContextValue::Strings(values)) if !values.is_empty() => {
+                Some(values.join(", "))
+            }
+            _ => None,
+        });
     match (hint, allowed) {
-        (Some(hint), _) => format!("layerwise: {first}; did you mean {hint}? (layerwise --help lists what there is)\n"),
+        (Some(hint), _) => format!(
+            "layerwise: {first}; did you mean {hint}? (layerwise --help lists what there is)\n"
+        ),
         (None, Some(allowed)) => format!("layerwise: {first}; possible: {allowed}\n"),
         (None, None) => format!("layerwise: {first} (layerwise --help lists what there is)\n"),
     }
@@ -175,7 +195,9 @@ mod tests {
     use super::*;
 
     fn error(arguments: &[&str]) -> String {
-        let arguments = std::iter::once("layerwise").chain(arguments.iter().copied()).map(Into::into);
+        let arguments = std::iter::once("layerwise")
+            .chain(arguments.iter().copied())
+            .map(Into::into);
         let (text, status) = parse(arguments).unwrap_err();
         assert_eq!(status, 2);
         assert_eq!(text.matches('\n').count(), 1, "one line: {text:?}");

@@ -25,8 +25,14 @@ impl Secret {
     #[must_use]
     pub fn new(secret: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_SECRET];
-        bytes.get_mut(..secret.len()).filter(|place| !place.is_empty())?.copy_from_slice(secret);
-        Some(Self { bytes, len: secret.len() as u8 })
+        bytes
+            .get_mut(..secret.len())
+            .filter(|place| !place.is_empty())?
+            .copy_from_slice(secret);
+        Some(Self {
+            bytes,
+            len: secret.len() as u8,
+        })
     }
 
     /// Its bytes.
@@ -77,10 +83,19 @@ pub enum KeyLogError {
 impl fmt::Display for KeyLogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Words(n) => write!(f, "a line is a label, the client random and the secret; this one has {n} words"),
+            Self::Words(n) => write!(
+                f,
+                "a line is a label, the client random and the secret; this one has {n} words"
+            ),
             Self::Random => write!(f, "the client random must be 64 hexadecimal digits"),
-            Self::Secret => write!(f, "the secret must be hexadecimal digits, 1 to {MAX_SECRET} bytes"),
-            Self::Full => write!(f, "secrets of {MAX_CONNECTIONS} connections are kept already"),
+            Self::Secret => write!(
+                f,
+                "the secret must be hexadecimal digits, 1 to {MAX_SECRET} bytes"
+            ),
+            Self::Full => write!(
+                f,
+                "secrets of {MAX_CONNECTIONS} connections are kept already"
+            ),
         }
     }
 }
@@ -98,7 +113,8 @@ impl KeyLog {
             return Ok(());
         }
         let mut words = line.split_ascii_whitespace();
-        let (Some(label), Some(random), Some(secret), None) = (words.next(), words.next(), words.next(), words.next())
+        let (Some(label), Some(random), Some(secret), None) =
+            (words.next(), words.next(), words.next(), words.next())
         else {
             return Err(KeyLogError::Words(line.split_ascii_whitespace().count()));
         };
@@ -158,9 +174,14 @@ mod tests {
     #[test]
     fn a_line_is_found_again_by_its_client_random() {
         let mut log = KeyLog::default();
-        log.line(&format!("SERVER_TRAFFIC_SECRET_0 {RANDOM} {}", "0a".repeat(48))).unwrap();
+        log.line(&format!(
+            "SERVER_TRAFFIC_SECRET_0 {RANDOM} {}",
+            "0a".repeat(48)
+        ))
+        .unwrap();
         log.line("# a comment").unwrap();
-        log.line(&format!("EXPORTER_SECRET {RANDOM} {}", "0b".repeat(32))).unwrap();
+        log.line(&format!("EXPORTER_SECRET {RANDOM} {}", "0b".repeat(32)))
+            .unwrap();
         let mut random = [0; 32];
         hex(RANDOM, &mut random);
         let secrets = log.secrets(&random).unwrap();
@@ -174,13 +195,22 @@ mod tests {
         let mut log = KeyLog::default();
         assert_eq!(log.line("CLIENT_RANDOM abc"), Err(KeyLogError::Words(2)));
         assert_eq!(log.line("CLIENT_RANDOM abc def"), Err(KeyLogError::Random));
-        assert_eq!(log.line(&format!("CLIENT_RANDOM {RANDOM} 0g")), Err(KeyLogError::Secret));
-        assert_eq!(log.line(&format!("CLIENT_RANDOM {RANDOM} {}", "00".repeat(49))), Err(KeyLogError::Secret));
+        assert_eq!(
+            log.line(&format!("CLIENT_RANDOM {RANDOM} 0g")),
+            Err(KeyLogError::Secret)
+        );
+        assert_eq!(
+            log.line(&format!("CLIENT_RANDOM {RANDOM} {}", "00".repeat(49))),
+            Err(KeyLogError::Secret)
+        );
         assert_eq!(log.connections.len(), 0);
     }
 
     #[test]
     fn a_secret_does_not_print_itself() {
-        assert_eq!(format!("{:?}", Secret::new(&[7; 32]).unwrap()), "Secret(32 bytes)");
+        assert_eq!(
+            format!("{:?}", Secret::new(&[7; 32]).unwrap()),
+            "Secret(32 bytes)"
+        );
     }
 }

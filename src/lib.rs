@@ -1,5 +1,9 @@
 //! layerwise: see a network stack work.
+pub mod certs;
+pub mod chat;
+pub mod cli;
 pub mod cursor;
+pub mod demo;
 pub(crate) mod flow;
 pub mod keylog;
 pub mod layers;
@@ -7,3 +11,4 @@ pub mod packet;
 pub mod session;
 pub mod text;
 pub mod view;
+pub mod wire;

@@ -12,7 +12,9 @@ use layerwise::view::paint::{Look, Out};
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err((text, 0)) => return status(io::stdout().write_all(text.as_bytes()).map_err(Into::into)),
+        Err((text, 0)) => {
+            return status(io::stdout().write_all(text.as_bytes()).map_err(Into::into));
+        }
         Err((text, status)) => {
             // Nothing better can be done when standard error cannot be written to.
             let _ = io::stderr().write_all(text.as_bytes());
@@ -71,7 +73,9 @@ fn play(
 fn status(result: Result<(), Failure>) -> ExitCode {
     let (text, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return ExitCode::SUCCESS;
+        }
         Err(Failure::Output(error)) => (format!("cannot write the output: {error}"), 1),
         Err(Failure::Usage(text)) => (text, 2),
         Err(Failure::Other(text)) => (text, 1),

@@ -47,7 +47,8 @@ impl Session {
         self.buffers.clear();
         let mut context = Context::default();
         let part = layers::decode(&frame, &mut self.labels, &mut context);
-        if let (Some(addresses), Some(segment), Some(part)) = (context.addresses, context.segment, part)
+        if let (Some(addresses), Some(segment), Some(part)) =
+            (context.addresses, context.segment, part)
             && let Some((flow, dir)) = self.table.flow(addresses, &segment, &mut self.budget)
         {
             let mut desk = Desk {

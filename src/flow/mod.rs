@@ -16,10 +16,13 @@ use core::ops::Range;
 use crate::cursor::Cursor;
 use crate::keylog::KeyLog;
 use crate::layers::{self, Bind, Decode, Framing, PROTOCOLS, Protocol, Stream, StreamPart};
-use crate::packet::{BufId, BufKind, Buffers, Context, Fact, FieldDef, Frame, Labels, Piece, Segment, Stop, Why};
+use crate::packet::{
+    BufId, BufKind, Buffers, Context, Fact, FieldDef, Frame, Labels, Piece, Segment, Stop, Why,
+};
 
-use stream::{Arrival, Assembler, Broken, Budget, Order};
-pub use table::MAX_FLOWS;
+pub(crate) use stream::Budget;
+use stream::{Arrival, Assembler, Broken, Order};
+
 pub(crate) use table::Table;
 
 /// Everything that is at hand while one frame is worked on.
@@ -39,9 +42,21 @@ pub(crate) struct Desk<'d> {
 
 impl Desk<'_> {
     /// Lets `read` label a part of a buffer, within the layer that was begun last.
-    fn read<T>(&mut self, buf: BufId, range: Range<usize>, read: impl FnOnce(&mut Cursor<'_, '_>) -> T) -> T {
+    fn read<T>(
+        &mut self,
+        buf: BufId,
+        range: Range<usize>,
+        read: impl FnOnce(&mut Cursor<'_, '_>) -> T,
+    ) -> T {
         let bytes = self.buffers.bytes(self.frame.data, buf);
-        let result = read(&mut Cursor::new(bytes, buf, range, Why::Short, self.labels, self.context));
+        let result = read(&mut Cursor::new(
+            bytes,
+            buf,
+            range,
+            Why::Short,
+            self.labels,
+            self.context,
+        ));
         self.extend();
         result
     }
@@ -107,10 +122,18 @@ impl Desk<'_> {
         level: Level,
         names: Names,
     ) -> Cuts {
-        let mut spans = self.spans.get_mut(level as usize).map(core::mem::take).unwrap_or_default();
+        let mut spans = self
+            .spans
+            .get_mut(level as usize)
+            .map(core::mem::take)
+            .unwrap_or_default();
         spans.clear();
         let (frame, at) = (self.frame.number, range.start as u32);
-        let run = self.buffers.bytes(self.frame.data, buf).get(range.clone()).unwrap_or(&[]);
+        let run = self
+            .buffers
+            .bytes(self.frame.data, buf)
+            .get(range.clone())
+            .unwrap_or(&[]);
         let cut = assembler.cut(next, run, (frame, at), &mut spans, self.budget);
         for span in &mut spans {
             *span = span.start + range.start..span.end + range.start;
@@ -118,11 +141,22 @@ impl Desk<'_> {
         if let Some(place) = self.spans.get_mut(level as usize) {
             *place = spans;
         }
-        let taken = if cut.completed { assembler.take(kind, self.buffers, self.budget) } else { None };
-        let (head, tail) = (range.start..range.start + cut.head, range.start + cut.tail..range.end);
+        let taken = if cut.completed {
+            assembler.take(kind, self.buffers, self.budget)
+        } else {
+            None
+        };
+        let (head, tail) = (
+            range.start..range.start + cut.head,
+            range.start + cut.tail..range.end,
+        );
         let mut broken = cut.end;
         if broken.is_none() {
-            let rest = self.buffers.bytes(self.frame.data, buf).get(tail.clone()).unwrap_or(&[]);
+            let rest = self
+                .buffers
+                .bytes(self.frame.data, buf)
+                .get(tail.clone())
+                .unwrap_or(&[]);
             if !assembler.keep(rest, frame, tail.start as u32, self.budget) {
                 broken = Some(Broken::Cap);
             }
@@ -131,14 +165,21 @@ impl Desk<'_> {
             assembler.clear(self.budget);
         }
         self.label(buf, head, names.waiting);
-        let tail_name = if broken.is_some() { names.unknown } else { names.waiting };
+        let tail_name = if broken.is_some() {
+            names.unknown
+        } else {
+            names.waiting
+        };
         self.label(buf, tail.clone(), tail_name);
         match broken {
             Some(Broken::NotMine) => self.stop(tail_name, buf, tail.start, Why::Value),
             Some(Broken::Cap) => self.stop(tail_name, buf, tail.start, Why::Cap),
             None => {}
         }
-        Cuts { taken, broken: broken.is_some() }
+        Cuts {
+            taken,
+            broken: broken.is_some(),
+        }
     }
 
     /// Hands over the messages that were just cut: first the one put together from several runs, then those of this one.
@@ -153,7 +194,11 @@ impl Desk<'_> {
             let len = self.buffers.bytes(self.frame.data, whole).len();
             then(whole, 0..len, self);
         }
-        let spans = self.spans.get_mut(level as usize).map(core::mem::take).unwrap_or_default();
+        let spans = self
+            .spans
+            .get_mut(level as usize)
+            .map(core::mem::take)
+            .unwrap_or_default();
         for span in &spans {
             then(buf, span.clone(), self);
         }
@@ -164,7 +209,11 @@ impl Desk<'_> {
 
     /// Records that the layer that was begun last goes no further, at a place of a buffer.
     fn stop(&mut self, def: &'static FieldDef, buf: BufId, at: usize, why: Why) {
-        let have = self.buffers.bytes(self.frame.data, buf).len().saturating_sub(at);
+        let have = self
+            .buffers
+            .bytes(self.frame.data, buf)
+            .len()
+            .saturating_sub(at);
         self.labels.stops.push(Stop {
             layer: self.labels.layers.len().saturating_sub(1) as u16,
             def,
@@ -234,14 +283,25 @@ enum App {
 
 impl Flow {
     pub(crate) fn new(number: u64) -> Self {
-        Self { number, ..Self::default() }
+        Self {
+            number,
+            ..Self::default()
+        }
     }
 
     /// Takes up one segment. The layer that was begun last is its TCP header.
-    pub(crate) fn segment(&mut self, dir: usize, segment: &Segment, part: StreamPart, desk: &mut Desk<'_>) {
+    pub(crate) fn segment(
+        &mut self,
+        dir: usize,
+        segment: &Segment,
+        part: StreamPart,
+        desk: &mut Desk<'_>,
+    ) {
         let layer = desk.labels.layers.len().saturating_sub(1);
         desk.note(layer, &layers::tcp::STREAM, Fact::Uint(self.number));
-        let Some(half) = self.halves.get_mut(dir) else { return };
+        let Some(half) = self.halves.get_mut(dir) else {
+            return;
+        };
         let syn = segment.has(Segment::SYN);
         let payload = part.start..part.end;
         let seq = segment.seq.wrapping_add(u32::from(syn));
@@ -249,7 +309,14 @@ impl Flow {
         let refused = segment.checksum_good == Some(false);
         let space = segment.len + u32::from(syn) + u32::from(segment.has(Segment::FIN));
         let seen = half.order.has_seen(segment.seq, space);
-        self.track.observe(dir, segment, seen, (desk.frame.number, desk.frame.time), layer, desk.labels);
+        self.track.observe(
+            dir,
+            segment,
+            seen,
+            (desk.frame.number, desk.frame.time),
+            layer,
+            desk.labels,
+        );
         if refused {
             desk.label(BufId::FRAME, payload, &layers::tcp::PAYLOAD);
             return;
@@ -276,12 +343,24 @@ impl Flow {
 
     /// Data arrived: in its turn, too early, or again.
     fn arrived(&mut self, dir: usize, seq: u32, payload: Range<usize>, desk: &mut Desk<'_>) {
-        let Some(half) = self.halves.get_mut(dir) else { return };
+        let Some(half) = self.halves.get_mut(dir) else {
+            return;
+        };
         let bytes = desk.frame.data.get(payload.clone()).unwrap_or(&[]);
-        match half.order.arrive(seq, bytes, desk.frame.number, payload.start as u32, desk.budget) {
+        match half.order.arrive(
+            seq,
+            bytes,
+            desk.frame.number,
+            payload.start as u32,
+            desk.budget,
+        ) {
             Arrival::Next { skip } => {
                 let new = (payload.start + skip).min(payload.end)..payload.end;
-                desk.label(BufId::FRAME, payload.start..new.start, &layers::tcp::SEGMENT_DATA);
+                desk.label(
+                    BufId::FRAME,
+                    payload.start..new.start,
+                    &layers::tcp::SEGMENT_DATA,
+                );
                 if half.order.can_fill() {
                     desk.label(BufId::FRAME, new.clone(), &layers::tcp::SEGMENT_DATA);
                     if let Some((buf, range)) = self.with_held(dir, new, desk) {
@@ -291,10 +370,17 @@ impl Flow {
                     self.run(dir, BufId::FRAME, new, desk);
                 }
             }
-            Arrival::Old | Arrival::Early => desk.label(BufId::FRAME, payload, &layers::tcp::SEGMENT_DATA),
+            Arrival::Old | Arrival::Early => {
+                desk.label(BufId::FRAME, payload, &layers::tcp::SEGMENT_DATA)
+            }
             Arrival::GivenUp => {
                 desk.label(BufId::FRAME, payload.clone(), &layers::tcp::PAYLOAD);
-                desk.stop(&layers::tcp::SEGMENT_DATA, BufId::FRAME, payload.start, Why::Cap);
+                desk.stop(
+                    &layers::tcp::SEGMENT_DATA,
+                    BufId::FRAME,
+                    payload.start,
+                    Why::Cap,
+                );
                 half.assembler.clear(desk.budget);
                 if let App::Tls(tls) = &mut self.app {
                     tls.lose(dir);
@@ -315,7 +401,12 @@ impl Flow {
     }
 
     /// Puts this frame's new bytes and the held ones behind them into one buffer.
-    fn with_held(&mut self, dir: usize, new: Range<usize>, desk: &mut Desk<'_>) -> Option<(BufId, Range<usize>)> {
+    fn with_held(
+        &mut self,
+        dir: usize,
+        new: Range<usize>,
+        desk: &mut Desk<'_>,
+    ) -> Option<(BufId, Range<usize>)> {
         let half = self.halves.get_mut(dir)?;
         let (start, first_piece) = (desk.buffers.arena.len(), desk.buffers.pieces.len());
         let bytes = desk.frame.data.get(new.clone())?;
@@ -328,38 +419,64 @@ impl Flow {
         });
         half.order.fill(start, desk.buffers, desk.budget);
         let len = desk.buffers.arena.len() - start;
-        Some((desk.buffers.close(BufKind::Stream, start, first_piece)?, 0..len))
+        Some((
+            desk.buffers.close(BufKind::Stream, start, first_piece)?,
+            0..len,
+        ))
     }
 
     /// The next bytes of the stream: a part of the frame, or a buffer put together from several.
     fn run(&mut self, dir: usize, buf: BufId, range: Range<usize>, desk: &mut Desk<'_>) {
-        let bytes = desk.buffers.bytes(desk.frame.data, buf).get(range.clone()).unwrap_or(&[]);
+        let bytes = desk
+            .buffers
+            .bytes(desk.frame.data, buf)
+            .get(range.clone())
+            .unwrap_or(&[]);
         if matches!(self.app, App::Silent) {
             self.app = recognise(bytes, desk.ports);
         }
-        let Some(half) = self.halves.get_mut(dir) else { return };
+        let Some(half) = self.halves.get_mut(dir) else {
+            return;
+        };
         let next = match &mut self.app {
             App::Silent | App::Unknown => return desk.label(buf, range, &layers::tcp::PAYLOAD),
             App::Tls(tls) => {
-                if tls.is_lost(dir) && !half.assembler.is_waiting() && !layers::tls::record::recognise(bytes) {
+                if tls.is_lost(dir)
+                    && !half.assembler.is_waiting()
+                    && !layers::tls::record::recognise(bytes)
+                {
                     return desk.label(buf, range, &layers::tcp::PAYLOAD);
                 }
                 layers::tls::record::next
             }
             App::Plain(_, stream) => stream.next,
         };
-        let names = Names { waiting: &layers::tcp::SEGMENT_DATA, unknown: &layers::tcp::PAYLOAD };
-        let cut = desk.cut(&mut half.assembler, next, (buf, range), BufKind::Stream, Level::Tcp, names);
+        let names = Names {
+            waiting: &layers::tcp::SEGMENT_DATA,
+            unknown: &layers::tcp::PAYLOAD,
+        };
+        let cut = desk.cut(
+            &mut half.assembler,
+            next,
+            (buf, range),
+            BufKind::Stream,
+            Level::Tcp,
+            names,
+        );
         match &mut self.app {
             App::Tls(tls) => {
-                if cut.broken.is_some() {
+                if cut.broken {
                     tls.lose(dir);
                 }
-                desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| tls.record(dir, buf, range, desk));
+                desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| {
+                    tls.record(dir, buf, range, desk)
+                });
             }
             App::Plain(protocol, stream) => {
                 let (def, read) = (protocol.def, stream.decode);
-                desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| desk.layer(def, buf, range, read));
+                desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| {
+                    desk.layer(def, buf, range, read)
+                });
             }
             App::Silent | App::Unknown => {}
         }
@@ -371,14 +488,19 @@ fn recognise(bytes: &[u8], ports: [u16; 2]) -> App {
     if layers::tls::record::recognise(bytes) {
         return App::Tls(Box::default());
     }
-    application(bytes, ports).map_or(App::Unknown, |(protocol, stream)| App::Plain(protocol, stream))
+    application(bytes, ports).map_or(App::Unknown, |(protocol, stream)| {
+        App::Plain(protocol, stream)
+    })
 }
 
 /// The application protocol that begins like this, on one of these ports.
 pub(crate) fn application(bytes: &[u8], ports: [u16; 2]) -> Option<(&'static Protocol, Stream)> {
     PROTOCOLS.iter().find_map(|protocol| match protocol.decode {
         Decode::Stream(stream)
-            if ports.iter().any(|port| protocol.binds.contains(&Bind::TcpPort(*port))) && (stream.recognise)(bytes) =>
+            if ports
+                .iter()
+                .any(|port| protocol.binds.contains(&Bind::TcpPort(*port)))
+                && (stream.recognise)(bytes) =>
         {
             Some((*protocol, stream))
         }

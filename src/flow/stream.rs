@@ -98,11 +98,20 @@ impl Order {
         let Some(next) = self.next else { return false };
         let end = seq.wrapping_add(len);
         !after(end, next)
-            || self.held.iter().any(|h| !after(h.seq, seq) && !after(end, h.seq.wrapping_add(h.bytes.len() as u32)))
+            || self.held.iter().any(|h| {
+                !after(h.seq, seq) && !after(end, h.seq.wrapping_add(h.bytes.len() as u32))
+            })
     }
 
     /// A segment arrives: `bytes` begin at `seq`, and in the frame `frame` at `at`.
-    pub(crate) fn arrive(&mut self, seq: u32, bytes: &[u8], frame: u64, at: u32, budget: &mut Budget) -> Arrival {
+    pub(crate) fn arrive(
+        &mut self,
+        seq: u32,
+        bytes: &[u8],
+        frame: u64,
+        at: u32,
+        budget: &mut Budget,
+    ) -> Arrival {
         let next = *self.next.get_or_insert(seq);
         let end = seq.wrapping_add(bytes.len() as u32);
         if !after(seq, next) {
@@ -110,7 +119,9 @@ impl Order {
                 return Arrival::Old;
             }
             self.next = Some(end);
-            return Arrival::Next { skip: next.wrapping_sub(seq) as usize };
+            return Arrival::Next {
+                skip: next.wrapping_sub(seq) as usize,
+            };
         }
         if self.has_seen(seq, bytes.len() as u32) {
             return Arrival::Old;
@@ -126,13 +137,22 @@ impl Order {
         room.extend_from_slice(bytes);
         self.held_bytes += bytes.len();
         let place = self.held.partition_point(|h| !after(h.seq, seq));
-        self.held.insert(place, Held { seq, frame, at, bytes: room });
+        self.held.insert(
+            place,
+            Held {
+                seq,
+                frame,
+                at,
+                bytes: room,
+            },
+        );
         Arrival::Early
     }
 
     /// Whether held bytes come next.
     pub(crate) fn can_fill(&self) -> bool {
-        self.next.is_some_and(|next| self.held.first().is_some_and(|h| !after(h.seq, next)))
+        self.next
+            .is_some_and(|next| self.held.first().is_some_and(|h| !after(h.seq, next)))
     }
 
     /// Moves the held bytes that come next to the end of the arena, with the pieces they came in.
@@ -204,21 +224,41 @@ impl Assembler {
         spans: &mut Vec<Range<usize>>,
         budget: &mut Budget,
     ) -> Cut {
-        let mut cut = Cut { head: 0, completed: false, tail: run.len(), end: None };
+        let mut cut = Cut {
+            head: 0,
+            completed: false,
+            tail: run.len(),
+            end: None,
+        };
         let had = self.partial.len();
         if had > 0 {
             if had > MAX_HELD_EACH || !budget.take(run.len()) {
-                return Cut { tail: 0, end: Some(Broken::Cap), ..cut };
+                return Cut {
+                    tail: 0,
+                    end: Some(Broken::Cap),
+                    ..cut
+                };
             }
             self.partial.extend_from_slice(run);
             let whole = match next(&self.partial) {
                 Framing::Whole(len) => Some(len.max(had)),
                 Framing::More => None,
-                Framing::NotMine => return Cut { tail: 0, end: Some(Broken::NotMine), ..cut },
+                Framing::NotMine => {
+                    return Cut {
+                        tail: 0,
+                        end: Some(Broken::NotMine),
+                        ..cut
+                    };
+                }
             };
             cut.head = whole.map_or(run.len(), |whole| whole - had);
             cut.completed = whole.is_some();
-            self.pieces.push(Piece { frame, at, into: had as u32, len: cut.head as u32 });
+            self.pieces.push(Piece {
+                frame,
+                at,
+                into: had as u32,
+                len: cut.head as u32,
+            });
             budget.used = budget.used.saturating_sub(run.len() - cut.head);
             self.partial.truncate(had + cut.head);
         }
@@ -241,7 +281,12 @@ impl Assembler {
     }
 
     /// Moves the completed message into a buffer of its own.
-    pub(crate) fn take(&mut self, kind: BufKind, buffers: &mut Buffers, budget: &mut Budget) -> Option<BufId> {
+    pub(crate) fn take(
+        &mut self,
+        kind: BufKind,
+        buffers: &mut Buffers,
+        budget: &mut Budget,
+    ) -> Option<BufId> {
         let (start, first_piece) = (buffers.arena.len(), buffers.pieces.len());
         buffers.arena.extend_from_slice(&self.partial);
         buffers.pieces.extend_from_slice(&self.pieces);
@@ -260,7 +305,12 @@ impl Assembler {
         if self.partial.capacity() == 0 {
             self.partial = budget.room();
         }
-        self.pieces.push(Piece { frame, at, into: self.partial.len() as u32, len: tail.len() as u32 });
+        self.pieces.push(Piece {
+            frame,
+            at,
+            into: self.partial.len() as u32,
+            len: tail.len() as u32,
+        });
         self.partial.extend_from_slice(tail);
         true
     }
@@ -278,28 +328,46 @@ impl Assembler {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
 mod tests {
     use super::*;
 
     /// Messages of two bytes.
     fn pairs(bytes: &[u8]) -> Framing {
-        if bytes.len() < 2 { Framing::More } else { Framing::Whole(2) }
+        if bytes.len() < 2 {
+            Framing::More
+        } else {
+            Framing::Whole(2)
+        }
     }
 
     #[test]
     fn order_is_restored_across_the_wrap() {
-        let (mut order, mut budget, mut buffers) = (Order::default(), Budget::default(), Buffers::default());
+        let (mut order, mut budget, mut buffers) =
+            (Order::default(), Budget::default(), Buffers::default());
         order.begin(u32::MAX - 1, &mut budget);
         assert_eq!(order.arrive(2, b"ef", 1, 40, &mut budget), Arrival::Early);
         assert_eq!(order.arrive(0, b"cd", 2, 40, &mut budget), Arrival::Early);
         assert_eq!(order.arrive(0, b"cd", 3, 40, &mut budget), Arrival::Old);
-        assert_eq!(order.arrive(u32::MAX - 1, b"ab", 4, 40, &mut budget), Arrival::Next { skip: 0 });
+        assert_eq!(
+            order.arrive(u32::MAX - 1, b"ab", 4, 40, &mut budget),
+            Arrival::Next { skip: 0 }
+        );
         order.fill(0, &mut buffers, &mut budget);
         assert_eq!(buffers.arena, b"cdef");
-        assert_eq!(buffers.pieces.iter().map(|p| p.frame).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(
+            buffers.pieces.iter().map(|p| p.frame).collect::<Vec<_>>(),
+            [2, 1]
+        );
         assert_eq!(budget.used, 0);
-        assert_eq!(order.arrive(3, b"fgh", 5, 40, &mut budget), Arrival::Next { skip: 1 });
+        assert_eq!(
+            order.arrive(3, b"fgh", 5, 40, &mut budget),
+            Arrival::Next { skip: 1 }
+        );
     }
 
     #[test]
@@ -317,17 +385,33 @@ mod tests {
 
     #[test]
     fn a_message_is_cut_however_it_came() {
-        let (mut asm, mut budget, mut buffers) = (Assembler::default(), Budget::default(), Buffers::default());
+        let (mut asm, mut budget, mut buffers) =
+            (Assembler::default(), Budget::default(), Buffers::default());
         let mut spans = Vec::new();
         let cut = asm.cut(pairs, b"aabbc", (1, 10), &mut spans, &mut budget);
-        assert_eq!((spans.as_slice(), cut.tail, cut.completed), ([0..2, 2..4].as_slice(), 4, false));
+        assert_eq!(
+            (spans.as_slice(), cut.tail, cut.completed),
+            ([0..2, 2..4].as_slice(), 4, false)
+        );
         assert!(asm.keep(b"c", 1, 14, &mut budget));
         spans.clear();
         let cut = asm.cut(pairs, b"cdd", (2, 10), &mut spans, &mut budget);
-        assert_eq!((cut.head, cut.completed, spans.as_slice()), (1, true, [1..3].as_slice()));
-        let id = asm.take(BufKind::Stream, &mut buffers, &mut budget).unwrap();
+        assert_eq!(
+            (cut.head, cut.completed, spans.as_slice()),
+            (1, true, [1..3].as_slice())
+        );
+        let id = asm
+            .take(BufKind::Stream, &mut buffers, &mut budget)
+            .unwrap();
         assert_eq!(buffers.bytes(&[], id), b"cc");
-        assert_eq!(buffers.pieces.iter().map(|p| (p.frame, p.at, p.len)).collect::<Vec<_>>(), [(1, 14, 1), (2, 10, 1)]);
+        assert_eq!(
+            buffers
+                .pieces
+                .iter()
+                .map(|p| (p.frame, p.at, p.len))
+                .collect::<Vec<_>>(),
+            [(1, 14, 1), (2, 10, 1)]
+        );
         assert_eq!(budget.used, 0);
     }
 
@@ -337,7 +421,11 @@ mod tests {
         let never: fn(&[u8]) -> Framing = |_| Framing::More;
         assert!(asm.keep(b"x", 0, 0, &mut budget));
         let run = vec![0; 64 << 10];
-        let runs = (0..1000).take_while(|_| asm.cut(never, &run, (0, 0), &mut Vec::new(), &mut budget).end.is_none());
+        let runs = (0..1000).take_while(|_| {
+            asm.cut(never, &run, (0, 0), &mut Vec::new(), &mut budget)
+                .end
+                .is_none()
+        });
         assert!(runs.count() < 40);
         assert!(asm.partial.len() <= MAX_HELD_EACH + run.len());
     }

@@ -8,7 +8,7 @@ use super::stream::Budget;
 use crate::packet::Segment;
 
 /// The most connections that are followed at once; one that has been quiet makes room for the next.
-pub const MAX_FLOWS: usize = 1 << 16;
+pub(crate) const MAX_FLOWS: usize = 1 << 16;
 
 type End = (IpAddr, u16);
 
@@ -58,7 +58,12 @@ impl Table {
     }
 
     fn insert(&mut self, ends: (End, End), first: End, budget: &mut Budget) -> usize {
-        let slot = Slot { ends, first, flow: Flow::new(self.count), touched: true };
+        let slot = Slot {
+            ends,
+            first,
+            flow: Flow::new(self.count),
+            touched: true,
+        };
         self.count += 1;
         let index = if self.slots.len() < MAX_FLOWS {
             self.slots.push(slot);
@@ -96,7 +101,17 @@ mod tests {
 
     fn segment(from: u16, to: u16, flags: u16) -> Segment {
         let checksum_good = Some(true);
-        Segment { from, to, seq: 0, ack: 0, flags, window: 0, window_shift: None, checksum_good, len: 0 }
+        Segment {
+            from,
+            to,
+            seq: 0,
+            ack: 0,
+            flags,
+            window: 0,
+            window_shift: None,
+            checksum_good,
+            len: 0,
+        }
     }
 
     #[test]
@@ -104,10 +119,22 @@ mod tests {
         let (mut table, mut budget) = (Table::default(), Budget::default());
         let (a, b) = (IpAddr::from([1, 2, 3, 4]), IpAddr::from([5, 6, 7, 8]));
         let answer = segment(8080, 49152, Segment::SYN | Segment::ACK);
-        assert_eq!(table.flow((b, a), &answer, &mut budget).unwrap().1, 1, "who answers is not who asked");
-        assert_eq!(table.flow((a, b), &segment(49152, 8080, Segment::ACK), &mut budget).unwrap().1, 0);
+        assert_eq!(
+            table.flow((b, a), &answer, &mut budget).unwrap().1,
+            1,
+            "who answers is not who asked"
+        );
+        assert_eq!(
+            table
+                .flow((a, b), &segment(49152, 8080, Segment::ACK), &mut budget)
+                .unwrap()
+                .1,
+            0
+        );
         assert_eq!(table.count, 1);
-        table.flow((a, b), &segment(49153, 8080, Segment::SYN), &mut budget).unwrap();
+        table
+            .flow((a, b), &segment(49153, 8080, Segment::SYN), &mut budget)
+            .unwrap();
         assert_eq!(table.count, 2);
     }
 
@@ -116,8 +143,13 @@ mod tests {
         let (mut table, mut budget) = (Table::default(), Budget::default());
         for n in 0..1_000_000u32 {
             let ends = (IpAddr::from(n.to_be_bytes()), IpAddr::from([5, 6, 7, 8]));
-            table.flow(ends, &segment(1, 2, Segment::SYN), &mut budget).unwrap();
+            table
+                .flow(ends, &segment(1, 2, Segment::SYN), &mut budget)
+                .unwrap();
         }
-        assert_eq!((table.slots.len(), table.by_ends.len(), table.count), (MAX_FLOWS, MAX_FLOWS, 1_000_000));
+        assert_eq!(
+            (table.slots.len(), table.by_ends.len(), table.count),
+            (MAX_FLOWS, MAX_FLOWS, 1_000_000)
+        );
     }
 }

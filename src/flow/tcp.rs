@@ -69,7 +69,11 @@ impl Track {
         labels: &mut Labels,
     ) {
         let [first, second] = &mut self.ends;
-        let (us, them) = if dir == 0 { (first, second) } else { (second, first) };
+        let (us, them) = if dir == 0 {
+            (first, second)
+        } else {
+            (second, first)
+        };
         let syn = segment.has(Segment::SYN);
         let space = segment.len + u32::from(syn) + u32::from(segment.has(Segment::FIN));
         let end = segment.seq.wrapping_add(space);
@@ -78,7 +82,11 @@ impl Track {
         // A connection whose SYN was not seen is counted from one, as if the SYN had been just before.
         let fresh = us.base.is_none() || (syn && !seen && us.next != end);
         if fresh {
-            us.base = Some(if syn { segment.seq } else { segment.seq.wrapping_sub(1) });
+            us.base = Some(if syn {
+                segment.seq
+            } else {
+                segment.seq.wrapping_sub(1)
+            });
             us.next = segment.seq;
             us.outstanding.clear();
             us.ack = None;
@@ -105,14 +113,20 @@ impl Track {
             (Some(shift), Some(_)) if !syn => Some(shift.min(14)),
             _ => None,
         };
-        note(&key::WINDOW_SIZE, number(u32::from(segment.window) << shift.unwrap_or(0)));
+        note(
+            &key::WINDOW_SIZE,
+            number(u32::from(segment.window) << shift.unwrap_or(0)),
+        );
         if let Some(shift) = shift {
             note(&key::WINDOW_SCALEFACTOR, number(1 << shift));
         }
 
         // What this segment carries: new, again, too early, or only asking.
         let behind = after(us.next, segment.seq);
-        let probe = segment.len <= 1 && segment.seq == us.next.wrapping_sub(1) && space == segment.len && acks;
+        let probe = segment.len <= 1
+            && segment.seq == us.next.wrapping_sub(1)
+            && space == segment.len
+            && acks;
         let mut again = false;
         if fresh {
         } else if probe && !segment.has(Segment::RST) {
@@ -129,7 +143,8 @@ impl Track {
             } else if asked {
                 note(&key::ANALYSIS_FAST_RETRANSMISSION, Fact::Present);
                 note(&key::ANALYSIS_RETRANSMISSION, Fact::Present);
-            } else if !seen && time.since(us.sent_at) < self.round_trip.unwrap_or(OVERTAKEN_WITHIN) {
+            } else if !seen && time.since(us.sent_at) < self.round_trip.unwrap_or(OVERTAKEN_WITHIN)
+            {
                 note(&key::ANALYSIS_OUT_OF_ORDER, Fact::Present);
             } else {
                 note(&key::ANALYSIS_RETRANSMISSION, Fact::Present);
@@ -176,7 +191,12 @@ impl Track {
                 us.ack = Some(segment.ack);
             }
             let mut newest = None;
-            while let Some(sent) = them.outstanding.front().copied().filter(|sent| !after(sent.0, segment.ack)) {
+            while let Some(sent) = them
+                .outstanding
+                .front()
+                .copied()
+                .filter(|sent| !after(sent.0, segment.ack))
+            {
                 newest = Some(sent);
                 them.outstanding.pop_front();
             }
@@ -203,20 +223,27 @@ impl Track {
             us.sent_at = time;
         } else if again {
             // Whose acknowledgment comes now cannot be told any more (Karn's algorithm, RFC 6298, section 3).
-            us.outstanding.retain(|sent| after(segment.seq, sent.0) || after(sent.0, end));
+            us.outstanding
+                .retain(|sent| after(segment.seq, sent.0) || after(sent.0, end));
         }
         if after(end, us.next) {
             us.next = end;
         }
         if segment.len > 0 {
             let acknowledged = them.ack.unwrap_or(segment.seq);
-            note(&key::ANALYSIS_BYTES_IN_FLIGHT, number(us.next.wrapping_sub(acknowledged)));
+            note(
+                &key::ANALYSIS_BYTES_IN_FLIGHT,
+                number(us.next.wrapping_sub(acknowledged)),
+            );
             let shift = match (us.shift, them.shift) {
                 (Some(_), Some(shift)) => shift.min(14),
                 _ => 0,
             };
             let known = us.synchronized && them.synchronized;
-            if known && them.ack.is_some() && us.next == acknowledged.wrapping_add(u32::from(them.window) << shift) {
+            if known
+                && them.ack.is_some()
+                && us.next == acknowledged.wrapping_add(u32::from(them.window) << shift)
+            {
                 note(&key::ANALYSIS_WINDOW_FULL, Fact::Present);
             }
         }

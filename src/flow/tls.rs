@@ -9,7 +9,9 @@ use super::aead::{Keys, Suite, TAG_LEN};
 use super::stream::{Assembler, Budget};
 use super::{Desk, Level, Names};
 use crate::keylog::Secret;
-use crate::layers::tls::{self as key, alert, handshake, record};
+use crate::layers::tls::handshake::kind as message;
+use crate::layers::tls::record::content_type as content;
+use crate::layers::tls::{self as key, alert, handshake, opened, record, secret};
 use crate::layers::{self, Framing, Protocol, Stream};
 use crate::packet::{BufId, BufKind, Fact, Why};
 
@@ -18,29 +20,6 @@ const SEARCH: u64 = 256;
 
 /// The version number of TLS 1.3.
 const TLS13: u16 = 0x0304;
-
-/// Content types (RFC 8446, section 5.1).
-mod content {
-    pub(super) const CHANGE_CIPHER_SPEC: u8 = 20;
-    pub(super) const ALERT: u8 = 21;
-    pub(super) const HANDSHAKE: u8 = 22;
-    pub(super) const APPLICATION_DATA: u8 = 23;
-}
-
-/// Handshake types that change keys (RFC 8446, section 4).
-mod message {
-    pub(super) const CLIENT_HELLO: u8 = 1;
-    pub(super) const SERVER_HELLO: u8 = 2;
-    pub(super) const FINISHED: u8 = 20;
-    pub(super) const KEY_UPDATE: u8 = 24;
-}
-
-/// What became of a sealed record: values of `tls.record.opened`.
-mod opened {
-    pub(super) const NO_SECRET: u64 = 0;
-    pub(super) const OPENED: u64 = 1;
-    pub(super) const BAD_TAG: u64 = 2;
-}
 
 /// Which secret the keys of one direction come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,13 +103,21 @@ impl Tls {
     }
 
     /// One whole record, in `buf`: a layer of its own, and one for each application message that it completes.
-    pub(crate) fn record(&mut self, dir: usize, buf: BufId, range: Range<usize>, desk: &mut Desk<'_>) {
+    pub(crate) fn record(
+        &mut self,
+        dir: usize,
+        buf: BufId,
+        range: Range<usize>,
+        desk: &mut Desk<'_>,
+    ) {
         layers::begin(desk.labels, &key::TLS, buf, range.start);
         let layer = desk.labels.layers.len() - 1;
         let inner = self.outer(dir, buf, range.clone(), layer, desk);
         let mut cuts = None;
         match inner {
-            Some((content::APPLICATION_DATA, buf, content)) => cuts = self.application(dir, buf, content, desk),
+            Some((content::APPLICATION_DATA, buf, content)) => {
+                cuts = self.application(dir, buf, content, desk)
+            }
             Some((kind, buf, content)) => self.content(dir, kind, buf, content, desk),
             None => {}
         }
@@ -163,7 +150,20 @@ impl Tls {
         let half = self.halves.get_mut(dir)?;
         let end = range.end;
         let header_end = (range.start + record::HEADER_LEN).min(end);
-        let header = match desk.read(buf, range.start..end, record::header) {
+        let kind = desk
+            .buffers
+            .bytes(desk.frame.data, buf)
+            .get(range.start)
+            .copied()
+            .unwrap_or(0);
+        // RFC 8446, section 5: a change_cipher_spec may stand anywhere in a TLS 1.3 handshake, in the clear, and means nothing.
+        let sealed = kind == content::APPLICATION_DATA || half.epoch == Epoch::Sealed;
+        let read = if sealed {
+            record::opaque_header
+        } else {
+            record::header
+        };
+        let header = match desk.read(buf, range.start..end, read) {
             Ok(header) => header,
             Err(stop) => {
                 desk.labels.stops.push(stop);
@@ -171,24 +171,22 @@ impl Tls {
             }
         };
         let body = header_end..end;
-        let sealed = match half.epoch {
-            Epoch::Clear => header.content_type == content::APPLICATION_DATA,
-            // RFC 8446, section 5: a change_cipher_spec may stand anywhere in the handshake, in the clear, and means nothing.
-            Epoch::Handshake | Epoch::Application => header.content_type == content::APPLICATION_DATA,
-            Epoch::Sealed => true,
-        };
         if !sealed {
             return Some((header.content_type, buf, body));
         }
         let tls13 = matches!(half.epoch, Epoch::Handshake | Epoch::Application);
-        let tag = if tls13 && body.len() > TAG_LEN { body.end - TAG_LEN } else { body.end };
+        let tag = if tls13 && body.len() > TAG_LEN {
+            body.end - TAG_LEN
+        } else {
+            body.end
+        };
         desk.label(buf, body.start..tag, &key::APP_DATA);
         desk.label(buf, tag..body.end, &key::TAG);
         if let Some(number) = self.cipher_suite {
             desk.note(layer, &key::CIPHER, Fact::Uint(u64::from(number)));
         }
         if !tls13 {
-            desk.note(layer, &key::OPENED, Fact::Uint(opened::NO_SECRET));
+            desk.note(layer, &key::OPENED, opened::NO_SECRET);
             return None;
         }
         let plain = self.open(dir, buf, range.start..header_end, body, layer, desk)?;
@@ -197,12 +195,13 @@ impl Tls {
         match record::split_inner(bytes) {
             Some((content_len, kind)) => {
                 // The content is labelled by whoever decodes it; type and padding stand behind it.
-                desk.read(plain, content_len..len, |c| record::inner_tail(c)).ok();
+                desk.read(plain, content_len..len, |c| record::inner_tail(c))
+                    .ok();
                 Some((kind, plain, 0..content_len))
             }
             None => {
-                desk.label(plain, 0..len, &key::PADDING);
-                desk.stop(&key::CONTENT_TYPE_INNER, plain, len, Why::Value);
+                desk.label(plain, 0..len, &record::PADDING);
+                desk.stop(&record::CONTENT_TYPE, plain, len, Why::Value);
                 None
             }
         }
@@ -220,26 +219,37 @@ impl Tls {
     ) -> Option<BufId> {
         let by_client = dir == self.client;
         let side = usize::from(!by_client);
-        let secrets = self.random.as_ref().and_then(|random| desk.keylog.secrets(random)).copied();
+        let secrets = self
+            .random
+            .as_ref()
+            .and_then(|random| desk.keylog.secrets(random))
+            .copied();
         let suite = self.cipher_suite.and_then(Suite::from_number);
         let half = self.halves.get_mut(dir)?;
         if half.keys.is_none() {
             let of = |epoch: Epoch| -> Option<Secret> {
                 let secrets = secrets?;
-                let of_both = if epoch == Epoch::Handshake { secrets.handshake } else { secrets.application };
+                let of_both = if epoch == Epoch::Handshake {
+                    secrets.handshake
+                } else {
+                    secrets.application
+                };
                 of_both.get(side).copied()?
             };
             // Without the handshake's secrets its records stay shut, and the first that the application keys open ends it.
-            let secret = of(half.epoch).or_else(|| of(Epoch::Application));
-            half.keys = suite.zip(secret).and_then(|(suite, secret)| Keys::new(suite, secret));
+            let traffic_secret = of(half.epoch).or_else(|| of(Epoch::Application));
+            half.keys = suite
+                .zip(traffic_secret)
+                .and_then(|(suite, secret)| Keys::new(suite, secret));
         }
         let Some(keys) = &half.keys else {
-            desk.note(layer, &key::OPENED, Fact::Uint(opened::NO_SECRET));
+            desk.note(layer, &key::OPENED, opened::NO_SECRET);
             return None;
         };
         let mut aad = [0; record::HEADER_LEN];
         let bytes = desk.buffers.bytes(desk.frame.data, buf);
-        aad.get_mut(..header.len())?.copy_from_slice(bytes.get(header)?);
+        aad.get_mut(..header.len())?
+            .copy_from_slice(bytes.get(header)?);
         let tries = if half.lost { SEARCH } else { 1 };
         let start = desk.buffers.arena.len();
         let mut found = None;
@@ -255,17 +265,29 @@ impl Tls {
         let nonce = keys.nonce(sequence);
         let mut bytes = [0; 16];
         bytes.get_mut(..nonce.len())?.copy_from_slice(&nonce);
-        let handshake_secret =
-            half.epoch == Epoch::Handshake && secrets.is_some_and(|s| s.handshake.get(side).is_some_and(Option::is_some));
+        let handshake_secret = half.epoch == Epoch::Handshake
+            && secrets.is_some_and(|s| s.handshake.get(side).is_some_and(Option::is_some));
         let which = match (handshake_secret, by_client) {
-            (true, true) => 1,
-            (true, false) => 2,
-            (false, true) => 3,
-            (false, false) => 4,
+            (true, true) => secret::CLIENT_HANDSHAKE,
+            (true, false) => secret::SERVER_HANDSHAKE,
+            (false, true) => secret::CLIENT_TRAFFIC,
+            (false, false) => secret::SERVER_TRAFFIC,
         };
-        desk.note(layer, &key::OPENED, Fact::Uint(if found.is_some() { opened::OPENED } else { opened::BAD_TAG }));
-        desk.note(layer, &key::SECRET, Fact::Uint(which));
-        desk.note(layer, &key::SECRET_GENERATION, Fact::Uint(u64::from(half.generation)));
+        desk.note(
+            layer,
+            &key::OPENED,
+            if found.is_some() {
+                opened::VERIFIED
+            } else {
+                opened::BAD_TAG
+            },
+        );
+        desk.note(layer, &key::SECRET, which);
+        desk.note(
+            layer,
+            &key::SECRET_GENERATION,
+            Fact::Uint(u64::from(half.generation)),
+        );
         desk.note(layer, &key::SEQUENCE, Fact::Uint(sequence));
         desk.note(layer, &key::NONCE, Fact::Bytes(bytes, nonce.len() as u8));
         let Some((sequence, len)) = found else {
@@ -283,17 +305,25 @@ impl Tls {
     }
 
     /// What a record holds, but application data: handshake messages, an alert, a change of ciphers.
-    fn content(&mut self, dir: usize, kind: u8, buf: BufId, range: Range<usize>, desk: &mut Desk<'_>) {
+    fn content(
+        &mut self,
+        dir: usize,
+        kind: u8,
+        buf: BufId,
+        range: Range<usize>,
+        desk: &mut Desk<'_>,
+    ) {
         let result = match kind {
             content::HANDSHAKE => return self.handshake(dir, buf, range, desk),
-            content::ALERT => desk.read(buf, range, alert::decode),
+            content::ALERT => desk.read(buf, range, alert::decode).map(drop),
+            content::HEARTBEAT => desk.read(buf, range, alert::heartbeat),
             content::CHANGE_CIPHER_SPEC => {
                 if let Some(half) = self.halves.get_mut(dir)
                     && self.version.is_some_and(|version| version != TLS13)
                 {
                     half.enter(Epoch::Sealed);
                 }
-                desk.read(buf, range, record::change_cipher_spec)
+                desk.read(buf, range, alert::change_cipher_spec).map(drop)
             }
             _ => {
                 desk.label(buf, range, &key::SEGMENT_DATA);
@@ -307,13 +337,25 @@ impl Tls {
 
     /// Handshake messages: several in a record, or one over several.
     fn handshake(&mut self, dir: usize, buf: BufId, range: Range<usize>, desk: &mut Desk<'_>) {
-        let Some(half) = self.halves.get_mut(dir) else { return };
-        let names = Names { waiting: &key::HANDSHAKE_FRAGMENT, unknown: &key::HANDSHAKE_FRAGMENT };
+        let Some(half) = self.halves.get_mut(dir) else {
+            return;
+        };
+        let names = Names {
+            waiting: &key::SEGMENT_DATA,
+            unknown: &key::SEGMENT_DATA,
+        };
         let next = |bytes: &[u8]| match handshake::length(bytes) {
             Some(len) if len <= bytes.len() => Framing::Whole(len),
             _ => Framing::More,
         };
-        let cuts = desk.cut(&mut half.handshake, next, (buf, range), BufKind::Message, Level::Handshake, names);
+        let cuts = desk.cut(
+            &mut half.handshake,
+            next,
+            (buf, range),
+            BufKind::Message,
+            Level::Handshake,
+            names,
+        );
         desk.each(Level::Handshake, buf, cuts.taken, |buf, range, desk| {
             let tls13 = self.version == Some(TLS13);
             match desk.read(buf, range, |c| handshake::message(c, tls13)) {
@@ -369,16 +411,33 @@ impl Tls {
         }
         let half = self.halves.get_mut(dir)?;
         if matches!(self.application, Application::Silent) {
-            let bytes = desk.buffers.bytes(desk.frame.data, buf).get(range.clone()).unwrap_or(&[]);
+            let bytes = desk
+                .buffers
+                .bytes(desk.frame.data, buf)
+                .get(range.clone())
+                .unwrap_or(&[]);
             self.application = super::application(bytes, desk.ports)
-                .map_or(Application::Unknown, |(protocol, stream)| Application::Known(protocol, stream));
+                .map_or(Application::Unknown, |(protocol, stream)| {
+                    Application::Known(protocol, stream)
+                });
         }
-        let Application::Known(_, stream) = self.application else { return Some((buf, range, None)) };
-        let names = Names { waiting: &key::SEGMENT_DATA, unknown: &key::SEGMENT_DATA };
+        let Application::Known(_, stream) = self.application else {
+            return Some((buf, range, None));
+        };
+        let names = Names {
+            waiting: &key::SEGMENT_DATA,
+            unknown: &key::SEGMENT_DATA,
+        };
         let whole = range.clone();
         let place = (buf, range);
-        let cuts =
-            desk.cut(&mut half.application, stream.next, place, BufKind::Message, Level::Application, names);
+        let cuts = desk.cut(
+            &mut half.application,
+            stream.next,
+            place,
+            BufKind::Message,
+            Level::Application,
+            names,
+        );
         if cuts.broken {
             self.application = Application::Unknown;
             return None;

@@ -115,7 +115,8 @@ fields! {
     ANALYSIS_ZERO_WINDOW = "tcp.analysis.zero_window" Group;
     ANALYSIS_WINDOW_FULL = "tcp.analysis.window_full" Group;
     ANALYSIS_WINDOW_UPDATE = "tcp.analysis.window_update" Group;
-    REASSEMBLED_IN = "tcp.reassembled_in" Uint;
+    ANALYSIS_BYTES_ACKED = "tcp.analysis.bytes_acked" Uint;
+    ANALYSIS_ACKS_FIN = "tcp.analysis.acks_fin" Group;
 }
 
 /// Transmission Control Protocol.

@@ -64,8 +64,12 @@ pub struct Journeys {
 impl Journeys {
     /// Takes up a packet.
     pub fn packet(&mut self, hosts: &Hosts, event: &Event<'_>) {
-        let Some((from, to)) = words::ends(event) else { return };
-        let Some(journey) = self.underway.get_mut(usize::from(!hosts.is_left(from))) else { return };
+        let Some((from, to)) = words::ends(event) else {
+            return;
+        };
+        let Some(journey) = self.underway.get_mut(usize::from(!hosts.is_left(from))) else {
+            return;
+        };
         let len = words::fact(event, &tcp::LEN).unwrap_or(0);
         if len == 0 {
             return;
@@ -95,7 +99,8 @@ impl Journeys {
         journey.tcp_headers += words::uint(event, &tcp::HDR_LEN).unwrap_or(0);
         journey.ip_headers += words::uint(event, &ipv4::HDR_LEN).unwrap_or(40);
         journey.tcp_good &= words::fact(event, &tcp::CHECKSUM_STATUS) == Some(1);
-        journey.ip_good &= words::fact(event, &ipv4::CHECKSUM_STATUS).is_none_or(|status| status == 1);
+        journey.ip_good &=
+            words::fact(event, &ipv4::CHECKSUM_STATUS).is_none_or(|status| status == 1);
         let mut application = false;
         for (index, layer) in event.layers.iter().enumerate() {
             if core::ptr::eq(layer.def, &raw const tls::TLS) {
@@ -111,7 +116,9 @@ impl Journeys {
                     let bytes = event.field_bytes(field);
                     journey.said += bytes.len() as u64;
                     if journey.messages == 0 && core::ptr::eq(field.def, &raw const chat::TEXT) {
-                        journey.text.extend_from_slice(bytes.get(..PREVIEW.min(bytes.len())).unwrap_or(bytes));
+                        journey.text.extend_from_slice(
+                            bytes.get(..PREVIEW.min(bytes.len())).unwrap_or(bytes),
+                        );
                     }
                 }
                 journey.messages += 1;
@@ -127,7 +134,11 @@ impl Journeys {
 
     /// The receiver's application has read a message, at that time.
     pub fn read(&mut self, by: IpAddr, at: Time) {
-        if let Some(journey) = self.done.iter_mut().find(|j| j.to == Some(by) && j.read_at.is_none()) {
+        if let Some(journey) = self
+            .done
+            .iter_mut()
+            .find(|j| j.to == Some(by) && j.read_at.is_none())
+        {
             journey.read_at = Some(at);
         }
     }
@@ -142,8 +153,13 @@ impl Journeys {
 impl Journey {
     /// Takes up one TLS record; says whether it carries application data.
     fn record(&mut self, event: &Event<'_>, layer: usize) -> bool {
-        let fields = event.layers.get(layer).map_or(&[][..], |layer| event.fields_of(layer));
-        let inner = fields.iter().find(|f| core::ptr::eq(f.def, &raw const tls::record::CONTENT_TYPE));
+        let fields = event
+            .layers
+            .get(layer)
+            .map_or(&[][..], |layer| event.fields_of(layer));
+        let inner = fields
+            .iter()
+            .find(|f| core::ptr::eq(f.def, &raw const tls::record::CONTENT_TYPE));
         let is_data = inner.and_then(|f| f.value(event.bytes(f.buf)).uint()) == Some(23);
         let mut opened = false;
         let mut number = 0;
@@ -163,7 +179,9 @@ impl Journey {
         if self.records == 0 {
             self.record_number = number;
         }
-        let padding = fields.iter().find(|f| core::ptr::eq(f.def, &raw const tls::record::PADDING));
+        let padding = fields
+            .iter()
+            .find(|f| core::ptr::eq(f.def, &raw const tls::record::PADDING));
         self.padding += padding.map_or(0, |f| u64::from(f.bits / 8));
         self.records += 1;
         self.tags_good &= opened;
@@ -216,7 +234,10 @@ impl Journey {
             out.to_column(columns.start(side) + columns.inset(depth));
             out.start(Role::Ip);
             out.text(glyphs.bottom_left);
-            out.fill_to(columns.start(side) + columns.half - 1 - columns.inset(depth), glyphs.horizontal);
+            out.fill_to(
+                columns.start(side) + columns.half - 1 - columns.inset(depth),
+                glyphs.horizontal,
+            );
             out.text(glyphs.bottom_right);
             out.end(Role::Ip);
         }
@@ -261,7 +282,11 @@ impl Journey {
         self.say(out, glossary, hosts, "say.journey.title");
         out.end(Role::Heading);
         out.byte(b' ');
-        let packets = if self.segments > 1 { "say.journey.packets" } else { "say.journey.packet" };
+        let packets = if self.segments > 1 {
+            "say.journey.packets"
+        } else {
+            "say.journey.packet"
+        };
         let text = out.aside(|out| self.say(out, glossary, hosts, packets));
         let end = out.look().width.min(80);
         let stop = end.saturating_sub(out.look().text_width(&text) + 5);
@@ -288,12 +313,36 @@ impl Journey {
 
     fn layers(&self) -> Vec<LayerBox> {
         let many = self.segments > 1;
-        let tls = LayerBox { name: "tls", role: Role::Tls, lines: 2, many: self.records > 1, size: self.tls };
+        let tls = LayerBox {
+            name: "tls",
+            role: Role::Tls,
+            lines: 2,
+            many: self.records > 1,
+            size: self.tls,
+        };
         let mut layers = vec![
-            LayerBox { name: "app", role: Role::App, lines: 1, many: self.messages > 1, size: self.said },
+            LayerBox {
+                name: "app",
+                role: Role::App,
+                lines: 1,
+                many: self.messages > 1,
+                size: self.said,
+            },
             tls,
-            LayerBox { name: "tcp", role: Role::Tcp, lines: 2, many, size: self.tcp + self.tcp_headers },
-            LayerBox { name: "ip", role: Role::Ip, lines: 2, many, size: self.wire },
+            LayerBox {
+                name: "tcp",
+                role: Role::Tcp,
+                lines: 2,
+                many,
+                size: self.tcp + self.tcp_headers,
+            },
+            LayerBox {
+                name: "ip",
+                role: Role::Ip,
+                lines: 2,
+                many,
+                size: self.wire,
+            },
         ];
         if !self.sealed {
             layers.remove(1);
@@ -303,7 +352,9 @@ impl Journey {
 
     fn say(&self, out: &mut Out, glossary: &Glossary, hosts: &Hosts, key: &str) {
         let room = out.look().width.min(80) / 2;
-        out.sentence(glossary.say(key), |out, name| self.fill(out, glossary, hosts, name, room));
+        out.sentence(glossary.say(key), |out, name| {
+            self.fill(out, glossary, hosts, name, room)
+        });
     }
 
     /// Writes what stands for a placeholder.
@@ -333,7 +384,12 @@ impl Journey {
             "tls_added" => out.number(self.tls.saturating_sub(self.said)),
             "record" => out.number(self.record_number),
             "cipher" => {
-                let named = self.cipher.and_then(|c| glossary.of(&tls::CIPHER).value(c).or_else(|| glossary.of(&tls::handshake::CIPHER_SUITE).value(c)));
+                let named = self.cipher.and_then(|c| {
+                    glossary
+                        .of(&tls::CIPHER)
+                        .value(c)
+                        .or_else(|| glossary.of(&tls::handshake::CIPHER_SUITE).value(c))
+                });
                 out.text(named.map_or("?", |named| named.name.as_str()));
             }
             "segments" => out.number(self.segments),
@@ -396,7 +452,10 @@ struct Columns {
 impl Columns {
     fn of(out: &Out) -> Self {
         let half = (out.look().width.min(80) - 2) / 2;
-        Self { half, right: half + 2 }
+        Self {
+            half,
+            right: half + 2,
+        }
     }
 
     fn start(&self, side: Side) -> usize {
@@ -410,7 +469,13 @@ impl Columns {
 }
 
 /// The upper edges of a layer's boxes, which are the lower edges of the ones above.
-fn boxes_top(out: &mut Out, columns: &Columns, depth: usize, layer: &LayerBox, glossary: &Glossary) {
+fn boxes_top(
+    out: &mut Out,
+    columns: &Columns,
+    depth: usize,
+    layer: &LayerBox,
+    glossary: &Glossary,
+) {
     let glyphs = out.glyphs();
     let size = layer.size.max(1).ilog10() as usize + 1;
     for side in [Side::Down, Side::Up] {
@@ -455,6 +520,9 @@ fn cut(out: &mut Out, text: &str, column: usize) {
         width += out.look().char_width(*c);
         width + ellipsis > room
     });
-    out.text(text.get(..end.map_or(text.len(), |(at, _)| at)).unwrap_or(text));
+    out.text(
+        text.get(..end.map_or(text.len(), |(at, _)| at))
+            .unwrap_or(text),
+    );
     out.text("…");
 }

@@ -70,7 +70,10 @@ impl Ladder {
 
     /// Sums up what was not shown.
     pub fn finish(&mut self, out: &mut Out, glossary: &Glossary) {
-        let (hidden, bytes) = (core::mem::take(&mut self.hidden), core::mem::take(&mut self.hidden_bytes));
+        let (hidden, bytes) = (
+            core::mem::take(&mut self.hidden),
+            core::mem::take(&mut self.hidden_bytes),
+        );
         if hidden == 0 {
             return;
         }
@@ -104,7 +107,14 @@ pub fn milliseconds(out: &mut Out, nanoseconds: u64, columns: usize) {
     out.number(tenths % 10);
 }
 
-fn line(out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>, deed: &Deed, since: u64) {
+fn line(
+    out: &mut Out,
+    glossary: &Glossary,
+    hosts: &Hosts,
+    event: &Event<'_>,
+    deed: &Deed,
+    since: u64,
+) {
     let right = right_column(out);
     let glyphs = out.glyphs();
     let number = event.frame.number;
@@ -113,7 +123,10 @@ fn line(out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>, de
     milliseconds(out, since, 8);
     out.to_column(LEFT - 1);
     let to_right = words::ends(event).is_none_or(|(from, _)| hosts.is_left(from));
-    let role = event.layers.last().map_or(Role::Data, |layer| Role::of_layer(layer.def.key));
+    let role = event
+        .layers
+        .last()
+        .map_or(Role::Data, |layer| Role::of_layer(layer.def.key));
     out.text(glyphs.vertical);
     out.start(role);
     if to_right {
@@ -124,7 +137,8 @@ fn line(out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>, de
         out.fill_to(right - 1, glyphs.horizontal);
         out.text(glyphs.arrow_right);
     } else {
-        let label = out.aside(|out| words::label(out, glossary, event, right.saturating_sub(LEFT + 6)));
+        let label =
+            out.aside(|out| words::label(out, glossary, event, right.saturating_sub(LEFT + 6)));
         out.text(glyphs.arrow_left);
         let width = out.look().text_width(&label);
         out.fill_to((right - 3).saturating_sub(width + 1), glyphs.horizontal);
@@ -151,7 +165,14 @@ fn continuation(out: &mut Out, right: usize, margin: usize) {
     out.to_column(margin);
 }
 
-fn plain(out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>, deed: &Deed, since: u64) {
+fn plain(
+    out: &mut Out,
+    glossary: &Glossary,
+    hosts: &Hosts,
+    event: &Event<'_>,
+    deed: &Deed,
+    since: u64,
+) {
     let ends = words::ends(event);
     let line = out.aside(|out| {
         out.sentence(glossary.say("say.ladder.plain"), |out, name| match name {

@@ -10,8 +10,8 @@ pub(crate) mod samples;
 
 pub mod detail;
 pub mod hex;
-pub mod paint;
-pub mod value;
 pub mod journey;
 pub mod ladder;
+pub mod paint;
+pub mod value;
 pub mod words;

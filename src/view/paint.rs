@@ -545,6 +545,16 @@ impl Out {
         self.column = 0;
     }
 
+    /// What `write` writes, taken back and given as text, to be wrapped, cut or set flush right. It allocates.
+    pub fn aside(&mut self, write: impl FnOnce(&mut Self)) -> String {
+        let (mark, column) = (self.buf.len(), self.column);
+        write(self);
+        let text = String::from_utf8_lossy(self.buf.get(mark..).unwrap_or(&[])).into_owned();
+        self.buf.truncate(mark);
+        self.column = column;
+        text
+    }
+
     /// From here on in that colour.
     #[inline]
     pub fn start(&mut self, role: Role) {

@@ -23,13 +23,18 @@ impl Hosts {
     /// The name of a host, if it has one.
     #[must_use]
     pub fn name(&self, host: IpAddr) -> Option<&'static str> {
-        self.named.iter().find(|(address, _)| *address == host).map(|(_, name)| *name)
+        self.named
+            .iter()
+            .find(|(address, _)| *address == host)
+            .map(|(_, name)| *name)
     }
 
     /// Whether it stands on the left.
     #[must_use]
     pub fn is_left(&self, host: IpAddr) -> bool {
-        self.named.first().is_some_and(|(address, _)| *address == host)
+        self.named
+            .first()
+            .is_some_and(|(address, _)| *address == host)
     }
 
     /// Writes a host's name, or its address.
@@ -48,8 +53,10 @@ pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
     let mut found = (None, None);
     for field in event.fields {
         let def: *const FieldDef = field.def;
-        let source = core::ptr::eq(def, &raw const ipv4::SRC) || core::ptr::eq(def, &raw const ipv6::SRC);
-        let destination = core::ptr::eq(def, &raw const ipv4::DST) || core::ptr::eq(def, &raw const ipv6::DST);
+        let source =
+            core::ptr::eq(def, &raw const ipv4::SRC) || core::ptr::eq(def, &raw const ipv6::SRC);
+        let destination =
+            core::ptr::eq(def, &raw const ipv4::DST) || core::ptr::eq(def, &raw const ipv6::DST);
         if source || destination {
             let address: IpAddr = match field.value(event.bytes(field.buf)) {
                 Value::Ipv4(bytes) => bytes.into(),
@@ -65,7 +72,9 @@ pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
 /// The number under a field of that name, if the packet has one.
 #[must_use]
 pub fn uint(event: &Event<'_>, def: &'static FieldDef) -> Option<u64> {
-    event.field(def).and_then(|field| field.value(event.bytes(field.buf)).uint())
+    event
+        .field(def)
+        .and_then(|field| field.value(event.bytes(field.buf)).uint())
 }
 
 /// The number that was computed under that name.
@@ -91,14 +100,23 @@ impl Deed {
     /// What this packet does.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Self {
-        let deed = |key, number| Self { key, number, and_fin: false, bulk: false };
+        let deed = |key, number| Self {
+            key,
+            number,
+            and_fin: false,
+            bulk: false,
+        };
         let Some(flags) = uint(event, &tcp::FLAGS) else {
             return deed("say.packet.other", u64::from(event.frame.wire_len));
         };
         let has = |flag: u16| flags & u64::from(flag) != 0;
         let present = |def| event.note(def).is_some();
         let len = fact(event, &tcp::LEN).unwrap_or(0);
-        let texts = event.layers.iter().filter(|layer| core::ptr::eq(layer.def, &raw const chat::CHAT)).count();
+        let texts = event
+            .layers
+            .iter()
+            .filter(|layer| core::ptr::eq(layer.def, &raw const chat::CHAT))
+            .count();
         let and_fin = has(Segment::FIN);
         if fact(event, &tcp::CHECKSUM_STATUS) == Some(0) {
             return deed("say.packet.damaged", len);
@@ -107,15 +125,36 @@ impl Deed {
             return deed("say.packet.rst", 0);
         }
         if has(Segment::SYN) {
-            return deed(if has(Segment::ACK) { "say.packet.syn_ack" } else { "say.packet.syn" }, 0);
+            return deed(
+                if has(Segment::ACK) {
+                    "say.packet.syn_ack"
+                } else {
+                    "say.packet.syn"
+                },
+                0,
+            );
         }
         if texts > 0 {
-            let key = if texts > 1 { "say.packet.says_more" } else { "say.packet.says" };
-            return Self { and_fin, ..deed(key, texts as u64 - 1) };
+            let key = if texts > 1 {
+                "say.packet.says_more"
+            } else {
+                "say.packet.says"
+            };
+            return Self {
+                and_fin,
+                ..deed(key, texts as u64 - 1)
+            };
         }
         if let Some(alert) = uint(event, &tls::alert::DESC) {
-            let key = if alert == 0 { "say.packet.goodbye" } else { "say.packet.alert" };
-            return Self { and_fin, ..deed(key, alert) };
+            let key = if alert == 0 {
+                "say.packet.goodbye"
+            } else {
+                "say.packet.alert"
+            };
+            return Self {
+                and_fin,
+                ..deed(key, alert)
+            };
         }
         if let Some(kind) = uint(event, &tls::handshake::TYPE) {
             let key = match kind {
@@ -127,11 +166,20 @@ impl Deed {
                 24 => "say.packet.key_update",
                 _ => "say.packet.handshake",
             };
-            return Self { and_fin, ..deed(key, kind) };
+            return Self {
+                and_fin,
+                ..deed(key, kind)
+            };
         }
         if len > 0 {
-            let bad_tag = event.notes.iter().any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(2));
-            let sealed = event.notes.iter().any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(0));
+            let bad_tag = event
+                .notes
+                .iter()
+                .any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(2));
+            let sealed = event
+                .notes
+                .iter()
+                .any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(0));
             let key = if bad_tag {
                 "say.packet.bad_tag"
             } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
@@ -145,10 +193,21 @@ impl Deed {
             } else {
                 "say.packet.data"
             };
-            return Self { and_fin, bulk: key == "say.packet.part", ..deed(key, len) };
+            return Self {
+                and_fin,
+                bulk: key == "say.packet.part",
+                ..deed(key, len)
+            };
         }
         if and_fin {
-            return deed(if present(&tcp::ANALYSIS_RETRANSMISSION) { "say.packet.fin_again" } else { "say.packet.fin" }, 0);
+            return deed(
+                if present(&tcp::ANALYSIS_RETRANSMISSION) {
+                    "say.packet.fin_again"
+                } else {
+                    "say.packet.fin"
+                },
+                0,
+            );
         }
         let acked = fact(event, &tcp::ANALYSIS_BYTES_ACKED).unwrap_or(0);
         let key = if present(&tcp::ANALYSIS_INITIAL_RTT) {
@@ -158,7 +217,10 @@ impl Deed {
         } else if present(&tcp::ANALYSIS_ACKS_FIN) {
             "say.packet.ack_fin"
         } else if acked > 0 {
-            return Self { bulk: true, ..deed("say.packet.ack", acked) };
+            return Self {
+                bulk: true,
+                ..deed("say.packet.ack", acked)
+            };
         } else if present(&tcp::ANALYSIS_WINDOW_UPDATE) {
             "say.packet.window"
         } else if present(&tcp::ANALYSIS_DUPLICATE_ACK) {
@@ -177,12 +239,17 @@ impl Deed {
             "b" => hosts.write(out, ends.map(|(_, to)| to)),
             "n" => out.number(self.number),
             "alert" => {
-                let name = glossary.of(&tls::alert::DESC).value(self.number).map_or("?", |named| named.name.as_str());
+                let name = glossary
+                    .of(&tls::alert::DESC)
+                    .value(self.number)
+                    .map_or("?", |named| named.name.as_str());
                 out.text(name);
             }
             "text" => {
                 if let Some(field) = event.field(&chat::TEXT) {
-                    let room = out.room().saturating_sub(6 + if self.and_fin { 8 } else { 0 });
+                    let room = out
+                        .room()
+                        .saturating_sub(6 + if self.and_fin { 8 } else { 0 });
                     quoted(out, event.field_bytes(field), room);
                 }
             }
@@ -209,13 +276,24 @@ pub fn quoted(out: &mut Out, text: &[u8], columns: usize) {
 pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usize) {
     let limit = out.column() + columns;
     let Some(flags) = uint(event, &tcp::FLAGS) else {
-        let name = event.layers.last().map_or("?", |layer| glossary.of(layer.def).name.as_str());
+        let name = event
+            .layers
+            .last()
+            .map_or("?", |layer| glossary.of(layer.def).name.as_str());
         return out.text(name);
     };
-    let mut parts = Parts { limit, any: false, full: false };
+    let mut parts = Parts {
+        limit,
+        any: false,
+        full: false,
+    };
     // Flags that say something on their own; ACK is on nearly every segment.
     let len = fact(event, &tcp::LEN).unwrap_or(0);
-    for (bit, name) in [(Segment::SYN, "SYN"), (Segment::FIN, "FIN"), (Segment::RST, "RST")] {
+    for (bit, name) in [
+        (Segment::SYN, "SYN"),
+        (Segment::FIN, "FIN"),
+        (Segment::RST, "RST"),
+    ] {
         if flags & u64::from(bit) != 0 && (len == 0 || bit == Segment::RST) {
             parts.add(out, name);
         }
@@ -233,16 +311,29 @@ pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usi
                 continue;
             }
             repeated = (kind, 1);
-            let name = glossary.entry("say.handshake").and_then(|e| e.value(kind)).map_or("?", |named| named.name.as_str());
+            let name = glossary
+                .entry("say.handshake")
+                .and_then(|e| e.value(kind))
+                .map_or("?", |named| named.name.as_str());
             parts.add(out, name);
         } else if core::ptr::eq(field.def, &raw const tls::alert::DESC) {
-            parts.add(out, glossary.of(field.def).value(number()).map_or("alert", |named| named.name.as_str()));
+            parts.add(
+                out,
+                glossary
+                    .of(field.def)
+                    .value(number())
+                    .map_or("alert", |named| named.name.as_str()),
+            );
         } else if core::ptr::eq(field.def, &raw const chat::TEXT) && !parts.full {
             if parts.any {
                 out.byte(b' ');
             }
             parts.any = true;
-            quoted(out, event.field_bytes(field), limit.saturating_sub(out.column()).min(24));
+            quoted(
+                out,
+                event.field_bytes(field),
+                limit.saturating_sub(out.column()).min(24),
+            );
             parts.full = true;
         }
     }
