@@ -16,7 +16,8 @@
 //! values_of = "ip.proto"                                   # the named values of another key, in this file or an earlier
 //! ```
 //!
-//! A key is a field key, or begins with `say.` (a sentence of the screen, with `{placeholders}`) or `stop.`.
+//! A key is a field key, or begins with `say.` (a sentence of the screen, with `{placeholders}`), `stop.`, or `oid.` (an
+//! object identifier in figures, such as `oid.2.5.4.3`).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
