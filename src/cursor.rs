@@ -278,6 +278,8 @@ impl<'b, 'l> Cursor<'b, 'l> {
         if let Some(field) = self.labels.fields.get_mut(index) {
             field.bits = (stop_at - start) as u32;
         }
+        // `read` may have set a closer limit; what is left over counts up to the end of this part.
+        self.end = stop_at;
         if result.is_ok() && self.at < stop_at && missing.is_none() {
             self.record(self.stop(def, Why::Trailing, 0));
         }

@@ -1,4 +1,8 @@
-//! The three small protocols beside the handshake: alert, change_cipher_spec, heartbeat.
+//! The three small protocols beside the handshake: alert (RFC 8446, section 6), change_cipher_spec (RFC 5246, section
+//! 7.1; RFC 8446, section 5) and heartbeat (RFC 6520).
+
+use crate::cursor::{Cursor, Read};
+use crate::packet::Why;
 
 fields! {
     ALERT = "tls.alert_message" Group;
@@ -10,4 +14,59 @@ fields! {
     HEARTBEAT_PAYLOAD_LENGTH = "tls.heartbeat_message.payload_length" Uint;
     HEARTBEAT_PAYLOAD = "tls.heartbeat_message.payload" Bytes;
     HEARTBEAT_PADDING = "tls.heartbeat_message.padding" Bytes;
+}
+
+/// An alert: how grave, and what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alert {
+    /// 1 is a warning, 2 is fatal; TLS 1.3 goes by the description alone.
+    pub level: u8,
+    /// 0 is `close_notify`, the regular end; the others are in the glossary.
+    pub description: u8,
+}
+
+/// Decodes the plaintext of an alert record: exactly one alert.
+///
+/// # Errors
+/// A [`crate::packet::Stop`] when it is not all there, or when bytes follow.
+pub fn decode(c: &mut Cursor<'_, '_>) -> Read<Alert> {
+    let alert = c.group(&ALERT, |c| {
+        Ok(Alert {
+            level: c.u8(&LEVEL)?,
+            description: c.u8(&DESC)?,
+        })
+    })?;
+    if c.left() > 0 {
+        c.record(c.stop(&ALERT, Why::Trailing, 0));
+    }
+    Ok(alert)
+}
+
+/// Decodes a change_cipher_spec record: the single byte 1.
+///
+/// # Errors
+/// A [`crate::packet::Stop`] when it is not there.
+pub fn change_cipher_spec(c: &mut Cursor<'_, '_>) -> Read<u8> {
+    let value = c.u8(&CHANGE_CIPHER_SPEC)?;
+    if c.left() > 0 {
+        c.record(c.stop(&CHANGE_CIPHER_SPEC, Why::Trailing, 0));
+    }
+    Ok(value)
+}
+
+/// Decodes the plaintext of a heartbeat record.
+///
+/// # Errors
+/// A [`crate::packet::Stop`] when it is not all there; so also for a payload length that claims more than was sent,
+/// which RFC 6520 (section 4) tells the receiver to discard silently, and which some once answered (CVE-2014-0160).
+pub fn heartbeat(c: &mut Cursor<'_, '_>) -> Read<()> {
+    let len = c.left();
+    c.sub(&HEARTBEAT, len, |c| {
+        c.u8(&HEARTBEAT_TYPE)?;
+        let payload = usize::from(c.u16(&HEARTBEAT_PAYLOAD_LENGTH)?);
+        c.bytes(&HEARTBEAT_PAYLOAD, payload)?;
+        c.rest(&HEARTBEAT_PADDING);
+        Ok(())
+    })
+    .map(drop)
 }

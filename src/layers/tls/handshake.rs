@@ -1,4 +1,21 @@
 //! The handshake messages (RFC 8446, section 4; RFC 5246, section 7.4).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +---------------+-----------------------------------------------+
+//! | Message Type  |                    Length                     |
+//! +---------------+-----------------------------------------------+
+//! |                     Body, as the type says                     …
+//! +---------------------------------------------------------------+
+//! ```
+
+use super::extensions::{
+    self, DNAMES, DNAMES_LEN, Found, SIG_HASH_ALG, SIG_HASH_ALG_LEN, SIG_HASH_ALGS, Within,
+};
+use super::{certificate, note_grease, opaque};
+use crate::cursor::{Cursor, Read};
+use crate::packet::{Fact, Why};
 
 fields! {
     HANDSHAKE = "tls.handshake" Group;
@@ -61,4 +78,378 @@ fields! {
     REQUEST_UPDATE = "tls.handshake.key_update.request_update" Uint;
     MESSAGE_HASH = "tls.handshake.message_hash" Bytes;
     DATA = "tls.handshake.data" Bytes;
+}
+
+/// Values of `tls.handshake.type` (the IANA registry of TLS HandshakeTypes).
+pub mod kind {
+    /// The server asks for a new handshake (TLS 1.2).
+    pub const HELLO_REQUEST: u8 = 0;
+    /// The client says what it can do.
+    pub const CLIENT_HELLO: u8 = 1;
+    /// The server chooses.
+    pub const SERVER_HELLO: u8 = 2;
+    /// A ticket with which the session can be resumed.
+    pub const NEW_SESSION_TICKET: u8 = 4;
+    /// The client's early data ends here.
+    pub const END_OF_EARLY_DATA: u8 = 5;
+    /// The rest of the server's choices, already encrypted.
+    pub const ENCRYPTED_EXTENSIONS: u8 = 8;
+    /// A chain of certificates.
+    pub const CERTIFICATE: u8 = 11;
+    /// The server's key share (TLS 1.2).
+    pub const SERVER_KEY_EXCHANGE: u8 = 12;
+    /// The server wants to know who the client is.
+    pub const CERTIFICATE_REQUEST: u8 = 13;
+    /// The server has said what it had to say (TLS 1.2).
+    pub const SERVER_HELLO_DONE: u8 = 14;
+    /// A signature over the handshake so far.
+    pub const CERTIFICATE_VERIFY: u8 = 15;
+    /// The client's key share (TLS 1.2).
+    pub const CLIENT_KEY_EXCHANGE: u8 = 16;
+    /// A keyed hash of the handshake so far.
+    pub const FINISHED: u8 = 20;
+    /// A proof that the certificate has not been revoked (TLS 1.2).
+    pub const CERTIFICATE_STATUS: u8 = 22;
+    /// From the next record on the sender uses the next generation of its keys.
+    pub const KEY_UPDATE: u8 = 24;
+    /// A Certificate message, compressed.
+    pub const COMPRESSED_CERTIFICATE: u8 = 25;
+    /// Never sent: stands for the first ClientHello in the hash of a handshake with a HelloRetryRequest.
+    pub const MESSAGE_HASH: u8 = 254;
+}
+
+/// The random of a ServerHello that is a HelloRetryRequest: SHA-256 of "HelloRetryRequest" (RFC 8446, section 4.1.3).
+pub const HELLO_RETRY_RANDOM: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// What the session needs to know of a handshake message, and what helps to say it in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Message {
+    /// One of [`kind`], or a type this program does not know.
+    pub kind: u8,
+    /// How long the body is, in bytes, without the four of the header.
+    pub len: u32,
+    /// ClientHello and ServerHello: the 32 random bytes. The client's name the session in a key log.
+    pub random: Option<[u8; 32]>,
+    /// ServerHello: the chosen cipher suite.
+    pub cipher_suite: Option<u16>,
+    /// ServerHello: the chosen version, from supported_versions where it is there, else from the version field.
+    /// ClientHello: the highest version that is offered.
+    pub version: Option<u16>,
+    /// This ServerHello is a HelloRetryRequest.
+    pub hello_retry: bool,
+    /// KeyUpdate: whether the other side shall update its keys too (1) or not (0).
+    pub key_update_request: Option<u8>,
+    /// ClientHello: how many cipher suites are offered.
+    pub cipher_suites: u16,
+    /// How many extensions it has.
+    pub extensions: u16,
+    /// ServerHello: the group of the server's key share; HelloRetryRequest: the group it asks for; ClientHello: the
+    /// group of the first key share that means something; ServerKeyExchange: the curve.
+    pub group: Option<u16>,
+    /// ServerHello: a pre-shared key was chosen. ClientHello: some are offered.
+    pub pre_shared_key: bool,
+    /// It has the early_data extension.
+    pub early_data: bool,
+    /// Certificate: how many certificates there are.
+    pub certificates: u16,
+    /// CertificateVerify, ServerKeyExchange: the signature scheme.
+    pub signature_scheme: Option<u16>,
+}
+
+/// How long the message at the front of `bytes` is, header included; `None` while the header is not all there.
+#[must_use]
+pub fn length(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [_, a, b, c, ..] => Some(4 + u32::from_be_bytes([0, *a, *b, *c]) as usize),
+        _ => None,
+    }
+}
+
+/// Decodes one whole handshake message, its header included.
+///
+/// A body that cannot be decoded leaves a recorded [`crate::packet::Stop`]; what was read before it counts.
+/// `tls13` says in which form the messages are whose form changed: Certificate, CertificateRequest, NewSessionTicket.
+///
+/// # Errors
+/// A [`crate::packet::Stop`] when the message is not all there.
+pub fn message(c: &mut Cursor<'_, '_>, tls13: bool) -> Read<Message> {
+    let mut m = Message::default();
+    let whole = length(c.ahead()).unwrap_or(4);
+    c.sub(&HANDSHAKE, whole, |c| {
+        m.kind = c.u8(&TYPE)?;
+        m.len = c.u24(&LENGTH)?;
+        body(c, tls13, &mut m)
+    })?;
+    Ok(m)
+}
+
+fn body(c: &mut Cursor<'_, '_>, tls13: bool, m: &mut Message) -> Read<()> {
+    match m.kind {
+        kind::HELLO_REQUEST | kind::END_OF_EARLY_DATA | kind::SERVER_HELLO_DONE => Ok(()),
+        kind::CLIENT_HELLO => client_hello(c, m),
+        kind::SERVER_HELLO => server_hello(c, m),
+        kind::NEW_SESSION_TICKET if tls13 => new_session_ticket(c, m),
+        kind::NEW_SESSION_TICKET => {
+            // RFC 5077, section 3.3.
+            c.u32(&TICKET_LIFETIME_HINT)?;
+            let len = c.u16(&TICKET_LENGTH)?;
+            opaque(c, &TICKET, len.into())
+        }
+        kind::ENCRYPTED_EXTENSIONS => with_extensions(c, Within::EncryptedExtensions, m),
+        kind::CERTIFICATE => certificates(c, tls13, m),
+        kind::SERVER_KEY_EXCHANGE => server_key_exchange(c, m),
+        kind::CERTIFICATE_REQUEST => certificate_request(c, tls13, m),
+        kind::CERTIFICATE_VERIFY => signature(c, m),
+        kind::CLIENT_KEY_EXCHANGE => client_key_exchange(c),
+        kind::FINISHED => all(c, &VERIFY_DATA),
+        kind::CERTIFICATE_STATUS => extensions::certificate_status(c),
+        kind::KEY_UPDATE => {
+            m.key_update_request = Some(c.u8(&REQUEST_UPDATE)?);
+            Ok(())
+        }
+        kind::COMPRESSED_CERTIFICATE => {
+            // RFC 8879, section 4.
+            c.u16(&extensions::COMPRESS_ALGORITHM)?;
+            c.u24(&UNCOMPRESSED_LENGTH)?;
+            let len = c.u24(&COMPRESSED_LENGTH)?;
+            opaque(c, &COMPRESSED, len as usize)
+        }
+        kind::MESSAGE_HASH => all(c, &MESSAGE_HASH),
+        _ => all(c, &DATA),
+    }
+}
+
+/// ```text
+/// struct {
+///     ProtocolVersion legacy_version = 0x0303;
+///     Random random;
+///     opaque legacy_session_id<0..32>;
+///     CipherSuite cipher_suites<2..2^16-2>;
+///     opaque legacy_compression_methods<1..2^8-1>;
+///     Extension extensions<8..2^16-1>;              (RFC 8446, section 4.1.2)
+/// } ClientHello;
+/// ```
+fn client_hello(c: &mut Cursor<'_, '_>, m: &mut Message) -> Read<()> {
+    m.version = Some(c.u16(&VERSION)?);
+    m.random = Some(c.array::<32>(&RANDOM)?);
+    session_id(c)?;
+    let len = c.u16(&CIPHER_SUITES_LENGTH)?;
+    c.sub(&CIPHER_SUITES, len.into(), |c| {
+        c.until_end(|c| {
+            let suite = c.u16(&CIPHER_SUITE)?;
+            m.cipher_suites = m.cipher_suites.saturating_add(1);
+            note_grease(c, suite);
+            Ok(())
+        })
+    })?;
+    let len = c.u8(&COMP_METHODS_LENGTH)?;
+    c.sub(&COMP_METHODS, len.into(), |c| {
+        c.until_end(|c| c.u8(&COMP_METHOD).map(drop))
+    })?;
+    optional_extensions(c, Within::ClientHello, m)
+}
+
+/// ```text
+/// struct {
+///     ProtocolVersion legacy_version = 0x0303;
+///     Random random;
+///     opaque legacy_session_id_echo<0..32>;
+///     CipherSuite cipher_suite;
+///     uint8 legacy_compression_method = 0;
+///     Extension extensions<6..2^16-1>;              (RFC 8446, section 4.1.3)
+/// } ServerHello;
+/// ```
+fn server_hello(c: &mut Cursor<'_, '_>, m: &mut Message) -> Read<()> {
+    m.version = Some(c.u16(&VERSION)?);
+    let random = c.array::<32>(&RANDOM)?;
+    m.random = Some(random);
+    m.hello_retry = random == HELLO_RETRY_RANDOM;
+    if m.hello_retry {
+        c.note(&HELLO_RETRY, Fact::Present);
+    }
+    // Section 4.1.3: a server that could do TLS 1.3 ends its random with "DOWNGRD" and 1 when it negotiates TLS 1.2,
+    // and 0 when it negotiates less; whoever made it do so cannot remove that.
+    if let [.., b'D', b'O', b'W', b'N', b'G', b'R', b'D', last @ (0 | 1)] = random {
+        c.note(&DOWNGRADE, Fact::Uint(last.into()));
+    }
+    session_id(c)?;
+    m.cipher_suite = Some(c.u16(&CIPHER_SUITE)?);
+    c.u8(&COMP_METHOD)?;
+    let within = if m.hello_retry {
+        Within::HelloRetryRequest
+    } else {
+        Within::ServerHello
+    };
+    optional_extensions(c, within, m)
+}
+
+fn session_id(c: &mut Cursor<'_, '_>) -> Read<()> {
+    let len = c.u8(&SESSION_ID_LENGTH)?;
+    if len > 32 {
+        return Err(c.stop(&SESSION_ID_LENGTH, Why::Value, len.into()));
+    }
+    opaque(c, &SESSION_ID, len.into())
+}
+
+/// Before TLS 1.3 a hello could end before the extensions.
+fn optional_extensions(c: &mut Cursor<'_, '_>, within: Within, m: &mut Message) -> Read<()> {
+    if c.left() == 0 {
+        return Ok(());
+    }
+    with_extensions(c, within, m)
+}
+
+fn with_extensions(c: &mut Cursor<'_, '_>, within: Within, m: &mut Message) -> Read<()> {
+    let mut found = Found::default();
+    let result = extensions::list(c, within, &mut found);
+    m.extensions = found.count;
+    m.version = found.version.or(m.version);
+    m.group = found.group.or(m.group);
+    m.pre_shared_key = found.pre_shared_key;
+    m.early_data = found.early_data;
+    result
+}
+
+/// ```text
+/// struct {
+///     uint32 ticket_lifetime;
+///     uint32 ticket_age_add;
+///     opaque ticket_nonce<0..255>;
+///     opaque ticket<1..2^16-1>;
+///     Extension extensions<0..2^16-2>;              (RFC 8446, section 4.6.1)
+/// } NewSessionTicket;
+/// ```
+fn new_session_ticket(c: &mut Cursor<'_, '_>, m: &mut Message) -> Read<()> {
+    c.u32(&TICKET_LIFETIME_HINT)?;
+    c.u32(&TICKET_AGE_ADD)?;
+    let len = c.u8(&TICKET_NONCE_LENGTH)?;
+    opaque(c, &TICKET_NONCE, len.into())?;
+    let len = c.u16(&TICKET_LENGTH)?;
+    opaque(c, &TICKET, len.into())?;
+    with_extensions(c, Within::NewSessionTicket, m)
+}
+
+/// TLS 1.3 (RFC 8446, section 4.4.2) puts a context in front and extensions behind each certificate.
+fn certificates(c: &mut Cursor<'_, '_>, tls13: bool, m: &mut Message) -> Read<()> {
+    if tls13 {
+        request_context(c)?;
+    }
+    let len = c.u24(&CERTIFICATES_LENGTH)?;
+    c.sub(&CERTIFICATES, len as usize, |c| {
+        c.until_end(|c| {
+            let len = c.u24(&CERTIFICATE_LENGTH)?;
+            c.sub(&CERTIFICATE, len as usize, certificate::decode)?;
+            m.certificates = m.certificates.saturating_add(1);
+            if tls13 {
+                with_extensions(c, Within::Certificate, m)?;
+            }
+            Ok(())
+        })
+    })
+    .map(drop)
+}
+
+/// TLS 1.3: RFC 8446, section 4.3.2; TLS 1.2: RFC 5246, section 7.4.4.
+fn certificate_request(c: &mut Cursor<'_, '_>, tls13: bool, m: &mut Message) -> Read<()> {
+    if tls13 {
+        request_context(c)?;
+        return with_extensions(c, Within::CertificateRequest, m);
+    }
+    let len = c.u8(&CERT_TYPES_COUNT)?;
+    c.sub(&CERT_TYPES, len.into(), |c| {
+        c.until_end(|c| c.u8(&CERT_TYPE).map(drop))
+    })?;
+    let len = c.u16(&SIG_HASH_ALG_LEN)?;
+    c.sub(&SIG_HASH_ALGS, len.into(), |c| {
+        c.until_end(|c| c.u16(&SIG_HASH_ALG).map(drop))
+    })?;
+    let len = c.u16(&DNAMES_LEN)?;
+    c.sub(&DNAMES, len.into(), extensions::distinguished_names)
+        .map(drop)
+}
+
+fn request_context(c: &mut Cursor<'_, '_>) -> Read<()> {
+    let len = c.u8(&CONTEXT_LENGTH)?;
+    opaque(c, &CONTEXT, len.into())
+}
+
+/// The message does not say which of its forms it has; that depends on the cipher suite. But they can be told apart:
+/// ECDHE (RFC 8422, section 5.4) begins with curve type 3, and DHE (RFC 5246, section 7.4.3) consists of three vectors
+/// and a signature that fill the message.
+fn server_key_exchange(c: &mut Cursor<'_, '_>, m: &mut Message) -> Read<()> {
+    let body = c.ahead();
+    if is_dhe(body) {
+        for (len_def, def) in [(&P_LEN, &P), (&G_LEN, &G), (&YS_LEN, &YS)] {
+            let len = c.u16(len_def)?;
+            opaque(c, def, len.into())?;
+        }
+    } else if body.first() == Some(&3) {
+        c.u8(&CURVE_TYPE)?;
+        m.group = Some(c.u16(&NAMED_CURVE)?);
+        let len = c.u8(&SERVER_POINT_LEN)?;
+        opaque(c, &SERVER_POINT, len.into())?;
+    } else {
+        return all(c, &SERVER_EXCHANGE);
+    }
+    if c.left() == 0 {
+        // An anonymous key exchange signs nothing.
+        return Ok(());
+    }
+    signature(c, m)
+}
+
+fn is_dhe(body: &[u8]) -> bool {
+    let after = (0..3).try_fold(body, |rest, _| match vector(rest) {
+        Some((len, rest)) if len > 0 => rest.get(len..),
+        _ => None,
+    });
+    after.is_some_and(|rest| rest.is_empty() || is_signature(rest) || is_old_signature(rest))
+}
+
+/// The length in front of a vector, and what follows it.
+fn vector(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    match bytes {
+        [high, low, rest @ ..] => Some((usize::from(u16::from_be_bytes([*high, *low])), rest)),
+        _ => None,
+    }
+}
+
+/// Scheme, length, and as many bytes.
+fn is_signature(bytes: &[u8]) -> bool {
+    bytes.get(2..).is_some_and(is_old_signature)
+}
+
+/// TLS 1.0 and 1.1 had no scheme in front of the length.
+fn is_old_signature(bytes: &[u8]) -> bool {
+    vector(bytes).is_some_and(|(len, rest)| rest.len() == len)
+}
+
+fn signature(c: &mut Cursor<'_, '_>, m: &mut Message) -> Read<()> {
+    if is_signature(c.ahead()) || !is_old_signature(c.ahead()) {
+        m.signature_scheme = Some(c.u16(&SIG_HASH_ALG)?);
+    }
+    let len = c.u16(&SIG_LEN)?;
+    opaque(c, &SIG, len.into())
+}
+
+/// One vector that fills the message. With ECDHE its length has one byte (RFC 8422, section 5.7), else it has two: RSA's
+/// encrypted secret and DHE's public value look the same (RFC 5246, section 7.4.7).
+fn client_key_exchange(c: &mut Cursor<'_, '_>) -> Read<()> {
+    let body = c.ahead();
+    if body.first().map(|len| usize::from(*len) + 1) == Some(body.len()) {
+        let len = c.u8(&CLIENT_POINT_LEN)?;
+        return opaque(c, &CLIENT_POINT, len.into());
+    }
+    if is_old_signature(body) {
+        c.u16(&CLIENT_EXCHANGE_LEN)?;
+    }
+    all(c, &CLIENT_EXCHANGE)
+}
+
+fn all(c: &mut Cursor<'_, '_>, def: &'static crate::packet::FieldDef) -> Read<()> {
+    c.rest(def);
+    Ok(())
 }

@@ -4,8 +4,8 @@
 //! records make up a handshake message is the business of [`crate::flow`].
 
 use super::{Decode, Protocol};
-use crate::cursor::Cursor;
-use crate::packet::Fact;
+use crate::cursor::{Cursor, Read};
+use crate::packet::{Fact, FieldDef};
 
 pub mod alert;
 pub mod certificate;
@@ -84,4 +84,12 @@ fn note_grease(c: &mut Cursor<'_, '_>, value: u16) {
     if is_grease(value) {
         c.note(&GREASE, Fact::Uint(u64::from(value)));
     }
+}
+
+/// Reads `len` bytes whose length stood in front of them; labels nothing when there are none.
+fn opaque(c: &mut Cursor<'_, '_>, def: &'static FieldDef, len: usize) -> Read<()> {
+    if len > 0 {
+        c.bytes(def, len)?;
+    }
+    Ok(())
 }
