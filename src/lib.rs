@@ -3,3 +3,4 @@ pub mod cursor;
 pub mod layers;
 pub mod packet;
 pub mod text;
+pub mod view;
