@@ -147,7 +147,7 @@ fn every_reason_to_stop_has_its_sentence() {
 }
 
 #[test]
-fn values_do_not_overlap_and_fit_their_field() {
+fn values_do_not_overlap() {
     none(&complaints(|_, entry| {
         let values: Vec<_> = entry.values().collect();
         if let Some((from, to, _)) = values.iter().find(|(from, to, _)| from > to) {
@@ -164,14 +164,14 @@ fn values_do_not_overlap_and_fit_their_field() {
 }
 
 #[test]
-fn keys_are_unique_and_begin_with_a_protocol_or_its_companion() {
+fn keys_are_unique_and_of_wiresharks_form() {
     let mut seen = HashSet::new();
     for def in all_fields() {
         assert!(seen.insert(def.key), "{} is defined twice", def.key);
         assert!(
             def.key
                 .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._".contains(&b)),
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
             "{} is no key of Wireshark's form",
             def.key
         );

@@ -259,7 +259,7 @@ fn time_stamps(c: &mut Cursor<'_, '_>) -> Read<()> {
 mod tests {
     use etherparse::PacketBuilder;
 
-    use super::super::testing::{cut, decoded, hex};
+    use super::super::testing::{cut, decoded, hex, with_any_byte_changed};
     use super::*;
 
     /// "hi" and a newline, from A to B.
@@ -514,5 +514,13 @@ mod tests {
         let d = decoded(&bytes);
         assert_eq!(d.layers(), ["ip", "ip", "tcp"]);
         assert_eq!(d.note("tcp.checksum.status"), Some(checksum_status::GOOD));
+    }
+
+    #[test]
+    fn any_byte_changed() {
+        with_any_byte_changed(&with_options(
+            "4b0000401c464000 40061fa101020304 05060708
+             440c0d01c0a8000102932a10 440c0d1002932a1002932a11",
+        ));
     }
 }

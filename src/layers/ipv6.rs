@@ -451,7 +451,7 @@ fn authentication(c: &mut Cursor<'_, '_>, _: &mut Found) -> Read<()> {
 )]
 mod tests {
     use super::super::ipv4::checksum_status::{BAD, GOOD, UNVERIFIED};
-    use super::super::testing::{cut, decoded, hex};
+    use super::super::testing::{cut, decoded, hex, with_any_byte_changed};
     use super::*;
     use crate::packet::Fact;
 
@@ -805,5 +805,12 @@ ipv6.fraghdr
         let d = decoded(&bytes);
         assert_eq!(d.layers(), ["ip", "ipv6", "tcp"]);
         assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+    }
+
+    #[test]
+    fn any_byte_changed() {
+        for packet in [CHAIN, SEGMENTS] {
+            with_any_byte_changed(&hex(packet));
+        }
     }
 }
