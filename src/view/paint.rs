@@ -538,9 +538,12 @@ impl Out {
         self.column += 2;
     }
 
-    /// The end of the line.
+    /// The end of the line; spaces before it are taken back.
     #[inline]
     pub fn newline(&mut self) {
+        while self.buf.last() == Some(&b' ') {
+            self.buf.pop();
+        }
         self.buf.push(b'\n');
         self.column = 0;
     }

@@ -214,6 +214,10 @@ pub fn picture(out: &mut Out, field: &Field, group: Option<&Field>, buffer: &[u8
         own <<= 4;
         len = four / 4 * 5 + 4.min(width - four);
     }
+    // On a narrow screen the value comes first.
+    if len + 12 > out.room() {
+        return false;
+    }
     out.ascii(text.get(..len).unwrap_or(&[]));
     true
 }
