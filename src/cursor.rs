@@ -107,7 +107,8 @@ impl<'b, 'l> Cursor<'b, 'l> {
             buf: self.buf,
             offset: u32::try_from(self.at / 8).unwrap_or(u32::MAX),
             need: u32::try_from(need).unwrap_or(u32::MAX),
-            have: u32::try_from(self.left()).unwrap_or(u32::MAX),
+            // A byte that is read in part counts: `offset` is where it starts.
+            have: u32::try_from(self.end / 8 - self.at / 8).unwrap_or(u32::MAX),
             why,
         }
     }
@@ -120,7 +121,7 @@ impl<'b, 'l> Cursor<'b, 'l> {
 
     #[cold]
     fn does_not_fit(&self, def: &'static FieldDef, bits: usize) -> Stop {
-        self.stop(def, self.past_end, bits.div_ceil(8))
+        self.stop(def, self.past_end, (self.at % 8 + bits).div_ceil(8))
     }
 
     #[inline]

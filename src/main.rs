@@ -1,2 +1,84 @@
-//! The program.
-fn main() {}
+//! The program: arguments in, a view out, an exit status.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use layerwise::cli::{self, Command};
+use layerwise::demo;
+use layerwise::text::Glossary;
+use layerwise::view::paint::{Look, Out};
+
+fn main() -> ExitCode {
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err((text, 0)) => {
+            return status(io::stdout().write_all(text.as_bytes()).map_err(Into::into));
+        }
+        Err((text, status)) => {
+            // Nothing better can be done when standard error cannot be written to.
+            let _ = io::stderr().write_all(text.as_bytes());
+            return ExitCode::from(status);
+        }
+    };
+    status(run(&cli))
+}
+
+/// Why the program ends without having done what it was asked for.
+enum Failure {
+    /// Nobody reads the output any more, or it cannot be written.
+    Output(io::Error),
+    /// Something that whoever typed the command can mend.
+    Usage(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+fn run(cli: &cli::Cli) -> Result<(), Failure> {
+    let glossary = Glossary::english().map_err(|error| Failure::Other(error.to_string()))?;
+    let mut out = Out::new(Look::for_stdout(cli.screen.wish()));
+    let mut stdout = io::stdout().lock();
+    match &cli.command {
+        Some(Command::Explain { what }) => {
+            let _ = what;
+            Ok(())
+        }
+        Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
+        None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),
+    }
+}
+
+fn play(
+    demo: &cli::Demo,
+    cli: &cli::Cli,
+    glossary: &Glossary,
+    out: &mut Out,
+    to: &mut impl Write,
+) -> Result<(), Failure> {
+    demo::run(demo, &cli.screen, glossary, out, to).map_err(|error| match error {
+        demo::DemoError::Output(error) => Failure::Output(error),
+        demo::DemoError::Usage(text) => Failure::Usage(text),
+        demo::DemoError::Wire(text) => Failure::Other(text),
+    })
+}
+
+/// The exit status; a reader that went away is no failure.
+fn status(result: Result<(), Failure>) -> ExitCode {
+    let (text, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return ExitCode::SUCCESS;
+        }
+        Err(Failure::Output(error)) => (format!("cannot write the output: {error}"), 1),
+        Err(Failure::Usage(text)) => (text, 2),
+        Err(Failure::Other(text)) => (text, 1),
+    };
+    // Nothing better can be done when standard error cannot be written to.
+    let _ = writeln!(io::stderr(), "layerwise: {text}");
+    ExitCode::from(status)
+}

@@ -539,25 +539,35 @@ impl<'s> Event<'s> {
     /// The byte ranges of a buffer that no leaf field labels, in order.
     #[must_use]
     pub fn gaps(&self, id: BufId) -> Vec<Range<usize>> {
-        let mut covered: Vec<Range<usize>> = self
-            .fields
-            .iter()
-            .enumerate()
-            .filter(|(i, f)| f.buf == id && f.bits > 0 && self.is_leaf(*i))
-            .map(|(_, f)| f.bytes())
-            .collect();
-        covered.sort_by_key(|r| r.start);
         let mut gaps = Vec::new();
-        let mut at = 0;
-        for range in covered {
-            if range.start > at {
-                gaps.push(at..range.start);
-            }
-            at = at.max(range.end);
-        }
-        if at < self.bytes(id).len() {
-            gaps.push(at..self.bytes(id).len());
-        }
+        self.gaps_into(id, &mut gaps);
         gaps
+    }
+
+    /// The same into a list that is reused: what it held is forgotten.
+    pub fn gaps_into(&self, id: BufId, gaps: &mut Vec<Range<usize>>) {
+        gaps.clear();
+        // First what is covered, in order; then, in the same places, what is not.
+        for (i, field) in self.fields.iter().enumerate() {
+            if field.buf != id || field.bits == 0 || !self.is_leaf(i) {
+                continue;
+            }
+            let bytes = field.bytes();
+            match gaps.last_mut() {
+                Some(last) if bytes.start >= last.start && bytes.start <= last.end => {
+                    last.end = last.end.max(bytes.end);
+                }
+                _ => gaps.push(bytes),
+            }
+        }
+        gaps.sort_unstable_by_key(|covered| covered.start);
+        let mut at = 0;
+        for range in gaps.iter_mut() {
+            let before = at..range.start;
+            at = at.max(range.end);
+            *range = before;
+        }
+        gaps.push(at..self.bytes(id).len());
+        gaps.retain(|gap| gap.start < gap.end);
     }
 }

@@ -30,12 +30,14 @@ use crate::packet::FieldDef;
 /// The embedded files of the English glossary. A new layer adds its line here.
 pub static ENGLISH: &[(&str, &str)] = &[
     ("screen.toml", include_str!("../glossary/en/screen.toml")),
+    ("demo.toml", include_str!("../glossary/en/demo.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),
     ("tls.toml", include_str!("../glossary/en/tls.toml")),
     ("x509.toml", include_str!("../glossary/en/x509.toml")),
     ("chat.toml", include_str!("../glossary/en/chat.toml")),
+    ("data.toml", include_str!("../glossary/en/data.toml")),
 ];
 
 /// What the glossary says under one key.

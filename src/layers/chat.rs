@@ -6,7 +6,7 @@
 //! +--------+--------+--------+
 //! ```
 
-use super::{Decode, Framing, Protocol, Stream};
+use super::{Bind, Decode, Framing, Protocol, Stream};
 use crate::cursor::{Cursor, Read};
 
 fields! {
@@ -19,7 +19,7 @@ fields! {
 pub static PROTOCOL: Protocol = Protocol {
     def: &CHAT,
     fields: &[FIELDS],
-    binds: &[],
+    binds: &[Bind::TcpPort(8080)],
     decode: Decode::Stream(Stream {
         next,
         decode,
@@ -35,16 +35,95 @@ fn next(bytes: &[u8]) -> Framing {
     }
 }
 
-/// Text: no control bytes but the newline, tab and carriage return.
+/// Text: UTF-8 (the last character may not be all there yet) without control bytes but newline, tab and carriage return.
 fn recognise(bytes: &[u8]) -> bool {
-    bytes
+    let utf8 = std::str::from_utf8(bytes).map_or_else(|e| e.error_len().is_none(), |_| true);
+    utf8 && bytes
         .iter()
         .all(|b| *b >= b' ' && *b != 0x7f || matches!(b, b'\n' | b'\r' | b'\t'))
 }
 
 fn decode(c: &mut Cursor<'_, '_>) -> Read<()> {
-    let len = c.left().saturating_sub(1);
-    c.bytes(&TEXT, len)?;
+    let text = c.ahead().strip_suffix(b"\n");
+    c.bytes(&TEXT, text.map_or(c.left(), <[u8]>::len))?;
     c.u8(&NEWLINE)?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::testing::show;
+    use super::*;
+    use crate::packet::{BufId, Context, Labels, Stop, Why};
+
+    fn read(bytes: &[u8]) -> (Vec<String>, Option<Stop>) {
+        let (mut labels, mut context) = (Labels::default(), Context::default());
+        let all = 0..bytes.len();
+        let mut cursor = Cursor::new(
+            bytes,
+            BufId::FRAME,
+            all,
+            Why::Short,
+            &mut labels,
+            &mut context,
+        );
+        let stop = decode(&mut cursor).err();
+        let fields = labels.fields.iter();
+        let shown = fields.map(|f| format!("{} {}", f.def.key, show(f.value(bytes), f.def.kind)));
+        (shown.collect(), stop)
+    }
+
+    #[test]
+    fn a_message_is_text_and_a_newline() {
+        assert_eq!(
+            read(b"hi\n"),
+            (vec!["chat.text hi".into(), "chat.newline 0xa".into()], None)
+        );
+        let (fields, _) = read("grüß dich 👋\n".as_bytes());
+        assert_eq!(fields, ["chat.text grüß dich 👋", "chat.newline 0xa"]);
+        assert_eq!(
+            read(b"\n").0,
+            ["chat.text ", "chat.newline 0xa"],
+            "an empty message"
+        );
+    }
+
+    #[test]
+    fn without_its_newline_it_stops_there() {
+        let (fields, stop) = read(b"hi");
+        assert_eq!(fields, ["chat.text hi"]);
+        let stop = stop.unwrap();
+        assert_eq!(
+            (stop.def.key, stop.offset, stop.need, stop.have),
+            ("chat.newline", 2, 1, 0)
+        );
+    }
+
+    #[test]
+    fn a_message_ends_with_the_first_newline() {
+        assert_eq!(next(b""), Framing::More);
+        assert_eq!(next(b"hi"), Framing::More);
+        assert_eq!(next(b"hi\n"), Framing::Whole(3));
+        assert_eq!(next(b"hi\nthere\n"), Framing::Whole(3));
+        assert_eq!(next(b"\n"), Framing::Whole(1));
+    }
+
+    #[test]
+    fn text_is_recognised() {
+        assert!(recognise(b"hi\n"));
+        assert!(recognise("a\tb\r\nü".as_bytes()));
+        assert!(
+            recognise(&"👋".as_bytes()[..3]),
+            "the rest of the character is in the next segment"
+        );
+        assert!(!recognise(b"\x16\x03\x01"), "a TLS record");
+        assert!(!recognise(b"\xff\xfe"));
+        assert!(!recognise(b"a\xc3("));
+        assert!(!recognise(b"\x7f"));
+    }
 }

@@ -20,3 +20,18 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
     c.rest(&DATA_DATA);
     Ok(Next::End)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{decoded, hex};
+
+    #[test]
+    fn what_nobody_claims_is_shown_whole() {
+        let d = decoded(&hex("45000018000000004011000001010101 02020202 0035ffff"));
+        assert_eq!(d.layers(), ["ip", "data"]);
+        assert_eq!(d.layer("data"), "data.data 0035ffff\n");
+        let d = decoded(&[0xff, 0x00]);
+        assert_eq!(d.layer("data"), "data.data ff00\n");
+        assert!(decoded(&[]).layers().is_empty());
+    }
+}

@@ -28,6 +28,8 @@ pub mod data;
 pub mod ipv4;
 pub mod ipv6;
 pub mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 
 /// Every protocol there is. A new layer adds its line here.
@@ -62,6 +64,8 @@ pub enum Bind {
     IpVersion(u8),
     /// The protocol number of an IP header.
     IpProtocol(u8),
+    /// A port at either end of a TCP connection.
+    TcpPort(u16),
 }
 
 /// How a protocol is decoded.

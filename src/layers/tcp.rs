@@ -98,6 +98,25 @@ fields! {
     ACK = "tcp.ack" Uint;
     WINDOW_SIZE = "tcp.window_size" Uint;
     WINDOW_SCALEFACTOR = "tcp.window_size_scalefactor" Uint;
+    ANALYSIS_INITIAL_RTT = "tcp.analysis.initial_rtt" Uint;
+    ANALYSIS_ACKS_FRAME = "tcp.analysis.acks_frame" Uint;
+    ANALYSIS_ACK_RTT = "tcp.analysis.ack_rtt" Uint;
+    ANALYSIS_BYTES_IN_FLIGHT = "tcp.analysis.bytes_in_flight" Uint;
+    ANALYSIS_RETRANSMISSION = "tcp.analysis.retransmission" Group;
+    ANALYSIS_FAST_RETRANSMISSION = "tcp.analysis.fast_retransmission" Group;
+    ANALYSIS_SPURIOUS_RETRANSMISSION = "tcp.analysis.spurious_retransmission" Group;
+    ANALYSIS_OUT_OF_ORDER = "tcp.analysis.out_of_order" Group;
+    ANALYSIS_LOST_SEGMENT = "tcp.analysis.lost_segment" Group;
+    ANALYSIS_ACK_LOST_SEGMENT = "tcp.analysis.ack_lost_segment" Group;
+    ANALYSIS_DUPLICATE_ACK = "tcp.analysis.duplicate_ack" Group;
+    ANALYSIS_DUPLICATE_ACK_NUM = "tcp.analysis.duplicate_ack_num" Uint;
+    ANALYSIS_KEEP_ALIVE = "tcp.analysis.keep_alive" Group;
+    ANALYSIS_KEEP_ALIVE_ACK = "tcp.analysis.keep_alive_ack" Group;
+    ANALYSIS_ZERO_WINDOW = "tcp.analysis.zero_window" Group;
+    ANALYSIS_WINDOW_FULL = "tcp.analysis.window_full" Group;
+    ANALYSIS_WINDOW_UPDATE = "tcp.analysis.window_update" Group;
+    ANALYSIS_BYTES_ACKED = "tcp.analysis.bytes_acked" Uint;
+    ANALYSIS_ACKS_FIN = "tcp.analysis.acks_fin" Group;
 }
 
 /// Transmission Control Protocol.
@@ -203,10 +222,20 @@ fn options(c: &mut Cursor<'_, '_>, window_shift: &mut Option<u8>) -> Read<()> {
             1 => {
                 c.group(&OPT_NOP, |c| c.u8(&OPTION_KIND))?;
             }
-            _ => {
-                let len = c.ahead().get(1).map_or(2, |len| usize::from(*len).max(2));
-                c.sub(heading(kind), len, |c| option(c, kind, window_shift))?;
-            }
+            _ => match c.ahead().get(1) {
+                // The length counts the kind and itself; with less there is no telling where the next option starts.
+                Some(0..2) => {
+                    return c.group(heading(kind), |c| {
+                        c.u8(&OPTION_KIND)?;
+                        c.u8(&OPTION_LEN)?;
+                        Err(c.stop(&OPTION_LEN, Why::Value, 2))
+                    });
+                }
+                len => {
+                    let len = len.map_or(2, |len| usize::from(*len));
+                    c.sub(heading(kind), len, |c| option(c, kind, window_shift))?;
+                }
+            },
         }
     }
     Ok(())
@@ -231,10 +260,7 @@ fn heading(kind: u8) -> &'static FieldDef {
 
 fn option(c: &mut Cursor<'_, '_>, kind: u8, window_shift: &mut Option<u8>) -> Read<()> {
     c.u8(&OPTION_KIND)?;
-    let len = c.u8(&OPTION_LEN)?;
-    if len < 2 {
-        return Err(c.stop(&OPTION_LEN, Why::Value, 2));
-    }
+    c.u8(&OPTION_LEN)?;
     match kind {
         2 => c.u16(&MSS_VAL).map(drop),
         3 => {
@@ -281,5 +307,293 @@ fn option(c: &mut Cursor<'_, '_>, kind: u8, window_shift: &mut Option<u8>) -> Re
             c.rest(&UNKNOWN_PAYLOAD);
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::ipv4::checksum_status::{BAD, GOOD, UNVERIFIED};
+    use super::super::testing::{Decoded, cut, decoded, hex};
+    use super::*;
+
+    /// A Linux host's SYN, and the packet with "hi" and a newline.
+    const SYN: &str = "4500003c1c464000 40060e6301020304 05060708
+        c0001f900a0b0c0d 00000000a002faf0 5eee0000 020405b4 0402 080a8d3a5b2a00000000 01 030307";
+    const HI: &str = "45b9002b1c464000 40060dbb01020304 05060708
+        c0001f900a0b0c0e 112233445018faf0 f84b0000 68690a";
+
+    /// A segment of A's with these options (in hexadecimal, a multiple of four bytes).
+    fn with_options(options: &str) -> Decoded {
+        let options = hex(options);
+        let mut bytes = hex(
+            "4500000000004000 4006000001020304 05060708 c0001f9000000001 000000020010faf0 00000000",
+        );
+        bytes[3] = 40 + options.len() as u8;
+        bytes[32] = (5 + options.len() as u8 / 4) << 4;
+        decoded(&[bytes, options].concat())
+    }
+
+    fn options_of(d: &Decoded) -> String {
+        d.layer("tcp")
+            .split_once("tcp.options\n")
+            .unwrap()
+            .1
+            .to_owned()
+    }
+
+    #[test]
+    fn every_field_of_a_plain_header() {
+        let d = decoded(&hex(HI));
+        assert_eq!(
+            d.layer("tcp"),
+            "tcp.srcport 49152\ntcp.dstport 8080\ntcp.seq_raw 168496142\ntcp.ack_raw 287454020\ntcp.hdr_len 20\n\
+             tcp.flags 0x18\n  tcp.flags.res 0\n  tcp.flags.ae 0\n  tcp.flags.cwr 0\n  tcp.flags.ece 0\n  \
+             tcp.flags.urg 0\n  tcp.flags.ack 1\n  tcp.flags.push 1\n  tcp.flags.reset 0\n  tcp.flags.syn 0\n  \
+             tcp.flags.fin 0\n\
+             tcp.window_size_value 64240\ntcp.checksum 0xf84b\ntcp.urgent_pointer 0\n"
+        );
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+        assert_eq!(d.note("tcp.checksum_calculated"), None);
+        assert_eq!(d.note("tcp.len"), Some(Fact::Uint(3)));
+        let stream = d.stream.unwrap();
+        assert_eq!(&d.bytes[stream.start..stream.end], b"hi\n");
+        let expected = Segment {
+            from: 49152,
+            to: 8080,
+            seq: 0x0a0b_0c0e,
+            ack: 0x1122_3344,
+            flags: Segment::ACK | Segment::PSH,
+            window: 64240,
+            window_shift: None,
+            checksum_good: Some(true),
+            len: 3,
+        };
+        assert_eq!(d.context.segment, Some(expected));
+    }
+
+    #[test]
+    fn the_options_of_a_syn() {
+        let d = decoded(&hex(SYN));
+        assert_eq!(
+            options_of(&d),
+            "  tcp.options.mss\n    tcp.option_kind 2\n    tcp.option_len 4\n    tcp.options.mss_val 1460\n  \
+             tcp.options.sack_perm\n    tcp.option_kind 4\n    tcp.option_len 2\n  \
+             tcp.options.timestamp\n    tcp.option_kind 8\n    tcp.option_len 10\n    \
+             tcp.options.timestamp.tsval 2369411882\n    tcp.options.timestamp.tsecr 0\n  \
+             tcp.options.nop\n    tcp.option_kind 1\n  \
+             tcp.options.wscale\n    tcp.option_kind 3\n    tcp.option_len 3\n    tcp.options.wscale.shift 7\n"
+        );
+        let segment = d.context.segment.unwrap();
+        assert_eq!(
+            (segment.window_shift, segment.flags, segment.len),
+            (Some(7), Segment::SYN, 0)
+        );
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+        assert!(d.stops().is_empty() && d.gap().is_empty());
+    }
+
+    #[test]
+    fn the_other_options() {
+        let d = with_options(
+            "0204ffd7 030308 01 0402 220a1122334455667788 1c048005 01 1e042102 fe04f989 4003aa",
+        );
+        assert_eq!(d.one("tcp.options.mss_val"), "65495");
+        assert_eq!(d.one("tcp.options.tfo.cookie"), "1122334455667788");
+        assert_eq!(d.one("tcp.options.user_to_granularity"), "1");
+        assert_eq!(d.one("tcp.options.user_to_val"), "5");
+        assert_eq!(d.one("tcp.options.mptcp.subtype"), "2");
+        assert_eq!(d.one("tcp.options.mptcp.flags"), "0x1");
+        assert_eq!(d.one("tcp.options.mptcp.data"), "02");
+        assert_eq!(d.one("tcp.options.experimental.exid"), "0xf989");
+        assert_eq!(d.one("tcp.options.unknown.payload"), "aa");
+        assert_eq!(
+            d.all("tcp.option_kind"),
+            ["2", "3", "1", "4", "34", "28", "1", "30", "254", "64"]
+        );
+        assert!(d.stops().is_empty() && d.gap().is_empty());
+        let d = with_options(
+            "131200010203040506070809 0a0b0c0d0e0f 1d100102a0a1a2a3a4a5a6a7a8a9aaab 2202",
+        );
+        assert_eq!(
+            d.one("tcp.options.md5.digest"),
+            "000102030405060708090a0b0c0d0e0f"
+        );
+        assert_eq!(d.one("tcp.options.ao.keyid"), "1");
+        assert_eq!(d.one("tcp.options.ao.rnextkeyid"), "2");
+        assert_eq!(d.one("tcp.options.ao.mac"), "a0a1a2a3a4a5a6a7a8a9aaab");
+        assert_eq!(
+            d.one("tcp.options.tfo.cookie"),
+            "",
+            "a request for a cookie has none"
+        );
+        assert!(d.stops().is_empty() && d.gap().is_empty());
+    }
+
+    #[test]
+    fn sack_blocks_and_the_end_of_the_list() {
+        let d = with_options(
+            "0101 0512 00000064000000c8 0000012c00000190 080a0000000100000002 01 00 00000000",
+        );
+        assert_eq!(d.all("tcp.options.sack_le"), ["100", "300"]);
+        assert_eq!(d.all("tcp.options.sack_re"), ["200", "400"]);
+        assert_eq!(d.one("tcp.options.timestamp.tsecr"), "2");
+        assert!(options_of(&d).ends_with(
+            "  tcp.options.eol\n    tcp.option_kind 0\n  tcp.options.padding 00000000\n"
+        ));
+        assert!(d.stops().is_empty() && d.gap().is_empty());
+    }
+
+    #[test]
+    fn options_with_lying_lengths_stop_inside_the_options() {
+        let stops = |options: &str| with_options(options).stops();
+        assert_eq!(
+            stops("02000000"),
+            [("tcp.option_len", 42, 2, 2, Why::Value)]
+        );
+        assert_eq!(
+            stops("02010000"),
+            [("tcp.option_len", 42, 2, 2, Why::Value)]
+        );
+        assert_eq!(
+            stops("02080000"),
+            [("tcp.options.mss", 40, 8, 4, Why::Length)]
+        );
+        assert_eq!(
+            stops("02030001"),
+            [("tcp.options.mss_val", 42, 2, 1, Why::Length)]
+        );
+        assert_eq!(
+            stops("0205000001010101"),
+            [("tcp.options.mss", 44, 0, 1, Why::Trailing)]
+        );
+        assert_eq!(
+            stops("01010105"),
+            [("tcp.options.sack", 43, 2, 1, Why::Length)]
+        );
+        assert_eq!(
+            stops("050600000001 0101"),
+            [("tcp.options.sack_re", 46, 4, 0, Why::Length)]
+        );
+        let d = with_options("03000000");
+        assert_eq!(d.gap(), [0, 0], "what the options leave unread is visible");
+        assert_eq!(d.context.segment.unwrap().window_shift, None);
+    }
+
+    #[test]
+    fn every_flag_has_its_bit() {
+        let names = [
+            "fin", "syn", "reset", "push", "ack", "urg", "ece", "cwr", "ae",
+        ];
+        for (bit, name) in names.iter().enumerate() {
+            let mut bytes = hex(HI);
+            bytes[32] = 0x50 | (1_u16 << bit >> 8) as u8;
+            bytes[33] = (1_u16 << bit) as u8;
+            let d = decoded(&bytes);
+            let set = d.labels.fields.iter().filter(|f| {
+                f.def.key.starts_with("tcp.flags.")
+                    && f.value(&bytes) == crate::packet::Value::Bool(true)
+            });
+            let set: Vec<_> = set.map(|f| f.def.key).collect();
+            assert_eq!(set, [format!("tcp.flags.{name}")]);
+            assert!(d.context.segment.unwrap().has(1 << bit));
+        }
+        let mut bytes = hex(HI);
+        bytes[32] = 0x5e;
+        assert_eq!(decoded(&bytes).one("tcp.flags.res"), "1");
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_noted_with_the_right_one() {
+        let mut bytes = hex(HI);
+        bytes[42] ^= 1;
+        let d = decoded(&bytes);
+        assert_eq!(d.note("tcp.checksum.status"), Some(BAD));
+        assert_eq!(d.note("tcp.checksum_calculated"), Some(Fact::Uint(0xf74b)));
+        assert_eq!(d.context.segment.unwrap().checksum_good, Some(false));
+        let mut bytes = hex(HI);
+        bytes[36..38].fill(0);
+        assert_eq!(
+            decoded(&bytes).note("tcp.checksum_calculated"),
+            Some(Fact::Uint(0xf84b))
+        );
+    }
+
+    #[test]
+    fn cut_at_every_length() {
+        let whole = hex(SYN);
+        let fields = [
+            (21, "tcp.srcport", 20, 2),
+            (22, "tcp.dstport", 22, 2),
+            (27, "tcp.seq_raw", 24, 4),
+            (28, "tcp.ack_raw", 28, 4),
+            (32, "tcp.hdr_len", 32, 1),
+            (33, "tcp.flags.cwr", 33, 1),
+            (35, "tcp.window_size_value", 34, 2),
+            (36, "tcp.checksum", 36, 2),
+            (39, "tcp.urgent_pointer", 38, 2),
+        ];
+        for (len, key, offset, need) in fields {
+            let stops = cut(&whole[..len], whole.len()).stops();
+            let have = len as u32 - offset;
+            assert_eq!(
+                stops.last(),
+                Some(&(key, offset, need, have, Why::CutOff)),
+                "{len} bytes"
+            );
+        }
+        for len in 20..whole.len() {
+            let d = cut(&whole[..len], whole.len());
+            assert_eq!(d.stops()[0].0, "ip.len");
+            assert_eq!(
+                d.context.segment, None,
+                "{len} bytes: half a header says nothing"
+            );
+            decoded(&whole[..len]);
+        }
+        let whole = hex(HI);
+        for len in 40..whole.len() {
+            let d = cut(&whole[..len], whole.len());
+            assert_eq!(d.note("tcp.checksum.status"), Some(UNVERIFIED));
+            assert_eq!(
+                d.note("tcp.len"),
+                Some(Fact::Uint(3)),
+                "by the header, not by the capture"
+            );
+            assert_eq!(d.context.segment.unwrap().checksum_good, None);
+        }
+    }
+
+    #[test]
+    fn data_offsets_that_cannot_be() {
+        let changed = |to: u8| {
+            let mut bytes = hex(HI);
+            bytes[32] = to;
+            decoded(&bytes)
+        };
+        assert_eq!(changed(0x40).stops()[0].0, "tcp.hdr_len");
+        assert_eq!(changed(0x40).stops()[0].4, Why::Value);
+        assert_eq!(changed(0x40).context.segment, None);
+        // 60 bytes of header in a segment of 23: IP's length holds it.
+        assert_eq!(
+            changed(0xf0).stops().last(),
+            Some(&("tcp.options", 40, 40, 3, Why::Short))
+        );
+        assert_eq!(changed(0xf0).context.segment, None);
+    }
+
+    #[test]
+    fn bytes_behind_the_packet_are_not_the_streams() {
+        let mut bytes = hex(SYN);
+        bytes.extend([0; 6]);
+        let d = decoded(&bytes);
+        assert_eq!(d.note("tcp.len"), Some(Fact::Uint(0)));
+        assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+        assert_eq!(d.gap(), [0; 6]);
+        assert!(d.stream.is_none_or(|part| part.start == part.end));
     }
 }

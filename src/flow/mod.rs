@@ -1,0 +1,509 @@
+//! What no single frame can tell: conversations. Each TCP connection has its state, its two streams put in order, and
+//! what runs on them.
+//!
+//! ```text
+//! segment ──▶ tcp::Track (notes) ──▶ stream::Order ──▶ stream::Assembler ──▶ tls::Tls ──▶ opened ──▶ application
+//! ```
+
+mod aead;
+mod stream;
+mod table;
+mod tcp;
+mod tls;
+
+use core::ops::Range;
+
+use crate::cursor::Cursor;
+use crate::keylog::KeyLog;
+use crate::layers::{self, Bind, Decode, Framing, PROTOCOLS, Protocol, Stream, StreamPart};
+use crate::packet::{
+    BufId, BufKind, Buffers, Context, Fact, FieldDef, Frame, Labels, Piece, Segment, Stop, Why,
+};
+
+pub(crate) use stream::Budget;
+use stream::{Arrival, Assembler, Broken, Order};
+
+pub(crate) use table::Table;
+
+/// Everything that is at hand while one frame is worked on.
+#[derive(Debug)]
+pub(crate) struct Desk<'d> {
+    pub(crate) frame: Frame<'d>,
+    pub(crate) labels: &'d mut Labels,
+    pub(crate) buffers: &'d mut Buffers,
+    pub(crate) context: &'d mut Context,
+    pub(crate) keylog: &'d KeyLog,
+    pub(crate) budget: &'d mut Budget,
+    /// Scratch lists of message ranges, one for each level of nesting (TCP, handshake, application).
+    pub(crate) spans: &'d mut [Vec<Range<usize>>; 3],
+    /// The port numbers of the conversation.
+    pub(crate) ports: [u16; 2],
+}
+
+impl Desk<'_> {
+    /// Lets `read` label a part of a buffer, within the layer that was begun last.
+    fn read<T>(
+        &mut self,
+        buf: BufId,
+        range: Range<usize>,
+        read: impl FnOnce(&mut Cursor<'_, '_>) -> T,
+    ) -> T {
+        let bytes = self.buffers.bytes(self.frame.data, buf);
+        let result = read(&mut Cursor::new(
+            bytes,
+            buf,
+            range,
+            Why::Short,
+            self.labels,
+            self.context,
+        ));
+        self.extend();
+        result
+    }
+
+    /// Labels a part of a buffer as one field of the layer that was begun last.
+    fn label(&mut self, buf: BufId, range: Range<usize>, def: &'static FieldDef) {
+        if !range.is_empty() {
+            self.read(buf, range, |c| c.rest(def).len());
+        }
+    }
+
+    /// What was labelled since belongs to the layer that was begun last.
+    fn extend(&mut self) {
+        let fields = self.labels.fields.len() as u32;
+        if let Some(layer) = self.labels.layers.last_mut() {
+            layer.fields.end = fields;
+        }
+    }
+
+    /// A whole layer that stands in one place: begun, read, finished; where it fails, the stop is recorded.
+    fn layer(
+        &mut self,
+        def: &'static FieldDef,
+        buf: BufId,
+        range: Range<usize>,
+        read: fn(&mut Cursor<'_, '_>) -> crate::cursor::Read<()>,
+    ) {
+        layers::begin(self.labels, def, buf, range.start);
+        let end = range.end;
+        if let Err(stop) = self.read(buf, range, read) {
+            self.labels.stops.push(stop);
+        }
+        layers::finish(self.labels, end);
+    }
+
+    /// Makes the arena end with a copy of a part of a buffer, at `start`.
+    fn copy_to_arena(&mut self, buf: BufId, range: Range<usize>, start: usize) {
+        let Buffers { arena, list, .. } = &mut *self.buffers;
+        arena.truncate(start);
+        match list.get(usize::from(buf.0)) {
+            Some(buffer) if buffer.kind != BufKind::Frame => {
+                let from = buffer.arena.start;
+                let part = (from + range.start).min(start)..(from + range.end).min(start);
+                arena.extend_from_within(part);
+            }
+            _ => arena.extend_from_slice(self.frame.data.get(range).unwrap_or(&[])),
+        }
+    }
+
+    fn note(&mut self, layer: usize, def: &'static FieldDef, value: Fact) {
+        self.labels.note(layer, def, value);
+    }
+
+    /// Cuts a run of bytes into messages. What completes a message that began earlier is moved into a buffer of its own;
+    /// those that lie whole in the run are left in the level's spans; the rest is kept until more comes. The bytes that are
+    /// no whole message here are labelled, in the layer that was begun last.
+    fn cut(
+        &mut self,
+        assembler: &mut Assembler,
+        next: fn(&[u8]) -> Framing,
+        (buf, range): (BufId, Range<usize>),
+        kind: BufKind,
+        level: Level,
+        names: Names,
+    ) -> Cuts {
+        let mut spans = self
+            .spans
+            .get_mut(level as usize)
+            .map(core::mem::take)
+            .unwrap_or_default();
+        spans.clear();
+        let (frame, at) = (self.frame.number, range.start as u32);
+        let run = self
+            .buffers
+            .bytes(self.frame.data, buf)
+            .get(range.clone())
+            .unwrap_or(&[]);
+        let cut = assembler.cut(next, run, (frame, at), &mut spans, self.budget);
+        for span in &mut spans {
+            *span = span.start + range.start..span.end + range.start;
+        }
+        if let Some(place) = self.spans.get_mut(level as usize) {
+            *place = spans;
+        }
+        let taken = if cut.completed {
+            assembler.take(kind, self.buffers, self.budget)
+        } else {
+            None
+        };
+        let (head, tail) = (
+            range.start..range.start + cut.head,
+            range.start + cut.tail..range.end,
+        );
+        let mut broken = cut.end;
+        if broken.is_none() {
+            let rest = self
+                .buffers
+                .bytes(self.frame.data, buf)
+                .get(tail.clone())
+                .unwrap_or(&[]);
+            if !assembler.keep(rest, frame, tail.start as u32, self.budget) {
+                broken = Some(Broken::Cap);
+            }
+        }
+        if broken.is_some() {
+            assembler.clear(self.budget);
+        }
+        self.label(buf, head, names.waiting);
+        let tail_name = if broken.is_some() {
+            names.unknown
+        } else {
+            names.waiting
+        };
+        self.label(buf, tail.clone(), tail_name);
+        match broken {
+            Some(Broken::NotMine) => self.stop(tail_name, buf, tail.start, Why::Value),
+            Some(Broken::Cap) => self.stop(tail_name, buf, tail.start, Why::Cap),
+            None => {}
+        }
+        Cuts {
+            taken,
+            broken: broken.is_some(),
+        }
+    }
+
+    /// Hands over the messages that were just cut: first the one put together from several runs, then those of this one.
+    fn each(
+        &mut self,
+        level: Level,
+        buf: BufId,
+        taken: Option<BufId>,
+        mut then: impl FnMut(BufId, Range<usize>, &mut Self),
+    ) {
+        if let Some(whole) = taken {
+            let len = self.buffers.bytes(self.frame.data, whole).len();
+            then(whole, 0..len, self);
+        }
+        let spans = self
+            .spans
+            .get_mut(level as usize)
+            .map(core::mem::take)
+            .unwrap_or_default();
+        for span in &spans {
+            then(buf, span.clone(), self);
+        }
+        if let Some(place) = self.spans.get_mut(level as usize) {
+            *place = spans;
+        }
+    }
+
+    /// Records that the layer that was begun last goes no further, at a place of a buffer.
+    fn stop(&mut self, def: &'static FieldDef, buf: BufId, at: usize, why: Why) {
+        let have = self
+            .buffers
+            .bytes(self.frame.data, buf)
+            .len()
+            .saturating_sub(at);
+        self.labels.stops.push(Stop {
+            layer: self.labels.layers.len().saturating_sub(1) as u16,
+            def,
+            buf,
+            offset: at as u32,
+            need: 0,
+            have: have as u32,
+            why,
+        });
+    }
+}
+
+/// Where messages are cut: each level has its own list of spans.
+#[derive(Debug, Clone, Copy)]
+enum Level {
+    Tcp,
+    Handshake,
+    Application,
+}
+
+/// How bytes are labelled that are no whole message.
+#[derive(Debug, Clone, Copy)]
+struct Names {
+    /// A part of a message of which other parts come in other runs.
+    waiting: &'static FieldDef,
+    /// Bytes that are no message of the protocol.
+    unknown: &'static FieldDef,
+}
+
+/// What [`Desk::cut`] gives besides the spans.
+#[derive(Debug, Clone, Copy)]
+struct Cuts {
+    /// The buffer of a message that began in an earlier run and is whole now.
+    taken: Option<BufId>,
+    /// Whether no more messages can be cut here.
+    broken: bool,
+}
+
+/// One TCP connection.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    /// `tcp.stream`: counted from 0 in the order of appearance.
+    number: u64,
+    track: tcp::Track,
+    halves: [Half; 2],
+    app: App,
+}
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+struct Half {
+    order: Order,
+    assembler: Assembler,
+}
+
+/// What runs on a connection.
+#[derive(Debug, Default)]
+enum App {
+    /// Nothing has been said yet.
+    #[default]
+    Silent,
+    Tls(Box<tls::Tls>),
+    Plain(&'static Protocol, Stream),
+    /// Nothing that could be recognised, or no longer.
+    Unknown,
+}
+
+impl Flow {
+    pub(crate) fn new(number: u64) -> Self {
+        Self {
+            number,
+            ..Self::default()
+        }
+    }
+
+    /// Takes up one segment. The layer that was begun last is its TCP header.
+    pub(crate) fn segment(
+        &mut self,
+        dir: usize,
+        segment: &Segment,
+        part: StreamPart,
+        desk: &mut Desk<'_>,
+    ) {
+        let layer = desk.labels.layers.len().saturating_sub(1);
+        desk.note(layer, &layers::tcp::STREAM, Fact::Uint(self.number));
+        let Some(half) = self.halves.get_mut(dir) else {
+            return;
+        };
+        let syn = segment.has(Segment::SYN);
+        let payload = part.start..part.end;
+        let seq = segment.seq.wrapping_add(u32::from(syn));
+        // A segment with a wrong checksum is not taken: its receiver throws it away.
+        let refused = segment.checksum_good == Some(false);
+        let space = segment.len + u32::from(syn) + u32::from(segment.has(Segment::FIN));
+        let seen = half.order.has_seen(segment.seq, space);
+        self.track.observe(
+            dir,
+            segment,
+            seen,
+            (desk.frame.number, desk.frame.time),
+            layer,
+            desk.labels,
+        );
+        if refused {
+            desk.label(BufId::FRAME, payload, &layers::tcp::PAYLOAD);
+            return;
+        }
+        if syn && !seen {
+            half.order.begin(seq, desk.budget);
+            half.assembler.clear(desk.budget);
+        }
+        if payload.is_empty() {
+            return;
+        }
+        self.arrived(dir, seq, payload.clone(), desk);
+        // The capture kept only a part of this segment: the stream goes on behind it, with a hole.
+        if (payload.len() as u32) < segment.len
+            && let Some(half) = self.halves.get_mut(dir)
+        {
+            half.order.begin(seq.wrapping_add(segment.len), desk.budget);
+            half.assembler.clear(desk.budget);
+            if let App::Tls(tls) = &mut self.app {
+                tls.lose(dir);
+            }
+        }
+    }
+
+    /// Data arrived: in its turn, too early, or again.
+    fn arrived(&mut self, dir: usize, seq: u32, payload: Range<usize>, desk: &mut Desk<'_>) {
+        let Some(half) = self.halves.get_mut(dir) else {
+            return;
+        };
+        let bytes = desk.frame.data.get(payload.clone()).unwrap_or(&[]);
+        match half.order.arrive(
+            seq,
+            bytes,
+            desk.frame.number,
+            payload.start as u32,
+            desk.budget,
+        ) {
+            Arrival::Next { skip } => {
+                let new = (payload.start + skip).min(payload.end)..payload.end;
+                desk.label(
+                    BufId::FRAME,
+                    payload.start..new.start,
+                    &layers::tcp::SEGMENT_DATA,
+                );
+                if half.order.can_fill() {
+                    desk.label(BufId::FRAME, new.clone(), &layers::tcp::SEGMENT_DATA);
+                    if let Some((buf, range)) = self.with_held(dir, new, desk) {
+                        self.run(dir, buf, range, desk);
+                    }
+                } else {
+                    self.run(dir, BufId::FRAME, new, desk);
+                }
+            }
+            Arrival::Old | Arrival::Early => {
+                desk.label(BufId::FRAME, payload, &layers::tcp::SEGMENT_DATA)
+            }
+            Arrival::GivenUp => {
+                desk.label(BufId::FRAME, payload.clone(), &layers::tcp::PAYLOAD);
+                desk.stop(
+                    &layers::tcp::SEGMENT_DATA,
+                    BufId::FRAME,
+                    payload.start,
+                    Why::Cap,
+                );
+                half.assembler.clear(desk.budget);
+                if let App::Tls(tls) = &mut self.app {
+                    tls.lose(dir);
+                }
+            }
+        }
+    }
+
+    /// The connection is forgotten.
+    pub(crate) fn clear(&mut self, budget: &mut Budget) {
+        for half in &mut self.halves {
+            half.order.clear(budget);
+            half.assembler.clear(budget);
+        }
+        if let App::Tls(tls) = &mut self.app {
+            tls.clear(budget);
+        }
+    }
+
+    /// Puts this frame's new bytes and the held ones behind them into one buffer.
+    fn with_held(
+        &mut self,
+        dir: usize,
+        new: Range<usize>,
+        desk: &mut Desk<'_>,
+    ) -> Option<(BufId, Range<usize>)> {
+        let half = self.halves.get_mut(dir)?;
+        let (start, first_piece) = (desk.buffers.arena.len(), desk.buffers.pieces.len());
+        let bytes = desk.frame.data.get(new.clone())?;
+        desk.buffers.arena.extend_from_slice(bytes);
+        desk.buffers.pieces.push(Piece {
+            frame: desk.frame.number,
+            at: new.start as u32,
+            into: 0,
+            len: bytes.len() as u32,
+        });
+        half.order.fill(start, desk.buffers, desk.budget);
+        let len = desk.buffers.arena.len() - start;
+        Some((
+            desk.buffers.close(BufKind::Stream, start, first_piece)?,
+            0..len,
+        ))
+    }
+
+    /// The next bytes of the stream: a part of the frame, or a buffer put together from several.
+    fn run(&mut self, dir: usize, buf: BufId, range: Range<usize>, desk: &mut Desk<'_>) {
+        let bytes = desk
+            .buffers
+            .bytes(desk.frame.data, buf)
+            .get(range.clone())
+            .unwrap_or(&[]);
+        if matches!(self.app, App::Silent) {
+            self.app = recognise(bytes, desk.ports);
+        }
+        let Some(half) = self.halves.get_mut(dir) else {
+            return;
+        };
+        let next = match &mut self.app {
+            App::Silent | App::Unknown => return desk.label(buf, range, &layers::tcp::PAYLOAD),
+            App::Tls(tls) => {
+                if tls.is_lost(dir)
+                    && !half.assembler.is_waiting()
+                    && !layers::tls::record::recognise(bytes)
+                {
+                    return desk.label(buf, range, &layers::tcp::PAYLOAD);
+                }
+                layers::tls::record::next
+            }
+            App::Plain(_, stream) => stream.next,
+        };
+        let names = Names {
+            waiting: &layers::tcp::SEGMENT_DATA,
+            unknown: &layers::tcp::PAYLOAD,
+        };
+        let cut = desk.cut(
+            &mut half.assembler,
+            next,
+            (buf, range),
+            BufKind::Stream,
+            Level::Tcp,
+            names,
+        );
+        match &mut self.app {
+            App::Tls(tls) => {
+                if cut.broken {
+                    tls.lose(dir);
+                }
+                desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| {
+                    tls.record(dir, buf, range, desk)
+                });
+            }
+            App::Plain(protocol, stream) => {
+                let (def, read) = (protocol.def, stream.decode);
+                desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| {
+                    desk.layer(def, buf, range, read)
+                });
+            }
+            App::Silent | App::Unknown => {}
+        }
+    }
+}
+
+/// What a stream that begins like this carries.
+fn recognise(bytes: &[u8], ports: [u16; 2]) -> App {
+    if layers::tls::record::recognise(bytes) {
+        return App::Tls(Box::default());
+    }
+    application(bytes, ports).map_or(App::Unknown, |(protocol, stream)| {
+        App::Plain(protocol, stream)
+    })
+}
+
+/// The application protocol that begins like this, on one of these ports.
+pub(crate) fn application(bytes: &[u8], ports: [u16; 2]) -> Option<(&'static Protocol, Stream)> {
+    PROTOCOLS.iter().find_map(|protocol| match protocol.decode {
+        Decode::Stream(stream)
+            if ports
+                .iter()
+                .any(|port| protocol.binds.contains(&Bind::TcpPort(*port)))
+                && (stream.recognise)(bytes) =>
+        {
+            Some((*protocol, stream))
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,432 @@
+//! From segments to messages: [`Order`] puts the bytes of one direction in order, [`Assembler`] cuts them into messages.
+//!
+//! Both hold bytes only while they must. What they hold counts against one [`Budget`] for the whole session, and the room
+//! goes back to it as soon as it is empty, so that a million idle connections hold nothing.
+
+use core::ops::Range;
+
+use crate::layers::Framing;
+use crate::packet::{BufId, BufKind, Buffers, Piece};
+
+/// The most bytes that all streams together may hold back.
+pub(crate) const MAX_HELD: usize = 16 << 20;
+/// The most bytes that one direction may hold back while a hole is not filled, or a message not whole.
+pub(crate) const MAX_HELD_EACH: usize = 2 << 20;
+/// The most segments that one direction may hold back.
+const MAX_SEGMENTS: usize = 2048;
+
+/// What the streams of a session hold together, and room to use again.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    used: usize,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Budget {
+    fn take(&mut self, bytes: usize) -> bool {
+        let fits = self.used + bytes <= MAX_HELD;
+        if fits {
+            self.used += bytes;
+        }
+        fits
+    }
+
+    fn room(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, held: &mut Vec<u8>) {
+        self.used = self.used.saturating_sub(held.len());
+        let mut room = core::mem::take(held);
+        if self.spare.len() < 64 && room.capacity() <= 64 << 10 && room.capacity() > 0 {
+            room.clear();
+            self.spare.push(room);
+        }
+    }
+}
+
+/// A segment that came before its turn.
+#[derive(Debug)]
+struct Held {
+    seq: u32,
+    frame: u64,
+    at: u32,
+    bytes: Vec<u8>,
+}
+
+/// What a segment's bytes are to the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Its bytes from `skip` on come next.
+    Next { skip: usize },
+    /// All of them were there already.
+    Old,
+    /// There is a hole before them; they are held back.
+    Early,
+    /// There is a hole before them, and no more room to wait for it: the hole is given up.
+    GivenUp,
+}
+
+/// Puts the segments of one direction in order.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    /// The sequence number that comes next.
+    next: Option<u32>,
+    /// In the order of their sequence numbers.
+    held: Vec<Held>,
+    held_bytes: usize,
+}
+
+impl Order {
+    /// The stream begins (again) here.
+    pub(crate) fn begin(&mut self, seq: u32, budget: &mut Budget) {
+        self.clear(budget);
+        self.next = Some(seq);
+    }
+
+    /// Forgets what is held.
+    pub(crate) fn clear(&mut self, budget: &mut Budget) {
+        for held in &mut self.held {
+            budget.give_back(&mut held.bytes);
+        }
+        self.held.clear();
+        self.held_bytes = 0;
+    }
+
+    /// Whether all bytes of this range were there before.
+    pub(crate) fn has_seen(&self, seq: u32, len: u32) -> bool {
+        let Some(next) = self.next else { return false };
+        let end = seq.wrapping_add(len);
+        !after(end, next)
+            || self.held.iter().any(|h| {
+                !after(h.seq, seq) && !after(end, h.seq.wrapping_add(h.bytes.len() as u32))
+            })
+    }
+
+    /// A segment arrives: `bytes` begin at `seq`, and in the frame `frame` at `at`.
+    pub(crate) fn arrive(
+        &mut self,
+        seq: u32,
+        bytes: &[u8],
+        frame: u64,
+        at: u32,
+        budget: &mut Budget,
+    ) -> Arrival {
+        let next = *self.next.get_or_insert(seq);
+        let end = seq.wrapping_add(bytes.len() as u32);
+        if !after(seq, next) {
+            if !after(end, next) {
+                return Arrival::Old;
+            }
+            self.next = Some(end);
+            return Arrival::Next {
+                skip: next.wrapping_sub(seq) as usize,
+            };
+        }
+        if self.has_seen(seq, bytes.len() as u32) {
+            return Arrival::Old;
+        }
+        let fits = self.held.len() < MAX_SEGMENTS && self.held_bytes + bytes.len() <= MAX_HELD_EACH;
+        if !fits || !budget.take(bytes.len()) {
+            // What is held is contiguous behind the hole more often than not, but nobody can wait for ever: go on here.
+            self.clear(budget);
+            self.next = Some(end);
+            return Arrival::GivenUp;
+        }
+        let mut room = budget.room();
+        room.extend_from_slice(bytes);
+        self.held_bytes += bytes.len();
+        let place = self.held.partition_point(|h| !after(h.seq, seq));
+        self.held.insert(
+            place,
+            Held {
+                seq,
+                frame,
+                at,
+                bytes: room,
+            },
+        );
+        Arrival::Early
+    }
+
+    /// Whether held bytes come next.
+    pub(crate) fn can_fill(&self) -> bool {
+        self.next
+            .is_some_and(|next| self.held.first().is_some_and(|h| !after(h.seq, next)))
+    }
+
+    /// Moves the held bytes that come next to the end of the arena, with the pieces they came in.
+    pub(crate) fn fill(&mut self, start: usize, buffers: &mut Buffers, budget: &mut Budget) {
+        while self.can_fill() {
+            let mut held = self.held.remove(0);
+            self.held_bytes -= held.bytes.len();
+            let next = self.next.unwrap_or(held.seq);
+            let skip = next.wrapping_sub(held.seq) as usize;
+            if let Some(new) = held.bytes.get(skip..).filter(|new| !new.is_empty()) {
+                buffers.pieces.push(Piece {
+                    frame: held.frame,
+                    at: held.at + skip as u32,
+                    into: (buffers.arena.len() - start) as u32,
+                    len: new.len() as u32,
+                });
+                buffers.arena.extend_from_slice(new);
+                self.next = Some(next.wrapping_add(new.len() as u32));
+            }
+            budget.give_back(&mut held.bytes);
+        }
+    }
+}
+
+/// Whether `a` comes after `b` in sequence space (RFC 9293, section 3.4): arithmetic modulo 2³².
+pub(crate) fn after(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) > 0
+}
+
+/// Cuts a stream of bytes into messages, across whatever they came in.
+#[derive(Debug, Default)]
+pub(crate) struct Assembler {
+    partial: Vec<u8>,
+    pieces: Vec<Piece>,
+}
+
+/// How a run of bytes was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// So many bytes at its front belong to a message that began in an earlier run.
+    pub(crate) head: usize,
+    /// That message is whole now.
+    pub(crate) completed: bool,
+    /// From here on it is the beginning of a message that is not whole yet.
+    pub(crate) tail: usize,
+    /// Why the cutting ended before the bytes did.
+    pub(crate) end: Option<Broken>,
+}
+
+/// Why no more messages can be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// The bytes cannot be a message.
+    NotMine,
+    /// The message grows over the cap.
+    Cap,
+}
+
+impl Assembler {
+    /// Cuts `run` into messages: those that lie whole in it are appended to `spans`.
+    ///
+    /// `frame` and `at` say where the run came from. What is completed is to be fetched with [`Self::take`], and the tail
+    /// to be kept with [`Self::keep`].
+    pub(crate) fn cut(
+        &mut self,
+        next: fn(&[u8]) -> Framing,
+        run: &[u8],
+        (frame, at): (u64, u32),
+        spans: &mut Vec<Range<usize>>,
+        budget: &mut Budget,
+    ) -> Cut {
+        let mut cut = Cut {
+            head: 0,
+            completed: false,
+            tail: run.len(),
+            end: None,
+        };
+        let had = self.partial.len();
+        if had > 0 {
+            if had > MAX_HELD_EACH || !budget.take(run.len()) {
+                return Cut {
+                    tail: 0,
+                    end: Some(Broken::Cap),
+                    ..cut
+                };
+            }
+            self.partial.extend_from_slice(run);
+            let whole = match next(&self.partial) {
+                Framing::Whole(len) => Some(len.max(had)),
+                Framing::More => None,
+                Framing::NotMine => {
+                    return Cut {
+                        tail: 0,
+                        end: Some(Broken::NotMine),
+                        ..cut
+                    };
+                }
+            };
+            cut.head = whole.map_or(run.len(), |whole| whole - had);
+            cut.completed = whole.is_some();
+            self.pieces.push(Piece {
+                frame,
+                at,
+                into: had as u32,
+                len: cut.head as u32,
+            });
+            budget.used = budget.used.saturating_sub(run.len() - cut.head);
+            self.partial.truncate(had + cut.head);
+        }
+        let mut from = cut.head;
+        while let Some(rest) = run.get(from..).filter(|rest| !rest.is_empty()) {
+            match next(rest) {
+                Framing::Whole(len) if len > 0 && len <= rest.len() => {
+                    spans.push(from..from + len);
+                    from += len;
+                }
+                Framing::NotMine => {
+                    cut.end = Some(Broken::NotMine);
+                    break;
+                }
+                _ => break,
+            }
+        }
+        cut.tail = from;
+        cut
+    }
+
+    /// Moves the completed message into a buffer of its own.
+    pub(crate) fn take(
+        &mut self,
+        kind: BufKind,
+        buffers: &mut Buffers,
+        budget: &mut Budget,
+    ) -> Option<BufId> {
+        let (start, first_piece) = (buffers.arena.len(), buffers.pieces.len());
+        buffers.arena.extend_from_slice(&self.partial);
+        buffers.pieces.extend_from_slice(&self.pieces);
+        self.clear(budget);
+        buffers.close(kind, start, first_piece)
+    }
+
+    /// Keeps the tail of a run until the rest of its message comes. Gives `false`, and keeps nothing, if there is no room.
+    pub(crate) fn keep(&mut self, tail: &[u8], frame: u64, at: u32, budget: &mut Budget) -> bool {
+        if tail.is_empty() {
+            return true;
+        }
+        if tail.len() > MAX_HELD_EACH || !budget.take(tail.len()) {
+            return false;
+        }
+        if self.partial.capacity() == 0 {
+            self.partial = budget.room();
+        }
+        self.pieces.push(Piece {
+            frame,
+            at,
+            into: self.partial.len() as u32,
+            len: tail.len() as u32,
+        });
+        self.partial.extend_from_slice(tail);
+        true
+    }
+
+    /// Whether a message has begun and is not whole yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
+    /// Forgets a message that is not whole.
+    pub(crate) fn clear(&mut self, budget: &mut Budget) {
+        budget.give_back(&mut self.partial);
+        self.pieces.clear();
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::*;
+
+    /// Messages of two bytes.
+    fn pairs(bytes: &[u8]) -> Framing {
+        if bytes.len() < 2 {
+            Framing::More
+        } else {
+            Framing::Whole(2)
+        }
+    }
+
+    #[test]
+    fn order_is_restored_across_the_wrap() {
+        let (mut order, mut budget, mut buffers) =
+            (Order::default(), Budget::default(), Buffers::default());
+        order.begin(u32::MAX - 1, &mut budget);
+        assert_eq!(order.arrive(2, b"ef", 1, 40, &mut budget), Arrival::Early);
+        assert_eq!(order.arrive(0, b"cd", 2, 40, &mut budget), Arrival::Early);
+        assert_eq!(order.arrive(0, b"cd", 3, 40, &mut budget), Arrival::Old);
+        assert_eq!(
+            order.arrive(u32::MAX - 1, b"ab", 4, 40, &mut budget),
+            Arrival::Next { skip: 0 }
+        );
+        order.fill(0, &mut buffers, &mut budget);
+        assert_eq!(buffers.arena, b"cdef");
+        assert_eq!(
+            buffers.pieces.iter().map(|p| p.frame).collect::<Vec<_>>(),
+            [2, 1]
+        );
+        assert_eq!(budget.used, 0);
+        assert_eq!(
+            order.arrive(3, b"fgh", 5, 40, &mut budget),
+            Arrival::Next { skip: 1 }
+        );
+    }
+
+    #[test]
+    fn a_hole_that_stays_is_given_up_within_the_cap() {
+        let (mut order, mut budget) = (Order::default(), Budget::default());
+        order.begin(0, &mut budget);
+        let mut given_up = 0;
+        for n in 0..10_000u32 {
+            let arrival = order.arrive(1 + n * 1500 * 2, &[0; 1500], 1, 0, &mut budget);
+            given_up += usize::from(arrival == Arrival::GivenUp);
+            assert!(budget.used <= MAX_HELD_EACH);
+        }
+        assert!(given_up > 0);
+    }
+
+    #[test]
+    fn a_message_is_cut_however_it_came() {
+        let (mut asm, mut budget, mut buffers) =
+            (Assembler::default(), Budget::default(), Buffers::default());
+        let mut spans = Vec::new();
+        let cut = asm.cut(pairs, b"aabbc", (1, 10), &mut spans, &mut budget);
+        assert_eq!(
+            (spans.as_slice(), cut.tail, cut.completed),
+            ([0..2, 2..4].as_slice(), 4, false)
+        );
+        assert!(asm.keep(b"c", 1, 14, &mut budget));
+        spans.clear();
+        let cut = asm.cut(pairs, b"cdd", (2, 10), &mut spans, &mut budget);
+        assert_eq!(
+            (cut.head, cut.completed, spans.as_slice()),
+            (1, true, [1..3].as_slice())
+        );
+        let id = asm
+            .take(BufKind::Stream, &mut buffers, &mut budget)
+            .unwrap();
+        assert_eq!(buffers.bytes(&[], id), b"cc");
+        assert_eq!(
+            buffers
+                .pieces
+                .iter()
+                .map(|p| (p.frame, p.at, p.len))
+                .collect::<Vec<_>>(),
+            [(1, 14, 1), (2, 10, 1)]
+        );
+        assert_eq!(budget.used, 0);
+    }
+
+    #[test]
+    fn a_message_without_an_end_is_given_up_at_the_cap() {
+        let (mut asm, mut budget) = (Assembler::default(), Budget::default());
+        let never: fn(&[u8]) -> Framing = |_| Framing::More;
+        assert!(asm.keep(b"x", 0, 0, &mut budget));
+        let run = vec![0; 64 << 10];
+        let runs = (0..1000).take_while(|_| {
+            asm.cut(never, &run, (0, 0), &mut Vec::new(), &mut budget)
+                .end
+                .is_none()
+        });
+        assert!(runs.count() < 40);
+        assert!(asm.partial.len() <= MAX_HELD_EACH + run.len());
+    }
+}

@@ -1,0 +1,447 @@
+//! A TLS connection: which keys hold, in which direction, from which record on; records opened, messages put together.
+//!
+//! Keys change for each direction by itself (RFC 8446, section 7.3 and appendix A): to the handshake keys after the
+//! ServerHello, to the application keys after that direction's own Finished, to the next generation after its KeyUpdate.
+
+use core::ops::Range;
+
+use super::aead::{Keys, Suite, TAG_LEN};
+use super::stream::{Assembler, Budget};
+use super::{Desk, Level, Names};
+use crate::keylog::Secret;
+use crate::layers::tls::handshake::kind as message;
+use crate::layers::tls::record::content_type as content;
+use crate::layers::tls::{self as key, alert, handshake, opened, record, secret};
+use crate::layers::{self, Framing, Protocol, Stream};
+use crate::packet::{BufId, BufKind, Fact, Why};
+
+/// After a hole in the capture: so many record numbers are tried.
+const SEARCH: u64 = 256;
+
+/// The version number of TLS 1.3.
+const TLS13: u16 = 0x0304;
+
+/// Which secret the keys of one direction come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Epoch {
+    /// No keys yet: records are in the clear.
+    #[default]
+    Clear,
+    /// The handshake traffic secret.
+    Handshake,
+    /// The application traffic secret.
+    Application,
+    /// TLS 1.2 after ChangeCipherSpec: sealed, with keys that are not followed.
+    Sealed,
+}
+
+/// One TLS connection.
+#[derive(Debug, Default)]
+pub(crate) struct Tls {
+    /// Which end of the flow is the client.
+    client: usize,
+    random: Option<[u8; 32]>,
+    version: Option<u16>,
+    cipher_suite: Option<u16>,
+    halves: [Half; 2],
+    application: Application,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Half {
+    epoch: Epoch,
+    keys: Option<Keys>,
+    /// The number of the next record under these keys.
+    sequence: u64,
+    /// How many KeyUpdates there have been.
+    generation: u32,
+    /// Bytes were missed: records may be, too.
+    lost: bool,
+    handshake: Assembler,
+    application: Assembler,
+}
+
+/// What is said inside.
+#[derive(Debug, Default, Clone, Copy)]
+enum Application {
+    #[default]
+    Silent,
+    Known(&'static Protocol, Stream),
+    Unknown,
+}
+
+impl Half {
+    /// From the next record on, other keys hold.
+    fn enter(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+        self.keys = None;
+        self.sequence = 0;
+        self.generation = 0;
+    }
+}
+
+impl Tls {
+    /// Bytes of this direction were missed.
+    pub(crate) fn lose(&mut self, dir: usize) {
+        if let Some(half) = self.halves.get_mut(dir) {
+            half.lost = true;
+        }
+    }
+
+    /// Whether bytes of this direction were missed and no record has been opened since.
+    pub(crate) fn is_lost(&self, dir: usize) -> bool {
+        self.halves.get(dir).is_some_and(|half| half.lost)
+    }
+
+    /// The connection is forgotten.
+    pub(crate) fn clear(&mut self, budget: &mut Budget) {
+        for half in &mut self.halves {
+            half.handshake.clear(budget);
+            half.application.clear(budget);
+        }
+    }
+
+    /// One whole record, in `buf`: a layer of its own, and one for each application message that it completes.
+    pub(crate) fn record(
+        &mut self,
+        dir: usize,
+        buf: BufId,
+        range: Range<usize>,
+        desk: &mut Desk<'_>,
+    ) {
+        layers::begin(desk.labels, &key::TLS, buf, range.start);
+        let layer = desk.labels.layers.len() - 1;
+        let inner = self.outer(dir, buf, range.clone(), layer, desk);
+        let mut cuts = None;
+        match inner {
+            Some((content::APPLICATION_DATA, buf, content)) => {
+                cuts = self.application(dir, buf, content, desk)
+            }
+            Some((kind, buf, content)) => self.content(dir, kind, buf, content, desk),
+            None => {}
+        }
+        layers::finish(desk.labels, range.end);
+        if let Some((buf, whole, taken)) = cuts {
+            match self.application {
+                Application::Known(protocol, stream) => {
+                    desk.each(Level::Application, buf, taken, |buf, range, desk| {
+                        desk.layer(protocol.def, buf, range, stream.decode);
+                    });
+                }
+                _ => desk.layer(&layers::data::DATA, buf, whole, |c| {
+                    c.rest(&layers::data::DATA_DATA);
+                    Ok(())
+                }),
+            }
+        }
+    }
+
+    /// The record as it is on the wire: header, and what it holds in the clear or sealed. Gives the content to look into:
+    /// its type, and where it is.
+    fn outer(
+        &mut self,
+        dir: usize,
+        buf: BufId,
+        range: Range<usize>,
+        layer: usize,
+        desk: &mut Desk<'_>,
+    ) -> Option<(u8, BufId, Range<usize>)> {
+        let half = self.halves.get_mut(dir)?;
+        let end = range.end;
+        let header_end = (range.start + record::HEADER_LEN).min(end);
+        let kind = desk
+            .buffers
+            .bytes(desk.frame.data, buf)
+            .get(range.start)
+            .copied()
+            .unwrap_or(0);
+        // RFC 8446, section 5: a change_cipher_spec may stand anywhere in a TLS 1.3 handshake, in the clear, and means nothing.
+        let sealed = kind == content::APPLICATION_DATA || half.epoch == Epoch::Sealed;
+        let read = if sealed {
+            record::opaque_header
+        } else {
+            record::header
+        };
+        let header = match desk.read(buf, range.start..end, read) {
+            Ok(header) => header,
+            Err(stop) => {
+                desk.labels.stops.push(stop);
+                return None;
+            }
+        };
+        let body = header_end..end;
+        if !sealed {
+            return Some((header.content_type, buf, body));
+        }
+        let tls13 = matches!(half.epoch, Epoch::Handshake | Epoch::Application);
+        let tag = if tls13 && body.len() > TAG_LEN {
+            body.end - TAG_LEN
+        } else {
+            body.end
+        };
+        desk.label(buf, body.start..tag, &key::APP_DATA);
+        desk.label(buf, tag..body.end, &key::TAG);
+        if let Some(number) = self.cipher_suite {
+            desk.note(layer, &key::CIPHER, Fact::Uint(u64::from(number)));
+        }
+        if !tls13 {
+            desk.note(layer, &key::OPENED, opened::NO_SECRET);
+            return None;
+        }
+        let plain = self.open(dir, buf, range.start..header_end, body, layer, desk)?;
+        let bytes = desk.buffers.bytes(desk.frame.data, plain);
+        let len = bytes.len();
+        match record::split_inner(bytes) {
+            Some((content_len, kind)) => {
+                // The content is labelled by whoever decodes it; type and padding stand behind it.
+                desk.read(plain, content_len..len, |c| record::inner_tail(c))
+                    .ok();
+                Some((kind, plain, 0..content_len))
+            }
+            None => {
+                desk.label(plain, 0..len, &record::PADDING);
+                desk.stop(&record::CONTENT_TYPE, plain, len, Why::Value);
+                None
+            }
+        }
+    }
+
+    /// Opens a sealed record into a buffer of its own, and notes which secret, which number, which nonce.
+    fn open(
+        &mut self,
+        dir: usize,
+        buf: BufId,
+        header: Range<usize>,
+        body: Range<usize>,
+        layer: usize,
+        desk: &mut Desk<'_>,
+    ) -> Option<BufId> {
+        let by_client = dir == self.client;
+        let side = usize::from(!by_client);
+        let secrets = self
+            .random
+            .as_ref()
+            .and_then(|random| desk.keylog.secrets(random))
+            .copied();
+        let suite = self.cipher_suite.and_then(Suite::from_number);
+        let half = self.halves.get_mut(dir)?;
+        if half.keys.is_none() {
+            let of = |epoch: Epoch| -> Option<Secret> {
+                let secrets = secrets?;
+                let of_both = if epoch == Epoch::Handshake {
+                    secrets.handshake
+                } else {
+                    secrets.application
+                };
+                of_both.get(side).copied()?
+            };
+            // Without the handshake's secrets its records stay shut, and the first that the application keys open ends it.
+            let traffic_secret = of(half.epoch).or_else(|| of(Epoch::Application));
+            half.keys = suite
+                .zip(traffic_secret)
+                .and_then(|(suite, secret)| Keys::new(suite, secret));
+        }
+        let Some(keys) = &half.keys else {
+            desk.note(layer, &key::OPENED, opened::NO_SECRET);
+            return None;
+        };
+        let mut aad = [0; record::HEADER_LEN];
+        let bytes = desk.buffers.bytes(desk.frame.data, buf);
+        aad.get_mut(..header.len())?
+            .copy_from_slice(bytes.get(header)?);
+        let tries = if half.lost { SEARCH } else { 1 };
+        let start = desk.buffers.arena.len();
+        let mut found = None;
+        for sequence in half.sequence..half.sequence.saturating_add(tries) {
+            desk.copy_to_arena(buf, body.clone(), start);
+            let sealed = desk.buffers.arena.get_mut(start..)?;
+            if let Some(len) = keys.open(sequence, &aad, sealed) {
+                found = Some((sequence, len));
+                break;
+            }
+        }
+        let sequence = found.map_or(half.sequence, |(sequence, _)| sequence);
+        let nonce = keys.nonce(sequence);
+        let mut bytes = [0; 16];
+        bytes.get_mut(..nonce.len())?.copy_from_slice(&nonce);
+        let handshake_secret = half.epoch == Epoch::Handshake
+            && secrets.is_some_and(|s| s.handshake.get(side).is_some_and(Option::is_some));
+        let which = match (handshake_secret, by_client) {
+            (true, true) => secret::CLIENT_HANDSHAKE,
+            (true, false) => secret::SERVER_HANDSHAKE,
+            (false, true) => secret::CLIENT_TRAFFIC,
+            (false, false) => secret::SERVER_TRAFFIC,
+        };
+        desk.note(
+            layer,
+            &key::OPENED,
+            if found.is_some() {
+                opened::VERIFIED
+            } else {
+                opened::BAD_TAG
+            },
+        );
+        desk.note(layer, &key::SECRET, which);
+        desk.note(
+            layer,
+            &key::SECRET_GENERATION,
+            Fact::Uint(u64::from(half.generation)),
+        );
+        desk.note(layer, &key::SEQUENCE, Fact::Uint(sequence));
+        desk.note(layer, &key::NONCE, Fact::Bytes(bytes, nonce.len() as u8));
+        let Some((sequence, len)) = found else {
+            desk.buffers.arena.truncate(start);
+            return None;
+        };
+        if half.epoch == Epoch::Handshake && !handshake_secret {
+            half.epoch = Epoch::Application;
+        }
+        half.lost = false;
+        half.sequence = sequence + 1;
+        desk.buffers.arena.truncate(start + len);
+        let first_piece = desk.buffers.pieces.len();
+        desk.buffers.close(BufKind::Plain, start, first_piece)
+    }
+
+    /// What a record holds, but application data: handshake messages, an alert, a change of ciphers.
+    fn content(
+        &mut self,
+        dir: usize,
+        kind: u8,
+        buf: BufId,
+        range: Range<usize>,
+        desk: &mut Desk<'_>,
+    ) {
+        let result = match kind {
+            content::HANDSHAKE => return self.handshake(dir, buf, range, desk),
+            content::ALERT => desk.read(buf, range, alert::decode).map(drop),
+            content::HEARTBEAT => desk.read(buf, range, alert::heartbeat),
+            content::CHANGE_CIPHER_SPEC => {
+                if let Some(half) = self.halves.get_mut(dir)
+                    && self.version.is_some_and(|version| version != TLS13)
+                {
+                    half.enter(Epoch::Sealed);
+                }
+                desk.read(buf, range, alert::change_cipher_spec).map(drop)
+            }
+            _ => {
+                desk.label(buf, range, &key::SEGMENT_DATA);
+                Ok(())
+            }
+        };
+        if let Err(stop) = result {
+            desk.labels.stops.push(stop);
+        }
+    }
+
+    /// Handshake messages: several in a record, or one over several.
+    fn handshake(&mut self, dir: usize, buf: BufId, range: Range<usize>, desk: &mut Desk<'_>) {
+        let Some(half) = self.halves.get_mut(dir) else {
+            return;
+        };
+        let names = Names {
+            waiting: &key::SEGMENT_DATA,
+            unknown: &key::SEGMENT_DATA,
+        };
+        let next = |bytes: &[u8]| match handshake::length(bytes) {
+            Some(len) if len <= bytes.len() => Framing::Whole(len),
+            _ => Framing::More,
+        };
+        let cuts = desk.cut(
+            &mut half.handshake,
+            next,
+            (buf, range),
+            BufKind::Message,
+            Level::Handshake,
+            names,
+        );
+        desk.each(Level::Handshake, buf, cuts.taken, |buf, range, desk| {
+            let tls13 = self.version == Some(TLS13);
+            match desk.read(buf, range, |c| handshake::message(c, tls13)) {
+                Ok(message) => self.react(dir, &message),
+                Err(stop) => desk.labels.stops.push(stop),
+            }
+        });
+    }
+
+    /// What a handshake message changes.
+    fn react(&mut self, dir: usize, message: &handshake::Message) {
+        match message.kind {
+            message::CLIENT_HELLO => {
+                self.client = dir;
+                self.random = message.random.or(self.random);
+            }
+            message::SERVER_HELLO if !message.hello_retry => {
+                self.client = 1 - dir.min(1);
+                self.version = message.version;
+                self.cipher_suite = message.cipher_suite;
+                if self.version == Some(TLS13) {
+                    for half in &mut self.halves {
+                        half.enter(Epoch::Handshake);
+                    }
+                }
+            }
+            message::FINISHED if self.version == Some(TLS13) => {
+                if let Some(half) = self.halves.get_mut(dir) {
+                    half.enter(Epoch::Application);
+                }
+            }
+            message::KEY_UPDATE => {
+                if let Some(half) = self.halves.get_mut(dir) {
+                    half.keys = half.keys.as_ref().and_then(Keys::next_generation);
+                    half.sequence = 0;
+                    half.generation += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Application data: gives the buffer, the whole of it, and the message that began in an earlier record, if any.
+    fn application(
+        &mut self,
+        dir: usize,
+        buf: BufId,
+        range: Range<usize>,
+        desk: &mut Desk<'_>,
+    ) -> Option<(BufId, Range<usize>, Option<BufId>)> {
+        if range.is_empty() {
+            return None;
+        }
+        let half = self.halves.get_mut(dir)?;
+        if matches!(self.application, Application::Silent) {
+            let bytes = desk
+                .buffers
+                .bytes(desk.frame.data, buf)
+                .get(range.clone())
+                .unwrap_or(&[]);
+            self.application = super::application(bytes, desk.ports)
+                .map_or(Application::Unknown, |(protocol, stream)| {
+                    Application::Known(protocol, stream)
+                });
+        }
+        let Application::Known(_, stream) = self.application else {
+            return Some((buf, range, None));
+        };
+        let names = Names {
+            waiting: &key::SEGMENT_DATA,
+            unknown: &key::SEGMENT_DATA,
+        };
+        let whole = range.clone();
+        let place = (buf, range);
+        let cuts = desk.cut(
+            &mut half.application,
+            stream.next,
+            place,
+            BufKind::Message,
+            Level::Application,
+            names,
+        );
+        if cuts.broken {
+            self.application = Application::Unknown;
+            return None;
+        }
+        Some((buf, whole, cuts.taken))
+    }
+}

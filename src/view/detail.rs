@@ -1,0 +1,836 @@
+//! One packet in detail: `-v` each layer and each of its fields with value and meaning, `-vv` also why it exists and
+//! where it is written.
+//!
+//! ```text
+//! ━━ #4   0.060213 s   1.2.3.4:49152 → 5.6.7.8:8080   65 bytes ━━━━━━━━━━━━━━━━━
+//!
+//! I Internet Protocol, version 4 · ip · 20 bytes
+//! │ Version                0100 .... 4             Which Internet Protocol this is.
+//! └┬┘└─────────┬──────────┘└──────────┬───────────┘└──────────────┬──────────────┘
+//! margin   name, indented     value (names and units with it)   meaning, or its rest below
+//! ```
+
+use super::hex;
+use super::paint::{Out, Role};
+use super::value::{self, Words};
+use crate::layers::{ipv4, ipv6, tcp};
+use crate::packet::{BufId, BufKind, Event, Fact, Field, FieldDef, Layer, Note, Stop, Time, Value};
+use crate::text::{Entry, Glossary, NamedValue};
+
+/// How much is printed of each field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Value and meaning.
+    V,
+    /// Also why it exists, its key and its source.
+    Vv,
+}
+
+/// Prints packets in detail.
+#[derive(Debug)]
+pub struct Detail<'g> {
+    glossary: &'g Glossary,
+    words: Words<'g>,
+    depth: Depth,
+    hex: Option<hex::Dump<'g>>,
+    origin: Time,
+    seen: Seen,
+    gaps: Vec<core::ops::Range<usize>>,
+}
+
+/// What is printed in one row, beside its value.
+#[derive(Debug, Clone, Copy)]
+struct Row<'g> {
+    def: &'static FieldDef,
+    entry: &'g Entry,
+    /// The colour of the margin.
+    layer: Role,
+    indent: usize,
+    /// Computed, not read.
+    computed: bool,
+}
+
+impl<'g> Detail<'g> {
+    /// A printer of that depth, with a hex dump or without; times are shown from `origin` on.
+    #[must_use]
+    pub fn new(glossary: &'g Glossary, depth: Depth, hex: bool, origin: Time) -> Self {
+        let words = Words::new(glossary);
+        Self {
+            glossary,
+            words,
+            depth,
+            hex: hex.then(|| hex::Dump::new(glossary)),
+            origin,
+            seen: Seen::default(),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// Prints one packet, with an empty line at its end.
+    pub fn print(&mut self, out: &mut Out, event: &Event<'_>) {
+        self.seen.clear();
+        self.heading(out, event);
+        let mut buf = BufId::FRAME;
+        for (index, layer) in event.layers.iter().enumerate() {
+            let role = Role::of_layer(layer.def.key);
+            self.layer_heading(out, layer, role);
+            self.fields(out, event, layer, role, &mut buf);
+            for note in event.notes_of(index) {
+                self.note(out, note, role);
+            }
+            for stop in event.stops.iter().filter(|s| usize::from(s.layer) == index) {
+                self.stop(out, event, stop, role);
+            }
+        }
+        self.not_decoded(out, event);
+        if let Some(hex) = &mut self.hex {
+            hex.print(out, event);
+        }
+        out.newline();
+    }
+
+    fn heading(&self, out: &mut Out, event: &Event<'_>) {
+        let frame = &event.frame;
+        let from = end_of(event, &ipv4::SRC, "ipv6.src", &tcp::SRCPORT);
+        let to = end_of(event, &ipv4::DST, "ipv6.dst", &tcp::DSTPORT);
+        let time = frame.time.since(self.origin);
+        let length = |out: &mut Out| {
+            let (have, wire) = (frame.data.len(), frame.wire_len as usize);
+            if have < wire {
+                out.sentence(
+                    self.glossary.say("say.detail.cut_off"),
+                    |out, name| match name {
+                        "have" => out.number(have as u64),
+                        _ => self.words.count(out, wire),
+                    },
+                );
+            } else {
+                self.words.count(out, have);
+            }
+        };
+        if out.look().plain {
+            let template = self.glossary.say("say.detail.spoken.packet");
+            out.sentence(template, |out, name| match name {
+                "number" => out.number(frame.number),
+                "time" => out.seconds(time),
+                "from" => value::endpoint(out, &from.0, from.1),
+                "to" => value::endpoint(out, &to.0, to.1),
+                _ => length(out),
+            });
+            out.newline();
+            return;
+        }
+        let heavy = out.glyphs().heavy;
+        out.start(Role::Heading);
+        out.fill_to(2, heavy);
+        let mark = out.mark();
+        out.ascii(b" #");
+        out.number(frame.number);
+        out.spaces(3);
+        out.seconds(time);
+        out.ascii(b" s   ");
+        if from.0 != Value::None {
+            value::endpoint(out, &from.0, from.1);
+            out.byte(b' ');
+            out.glyph(out.glyphs().right);
+            out.byte(b' ');
+            value::endpoint(out, &to.0, to.1);
+            out.spaces(3);
+        }
+        length(out);
+        out.byte(b' ');
+        if out.column() > out.look().width {
+            out.wrap_since(mark, |out| out.spaces(2));
+        }
+        out.fill_to(out.look().width, heavy);
+        out.end(Role::Heading);
+        out.newline();
+    }
+
+    fn layer_heading(&self, out: &mut Out, layer: &Layer, role: Role) {
+        let entry = self.glossary.of(layer.def);
+        let len = layer.bytes.len();
+        if out.look().plain {
+            let template = self.glossary.say("say.detail.spoken.layer");
+            out.sentence(template, |out, name| match name {
+                "name" => out.text(name_of(entry, layer.def)),
+                "key" => out.text(layer.def.key),
+                _ => self.words.count(out, len),
+            });
+            out.newline();
+        } else {
+            out.newline();
+            out.start(role);
+            out.start(Role::Heading);
+            out.byte(role.letter());
+            out.byte(b' ');
+            let mark = out.mark();
+            out.text(name_of(entry, layer.def));
+            for part in 0..2 {
+                out.byte(b' ');
+                out.glyph(out.glyphs().dot);
+                out.byte(b' ');
+                match part {
+                    0 => out.text(layer.def.key),
+                    _ => self.words.count(out, len),
+                }
+            }
+            if out.column() > out.look().width {
+                out.wrap_since(mark, |out| out.spaces(2));
+            }
+            out.end(Role::Heading);
+            out.newline();
+        }
+        if self.depth == Depth::Vv {
+            self.paragraph(out, &entry.short, role, 2);
+            self.why(out, entry, layer.def, role, 2);
+        }
+    }
+
+    fn fields(
+        &mut self,
+        out: &mut Out,
+        event: &Event<'_>,
+        layer: &Layer,
+        role: Role,
+        buf: &mut BufId,
+    ) {
+        let first = layer.fields.start as usize;
+        for (i, field) in event.fields_of(layer).iter().enumerate() {
+            if field.buf != *buf {
+                *buf = field.buf;
+                self.buffer(out, event, field.buf, role);
+            }
+            let group = event.fields.get(field.parent as usize);
+            let leaf = event.is_leaf(first + i).then_some(group);
+            self.field(out, event, field, leaf, role);
+        }
+    }
+
+    /// One field; if it is a leaf, with the group that it stands in, if it stands in one.
+    fn field(
+        &mut self,
+        out: &mut Out,
+        event: &Event<'_>,
+        field: &Field,
+        leaf: Option<Option<&Field>>,
+        layer: Role,
+    ) {
+        let buffer = event.bytes(field.buf);
+        let value = field.value(buffer);
+        let row = Row {
+            def: field.def,
+            entry: self.glossary.of(field.def),
+            layer,
+            indent: indent(event, field),
+            computed: false,
+        };
+        if out.look().plain {
+            self.spoken_field(out, event, field, value, row);
+            return;
+        }
+        self.name(out, row);
+        let role = match value {
+            Value::None | Value::Bool(false) => Role::Dim,
+            _ => Role::Value,
+        };
+        if let Some(group) = leaf
+            && value::picture(out, field, group, buffer)
+        {
+            out.byte(b' ');
+        }
+        out.start(role);
+        let mark = out.mark();
+        let room = out.room();
+        let named = self.words.field(out, row.entry, field, value, room);
+        if out.column() > out.look().width {
+            let column = Columns::of(out).value;
+            out.wrap_since(mark, |out| {
+                out.end(role);
+                out.margin(layer);
+                out.to_column(column);
+                out.start(role);
+            });
+        }
+        out.end(role);
+        self.rest(out, row, named);
+    }
+
+    fn note(&mut self, out: &mut Out, note: &Note, layer: Role) {
+        let row = Row {
+            def: note.def,
+            entry: self.glossary.of(note.def),
+            layer,
+            indent: 0,
+            computed: true,
+        };
+        if out.look().plain {
+            self.spoken_note(out, note, row);
+            return;
+        }
+        self.name(out, row);
+        let verdict = verdict(note);
+        let role = match verdict {
+            Some(true) => Role::Good,
+            Some(false) => Role::Bad,
+            None => Role::Value,
+        };
+        out.start(role);
+        let mark = out.mark();
+        if let Some(good) = verdict {
+            let glyphs = out.glyphs();
+            out.glyph(if good { glyphs.good } else { glyphs.bad });
+        }
+        let room = out.room();
+        let named = match (verdict, note.value) {
+            (Some(_), Fact::Uint(n)) => {
+                // In ASCII the mark is a word already.
+                let named = row.entry.value(n);
+                if !out.look().ascii {
+                    out.byte(b' ');
+                    out.text(named.map_or("", |named| &named.name));
+                }
+                named
+            }
+            _ => self.words.note(out, row.entry, note, room),
+        };
+        if out.column() > out.look().width {
+            let column = Columns::of(out).value;
+            out.wrap_since(mark, |out| {
+                out.end(role);
+                out.margin(layer);
+                out.to_column(column);
+                out.start(role);
+            });
+        }
+        out.end(role);
+        self.rest(out, row, named);
+    }
+
+    /// The margin and the name; the column is then where the value begins.
+    fn name(&self, out: &mut Out, row: Row<'_>) {
+        let columns = Columns::of(out);
+        out.margin(row.layer);
+        out.spaces(row.indent);
+        if row.computed {
+            out.start(Role::Computed);
+            out.ascii(b"= ");
+        }
+        let (left, layer) = (out.column(), row.layer);
+        out.wrapped(name_of(row.entry, row.def), |out| {
+            out.margin(layer);
+            out.spaces(left - 2);
+        });
+        if row.computed {
+            out.end(Role::Computed);
+        }
+        // A long name pushes its value to the right, but not so far that the value has no room.
+        let limit = columns.meaning.map_or(columns.value, |meaning| meaning - 8);
+        if out.column() >= limit {
+            out.newline();
+            out.margin(layer);
+        } else {
+            out.spaces(1);
+        }
+        out.to_column(columns.value);
+    }
+
+    /// The meaning beside the value or below it, and with `-vv` what there is to say beyond.
+    fn rest(&mut self, out: &mut Out, row: Row<'g>, named: Option<&'g NamedValue>) {
+        let fresh = self.seen.first(row.def);
+        let text = named.map_or("", |named| &named.text);
+        let short = if fresh { row.entry.short.as_str() } else { "" };
+        let meaning = match self.depth {
+            Depth::V if !text.is_empty() => text,
+            _ => short,
+        };
+        if !meaning.is_empty() {
+            let columns = Columns::of(out);
+            let column = match columns.meaning {
+                Some(meaning) if out.column() < meaning => meaning,
+                _ => {
+                    out.newline();
+                    out.margin(row.layer);
+                    columns.value
+                }
+            };
+            out.to_column(column);
+            out.wrapped(meaning, |out| {
+                out.margin(row.layer);
+                out.to_column(column);
+            });
+        }
+        out.newline();
+        if self.depth == Depth::Vv {
+            let left = row.indent + 4;
+            self.paragraph(out, text, row.layer, left);
+            if fresh {
+                self.why(out, row.entry, row.def, row.layer, left);
+            }
+        }
+    }
+
+    /// Why it exists, what one types to find it again, and where it is written.
+    fn why(&self, out: &mut Out, entry: &Entry, def: &FieldDef, layer: Role, left: usize) {
+        self.paragraph(out, &entry.why, layer, left);
+        if out.look().plain {
+            self.paragraph(out, &entry.rfc, layer, left);
+            return;
+        }
+        out.margin(layer);
+        out.to_column(left);
+        out.start(Role::Dim);
+        out.text(def.key);
+        if !entry.rfc.is_empty() {
+            out.byte(b' ');
+            out.glyph(out.glyphs().dot);
+            out.byte(b' ');
+            out.wrapped(&entry.rfc, |out| {
+                out.end(Role::Dim);
+                out.margin(layer);
+                out.to_column(left);
+                out.start(Role::Dim);
+            });
+        }
+        out.end(Role::Dim);
+        out.newline();
+    }
+
+    fn paragraph(&self, out: &mut Out, text: &str, layer: Role, left: usize) {
+        if text.is_empty() {
+            return;
+        }
+        if out.look().plain {
+            out.text(text);
+        } else {
+            out.margin(layer);
+            out.to_column(left);
+            out.wrapped(text, |out| {
+                out.margin(layer);
+                out.to_column(left);
+            });
+        }
+        out.newline();
+    }
+
+    /// Says that what follows stands in another buffer, and where that comes from.
+    fn buffer(&self, out: &mut Out, event: &Event<'_>, id: BufId, layer: Role) {
+        let key = match event.buffer_kind(id) {
+            BufKind::Frame => "say.detail.frame",
+            BufKind::Stream => "say.detail.stream",
+            BufKind::Plain => "say.detail.plain",
+            BufKind::Message => "say.detail.message",
+        };
+        self.line(out, layer, Role::Computed, |out| {
+            if !out.look().plain {
+                out.glyph(out.glyphs().down);
+                out.byte(b' ');
+            }
+            out.sentence(self.glossary.say(key), |out, name| match name {
+                "packets" => packets(out, self.glossary, event, id),
+                _ => self.words.count(out, event.bytes(id).len()),
+            });
+        });
+    }
+
+    fn stop(&self, out: &mut Out, event: &Event<'_>, stop: &Stop, layer: Role) {
+        self.line(out, layer, Role::Bad, |out| {
+            let sentence = |out: &mut Out| {
+                out.sentence(self.glossary.say(stop.why.key()), |out, name| match name {
+                    "layer" => {
+                        if let Some(layer) = event.layers.get(usize::from(stop.layer)) {
+                            out.text(name_of(self.glossary.of(layer.def), layer.def));
+                        }
+                    }
+                    "field" => out.text(name_of(self.glossary.of(stop.def), stop.def)),
+                    "offset" => out.number(stop.offset.into()),
+                    "need" => out.number(stop.need.into()),
+                    "have" => out.number(stop.have.into()),
+                    _ => {}
+                });
+            };
+            if out.look().plain {
+                let template = self.glossary.say("say.detail.spoken.stop");
+                out.sentence(template, |out, _| sentence(out));
+            } else {
+                out.glyph(out.glyphs().bad);
+                out.byte(b' ');
+                sentence(out);
+            }
+        });
+    }
+
+    /// The bytes of every buffer that no field labels and no other buffer has taken up.
+    fn not_decoded(&mut self, out: &mut Out, event: &Event<'_>) {
+        for id in (0..event.buffer_count()).map(|id| BufId(id as u16)) {
+            event.gaps_into(id, &mut self.gaps);
+            for gap in &self.gaps {
+                if id == BufId::FRAME && hex::taken_up(event, gap.start) {
+                    continue;
+                }
+                let bytes = event.bytes(id).get(gap.clone()).unwrap_or(&[]);
+                let sentence = |out: &mut Out| {
+                    let template = self.glossary.say("say.detail.gap");
+                    out.sentence(template, |out, name| match name {
+                        "bytes" => self.words.count(out, bytes.len()),
+                        "offset" => out.number(gap.start as u64),
+                        _ => self.words.bytes(out, bytes, 60),
+                    });
+                };
+                if out.look().plain {
+                    sentence(out);
+                } else {
+                    out.newline();
+                    out.start(Role::Data);
+                    out.ascii(b"? ");
+                    let mark = out.mark();
+                    sentence(out);
+                    if out.column() > out.look().width {
+                        out.wrap_since(mark, |out| out.spaces(2));
+                    }
+                    out.end(Role::Data);
+                }
+                out.newline();
+            }
+        }
+    }
+
+    /// A sentence in the margin of a layer, as long as it needs to be.
+    fn line(&self, out: &mut Out, layer: Role, role: Role, write: impl FnOnce(&mut Out)) {
+        if out.look().plain {
+            write(out);
+            out.newline();
+            return;
+        }
+        out.margin(layer);
+        out.start(role);
+        let mark = out.mark();
+        write(out);
+        if out.column() > out.look().width {
+            out.wrap_since(mark, |out| {
+                out.end(role);
+                out.margin(layer);
+                out.spaces(2);
+                out.start(role);
+            });
+        }
+        out.end(role);
+        out.newline();
+    }
+
+    fn spoken_field(
+        &mut self,
+        out: &mut Out,
+        event: &Event<'_>,
+        field: &Field,
+        value: Value<'_>,
+        row: Row<'g>,
+    ) {
+        let template = self.glossary.say("say.detail.spoken.field");
+        let mut named = None;
+        out.sentence(template, |out, name| match name {
+            "name" => {
+                if let Some(group) = event.fields.get(field.parent as usize) {
+                    out.text(name_of(self.glossary.of(group.def), group.def));
+                    out.ascii(b", ");
+                }
+                out.text(name_of(row.entry, row.def));
+            }
+            _ => named = self.words.field(out, row.entry, field, value, 60),
+        });
+        self.spoken_rest(out, row, named);
+    }
+
+    fn spoken_note(&mut self, out: &mut Out, note: &Note, row: Row<'g>) {
+        let key = match note.value {
+            Fact::Present => "say.detail.spoken.mark",
+            _ => "say.detail.spoken.computed",
+        };
+        let mut named = None;
+        out.sentence(self.glossary.say(key), |out, name| match name {
+            "name" => out.text(name_of(row.entry, row.def)),
+            _ => match (verdict(note), note.value) {
+                (Some(_), Fact::Uint(n)) => {
+                    named = row.entry.value(n);
+                    out.text(named.map_or("", |named| &named.name));
+                }
+                _ => named = self.words.note(out, row.entry, note, 60),
+            },
+        });
+        self.spoken_rest(out, row, named);
+    }
+
+    fn spoken_rest(&mut self, out: &mut Out, row: Row<'g>, named: Option<&'g NamedValue>) {
+        let fresh = self.seen.first(row.def);
+        let mut say = |text: &str| {
+            if !text.is_empty() {
+                out.byte(b' ');
+                out.text(text);
+            }
+        };
+        say(named.map_or("", |named| &named.text));
+        if fresh {
+            say(&row.entry.short);
+            if self.depth == Depth::Vv {
+                say(&row.entry.why);
+                say(&row.entry.rfc);
+            }
+        }
+        out.newline();
+    }
+}
+
+/// In which columns value and meaning begin.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    value: usize,
+    /// `None` on a narrow screen: the meaning then stands below.
+    meaning: Option<usize>,
+}
+
+impl Columns {
+    #[inline]
+    fn of(out: &Out) -> Self {
+        let (value, meaning) = match out.look().width {
+            width @ ..64 => (width * 2 / 5, None),
+            64..100 => (26, Some(49)),
+            _ => (30, Some(58)),
+        };
+        Self { value, meaning }
+    }
+}
+
+/// Which definitions a packet has shown already, so that the meaning of each is told once.
+///
+/// It may forget one (two that share a place); then the meaning stands there twice, and nothing is lost.
+#[derive(Debug)]
+struct Seen([usize; 256]);
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+impl Seen {
+    fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
+    fn first(&mut self, def: &'static FieldDef) -> bool {
+        let address = std::ptr::from_ref(def).addr();
+        match self.0.get_mut(address / 8 % 256) {
+            Some(place) => std::mem::replace(place, address) != address,
+            None => true,
+        }
+    }
+}
+
+fn name_of<'a>(entry: &'a Entry, def: &'static FieldDef) -> &'a str {
+    if entry.name.is_empty() {
+        def.key
+    } else {
+        &entry.name
+    }
+}
+
+/// Two columns for each group that a field stands in; deep down no more, or nothing would fit.
+fn indent(event: &Event<'_>, field: &Field) -> usize {
+    let mut indent = 0;
+    let mut parent = field.parent;
+    while let Some(group) = event.fields.get(parent as usize) {
+        indent += 2;
+        if indent == 10 {
+            break;
+        }
+        parent = group.parent;
+    }
+    indent
+}
+
+/// Whether a note is a verdict, and which. All of Wireshark's `….status` fields number them alike: 0 bad, 1 good.
+fn verdict(note: &Note) -> Option<bool> {
+    match note.value {
+        Fact::Uint(n @ 0..=1) if note.def.key.ends_with(".status") => Some(n == 1),
+        _ => None,
+    }
+}
+
+/// Address and port of one side, as far as the packet says.
+fn end_of<'s>(
+    event: &Event<'s>,
+    v4: &'static FieldDef,
+    v6: &str,
+    port: &'static FieldDef,
+) -> (Value<'s>, Option<u64>) {
+    let value = |field: &Field| field.value(event.bytes(field.buf));
+    let address = event.field(v4).or_else(|| {
+        let is_v6 = |layer: &Layer| core::ptr::eq(layer.def, &ipv6::IPV6);
+        let mut fields = event
+            .layers
+            .iter()
+            .filter(|l| is_v6(l))
+            .flat_map(|l| event.fields_of(l));
+        fields.find(|f| f.def.key == v6)
+    });
+    let port = event.field(port).and_then(|f| value(f).uint());
+    (address.map_or(Value::None, value), port)
+}
+
+/// `packet #4`, or `packets #4, #5`.
+pub(super) fn packets(out: &mut Out, glossary: &Glossary, event: &Event<'_>, id: BufId) {
+    let pieces = event.pieces(id);
+    let first = pieces.first().map_or(event.frame.number, |p| p.frame);
+    if pieces.iter().all(|p| p.frame == first) {
+        out.sentence(glossary.say("say.detail.packet"), |out, _| {
+            out.number(first);
+        });
+        return;
+    }
+    out.sentence(glossary.say("say.detail.packets"), |out, _| {
+        let mut last = None;
+        for piece in pieces {
+            if last == Some(piece.frame) {
+                continue;
+            }
+            out.ascii(if last.is_some() { b", #" } else { b"#" });
+            out.number(piece.frame);
+            last = Some(piece.frame);
+        }
+    });
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::*;
+    use crate::view::paint::{Look, Wish};
+    use crate::view::samples::{SEGMENT, Sample, glossary, strip, text};
+
+    const ORIGIN: Time = Time(1_000_000_000);
+
+    fn printed(sample: &Sample, depth: Depth, hex: bool, wish: Wish) -> String {
+        let glossary = glossary();
+        let mut out = Out::new(Look::new(wish, false, None));
+        Detail::new(&glossary, depth, hex, ORIGIN).print(&mut out, &sample.event());
+        text(&out).to_owned()
+    }
+
+    /// The lines from the first that begins with `from` up to the first after it that begins with `to`.
+    fn part<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+        let start = text.find(&format!("\n{from}")).unwrap() + 1;
+        let len = text[start..].find(&format!("\n{to}")).unwrap();
+        &text[start..start + len]
+    }
+
+    fn segment() -> Sample {
+        Sample::of(SEGMENT, SEGMENT.len())
+    }
+
+    #[test]
+    fn each_field_with_its_value_and_its_meaning() {
+        insta::assert_snapshot!(printed(&segment(), Depth::V, false, Wish::default()), @"V");
+    }
+
+    #[test]
+    fn deeper_the_why_the_key_and_the_source() {
+        let text = printed(&segment(), Depth::Vv, false, Wish::default());
+        insta::assert_snapshot!(part(&text, "I ", "│ Header length"), @"VV1");
+        insta::assert_snapshot!(part(&text, "│ Time to live", "│ Header checksum"), @"VV2");
+    }
+
+    #[test]
+    fn bytes_in_rows_that_belong_to_one_layer_each() {
+        let sample = segment().with_chat(b"oh, ", 52);
+        let text = printed(&sample, Depth::V, true, Wish::default());
+        insta::assert_snapshot!(text[text.find("A Chat").unwrap()..], @"X");
+    }
+
+    #[test]
+    fn for_the_ear_one_labelled_sentence_a_line() {
+        let wish = Wish {
+            plain: true,
+            ..Wish::default()
+        };
+        let text = printed(&segment(), Depth::V, true, wish);
+        insta::assert_snapshot!(part(&text, "Layer: Internet", "Field: Sequence"), @"P1");
+        insta::assert_snapshot!(part(&text, "Computed: Data", "\n"), @"P2");
+    }
+
+    #[test]
+    fn in_ascii_nothing_else_is_written_and_a_wrong_checksum_is_called_bad() {
+        let mut bytes = SEGMENT.to_vec();
+        bytes[8] = 63;
+        let wish = Wish {
+            ascii: true,
+            ..Wish::default()
+        };
+        let text = printed(&Sample::of(&bytes, bytes.len()), Depth::Vv, true, wish);
+        assert!(text.is_ascii());
+        insta::assert_snapshot!(part(&text, "| = Checksum verdict", "T Transmission"), @"A");
+    }
+
+    #[test]
+    fn a_layer_that_stops_says_where_and_its_bytes_stay_visible() {
+        let sample = Sample::of(&SEGMENT[..30], SEGMENT.len());
+        let text = printed(&sample, Depth::V, false, Wish::default());
+        assert!(text.starts_with(
+            "━━ #4   0.060213 s   1.2.3.4:49152 → 5.6.7.8:8080   captured 30 of 55 bytes ━"
+        ));
+        insta::assert_snapshot!(text[text.find("T Trans").unwrap()..], @"S");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_screen() {
+        let mut hostile = SEGMENT.to_vec();
+        hostile.splice(52..54, "\x1b[2J\u{202e}日本語 👩‍👩‍👧 é\0\u{e0041}".bytes());
+        hostile.splice(20.., [0xff; 60]);
+        let mut samples = vec![
+            segment().with_chat(&[b'x'; 300], 52),
+            segment().with_chat("日本語❤\u{fe0f}".repeat(40).as_bytes(), 52),
+            segment().with_chat(&[0x1b, 0xff, b'"', 0xe6].repeat(40), 52),
+            Sample::of(&hostile, 2000),
+            Sample::of(&[0x60; 70], 70),
+        ];
+        samples.extend((0..SEGMENT.len()).map(|len| Sample::of(&SEGMENT[..len], SEGMENT.len())));
+        for width in [40, 41, 63, 64, 80, 99, 100, 132] {
+            for (depth, ascii) in [(Depth::V, false), (Depth::Vv, false), (Depth::Vv, true)] {
+                let wish = Wish {
+                    ascii,
+                    width: Some(width),
+                    ..Wish::default()
+                };
+                for (i, sample) in samples.iter().enumerate() {
+                    for line in printed(sample, depth, true, wish).lines() {
+                        let columns = unicode_width::UnicodeWidthStr::width(line);
+                        assert!(
+                            columns <= width,
+                            "{width}, sample {i}, {columns} columns: {line}"
+                        );
+                        assert!(
+                            !line.contains('\x1b') && line.trim_end() == line,
+                            "{line:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn colours_add_nothing_but_colours() {
+        let (glossary, sample) = (glossary(), segment().with_chat(b"oh, ", 52));
+        let print = |color| {
+            let mut out = Out::new(Look::new(Wish::default(), color, None));
+            Detail::new(&glossary, Depth::Vv, true, ORIGIN).print(&mut out, &sample.event());
+            text(&out).to_owned()
+        };
+        let colored = print(true);
+        assert!(colored.contains('\x1b'));
+        assert_eq!(strip(&colored), print(false));
+    }
+}

@@ -1,0 +1,17 @@
+//! What one sees: one output, one file. A view reads events; it never decodes.
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+pub(crate) mod samples;
+
+pub mod detail;
+pub mod hex;
+pub mod journey;
+pub mod ladder;
+pub mod paint;
+pub mod value;
+pub mod words;

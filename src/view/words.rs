@@ -1,0 +1,385 @@
+//! A packet in words: who does what with it. The words themselves are in the glossary, under `say.packet.*`.
+
+use std::net::IpAddr;
+
+use super::paint::Out;
+use crate::layers::{chat, ipv4, ipv6, tcp, tls};
+use crate::packet::{Event, Fact, FieldDef, Segment, Value};
+use crate::text::Glossary;
+
+/// So much of a text is spoken, in columns.
+const SPOKEN: usize = 200;
+
+/// The hosts that have a name on the screen.
+#[derive(Debug, Clone, Default)]
+pub struct Hosts {
+    named: Vec<(IpAddr, &'static str)>,
+}
+
+impl Hosts {
+    /// These hosts, the first of them on the left.
+    #[must_use]
+    pub fn new(named: Vec<(IpAddr, &'static str)>) -> Self {
+        Self { named }
+    }
+
+    /// The name of a host, if it has one.
+    #[must_use]
+    pub fn name(&self, host: IpAddr) -> Option<&'static str> {
+        self.named
+            .iter()
+            .find(|(address, _)| *address == host)
+            .map(|(_, name)| *name)
+    }
+
+    /// Whether it stands on the left.
+    #[must_use]
+    pub fn is_left(&self, host: IpAddr) -> bool {
+        self.named
+            .first()
+            .is_some_and(|(address, _)| *address == host)
+    }
+
+    /// Writes a host's name, or its address.
+    pub fn write(&self, out: &mut Out, host: Option<IpAddr>) {
+        match host.map(|host| (host, self.name(host))) {
+            Some((_, Some(name))) => out.text(name),
+            Some((host, None)) => out.text(&host.to_string()),
+            None => out.byte(b'?'),
+        }
+    }
+}
+
+/// Source and destination of a packet, from its innermost IP header.
+#[must_use]
+pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
+    let mut found = (None, None);
+    for field in event.fields {
+        let def: *const FieldDef = field.def;
+        let source =
+            core::ptr::eq(def, &raw const ipv4::SRC) || core::ptr::eq(def, &raw const ipv6::SRC);
+        let destination =
+            core::ptr::eq(def, &raw const ipv4::DST) || core::ptr::eq(def, &raw const ipv6::DST);
+        if source || destination {
+            let address: IpAddr = match field.value(event.bytes(field.buf)) {
+                Value::Ipv4(bytes) => bytes.into(),
+                Value::Ipv6(bytes) => bytes.into(),
+                _ => continue,
+            };
+            *(if source { &mut found.0 } else { &mut found.1 }) = Some(address);
+        }
+    }
+    Some((found.0?, found.1?))
+}
+
+/// The number under a field of that name, if the packet has one.
+#[must_use]
+pub fn uint(event: &Event<'_>, def: &'static FieldDef) -> Option<u64> {
+    event
+        .field(def)
+        .and_then(|field| field.value(event.bytes(field.buf)).uint())
+}
+
+/// The number that was computed under that name.
+#[must_use]
+pub fn fact(event: &Event<'_>, def: &'static FieldDef) -> Option<u64> {
+    event.note(def).and_then(|note| note.value.uint())
+}
+
+/// What a packet does, for the eye that reads one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deed {
+    /// The glossary key of the sentence.
+    pub key: &'static str,
+    /// The number in it.
+    pub number: u64,
+    /// Whether it also ends the sender's stream.
+    pub and_fin: bool,
+    /// Whether it is one of many like it in a bulk transfer: data that completes nothing, or a bare acknowledgment.
+    pub bulk: bool,
+}
+
+impl Deed {
+    /// What this packet does.
+    #[must_use]
+    pub fn of(event: &Event<'_>) -> Self {
+        let deed = |key, number| Self {
+            key,
+            number,
+            and_fin: false,
+            bulk: false,
+        };
+        let Some(flags) = uint(event, &tcp::FLAGS) else {
+            return deed("say.packet.other", u64::from(event.frame.wire_len));
+        };
+        let has = |flag: u16| flags & u64::from(flag) != 0;
+        let present = |def| event.note(def).is_some();
+        let len = fact(event, &tcp::LEN).unwrap_or(0);
+        let texts = event
+            .layers
+            .iter()
+            .filter(|layer| core::ptr::eq(layer.def, &raw const chat::CHAT))
+            .count();
+        let and_fin = has(Segment::FIN);
+        if fact(event, &tcp::CHECKSUM_STATUS) == Some(0) {
+            return deed("say.packet.damaged", len);
+        }
+        if has(Segment::RST) {
+            return deed("say.packet.rst", 0);
+        }
+        if has(Segment::SYN) {
+            return deed(
+                if has(Segment::ACK) {
+                    "say.packet.syn_ack"
+                } else {
+                    "say.packet.syn"
+                },
+                0,
+            );
+        }
+        if texts > 0 {
+            let key = if texts > 1 {
+                "say.packet.says_more"
+            } else {
+                "say.packet.says"
+            };
+            return Self {
+                and_fin,
+                ..deed(key, texts as u64 - 1)
+            };
+        }
+        if let Some(alert) = uint(event, &tls::alert::DESC) {
+            let key = if alert == 0 {
+                "say.packet.goodbye"
+            } else {
+                "say.packet.alert"
+            };
+            return Self {
+                and_fin,
+                ..deed(key, alert)
+            };
+        }
+        if let Some(kind) = uint(event, &tls::handshake::TYPE) {
+            let key = match kind {
+                1 => "say.packet.client_hello",
+                2 if event.note(&tls::handshake::HELLO_RETRY).is_some() => "say.packet.hello_retry",
+                2 => "say.packet.server_hello",
+                4 => "say.packet.ticket",
+                8 | 11 => "say.packet.certificate",
+                20 => "say.packet.finished",
+                24 => "say.packet.key_update",
+                _ => "say.packet.handshake",
+            };
+            return Self {
+                and_fin,
+                ..deed(key, kind)
+            };
+        }
+        if len > 0 {
+            let bad_tag = event
+                .notes
+                .iter()
+                .any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(2));
+            let sealed = event
+                .notes
+                .iter()
+                .any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(0));
+            let key = if bad_tag {
+                "say.packet.bad_tag"
+            } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
+                "say.packet.keep_alive"
+            } else if present(&tcp::ANALYSIS_RETRANSMISSION) {
+                "say.packet.again"
+            } else if sealed {
+                "say.packet.sealed"
+            } else if event.field(&tcp::SEGMENT_DATA).is_some() {
+                "say.packet.part"
+            } else {
+                "say.packet.data"
+            };
+            return Self {
+                and_fin,
+                bulk: key == "say.packet.part",
+                ..deed(key, len)
+            };
+        }
+        if and_fin {
+            return deed(
+                if present(&tcp::ANALYSIS_RETRANSMISSION) {
+                    "say.packet.fin_again"
+                } else {
+                    "say.packet.fin"
+                },
+                0,
+            );
+        }
+        let acked = fact(event, &tcp::ANALYSIS_BYTES_ACKED).unwrap_or(0);
+        let key = if present(&tcp::ANALYSIS_INITIAL_RTT) {
+            "say.packet.connected"
+        } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
+            "say.packet.keep_alive"
+        } else if present(&tcp::ANALYSIS_ACKS_FIN) {
+            "say.packet.ack_fin"
+        } else if acked > 0 {
+            return Self {
+                bulk: true,
+                ..deed("say.packet.ack", acked)
+            };
+        } else if present(&tcp::ANALYSIS_WINDOW_UPDATE) {
+            "say.packet.window"
+        } else if present(&tcp::ANALYSIS_DUPLICATE_ACK) {
+            "say.packet.duplicate_ack"
+        } else {
+            "say.packet.ack_again"
+        };
+        deed(key, fact(event, &tcp::WINDOW_SIZE).unwrap_or(0))
+    }
+
+    /// Writes the sentence, in at most the rest of the line.
+    pub fn write(&self, out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>) {
+        let ends = ends(event);
+        let mut fill = |out: &mut Out, name: &str| match name {
+            "a" => hosts.write(out, ends.map(|(from, _)| from)),
+            "b" => hosts.write(out, ends.map(|(_, to)| to)),
+            "n" => out.number(self.number),
+            "alert" => {
+                let name = glossary
+                    .of(&tls::alert::DESC)
+                    .value(self.number)
+                    .map_or("?", |named| named.name.as_str());
+                out.text(name);
+            }
+            "text" => {
+                if let Some(field) = event.field(&chat::TEXT) {
+                    let room = if out.look().plain {
+                        SPOKEN
+                    } else {
+                        out.room().saturating_sub(6 + if self.and_fin { 8 } else { 0 })
+                    };
+                    quoted(out, event.field_bytes(field), room);
+                }
+            }
+            _ => {}
+        };
+        out.sentence(glossary.say(self.key), &mut fill);
+        if self.and_fin {
+            out.sentence(glossary.say("say.packet.and_fin"), &mut fill);
+        }
+    }
+}
+
+/// Writes what somebody said in quotation marks, made harmless, in at most so many columns.
+pub fn quoted(out: &mut Out, text: &[u8], columns: usize) {
+    out.byte(b'"');
+    let whole = out.wire(text, columns.saturating_sub(3).max(4));
+    if !whole {
+        out.text("…");
+    }
+    out.byte(b'"');
+}
+
+/// Writes the label of a packet's arrow: what it is, in the field's own terms.
+pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usize) {
+    let limit = out.column() + columns;
+    let Some(flags) = uint(event, &tcp::FLAGS) else {
+        let name = event
+            .layers
+            .last()
+            .map_or("?", |layer| glossary.of(layer.def).name.as_str());
+        return out.text(name);
+    };
+    let mut parts = Parts {
+        limit,
+        any: false,
+        full: false,
+    };
+    // Flags that say something on their own; ACK is on nearly every segment.
+    let len = fact(event, &tcp::LEN).unwrap_or(0);
+    for (bit, name) in [
+        (Segment::SYN, "SYN"),
+        (Segment::FIN, "FIN"),
+        (Segment::RST, "RST"),
+    ] {
+        if flags & u64::from(bit) != 0 && (len == 0 || bit == Segment::RST) {
+            parts.add(out, name);
+        }
+    }
+    if len == 0 && flags & u64::from(Segment::ACK) != 0 {
+        parts.add(out, "ACK");
+    }
+    let mut repeated = (0, 0);
+    for field in event.fields {
+        let number = || field.value(event.bytes(field.buf)).uint().unwrap_or(0);
+        if core::ptr::eq(field.def, &raw const tls::handshake::TYPE) {
+            let kind = number();
+            // EncryptedExtensions says little; what it comes with says more.
+            let more = event.fields.iter().rev().find(|f| core::ptr::eq(f.def, field.def));
+            if kind == 8 && !more.is_some_and(|last| core::ptr::eq(last, field)) {
+                continue;
+            }
+            if repeated.0 == kind {
+                repeated.1 += 1;
+                continue;
+            }
+            repeated = (kind, 1);
+            let name = glossary
+                .entry("say.handshake")
+                .and_then(|e| e.value(kind))
+                .map_or("?", |named| named.name.as_str());
+            parts.add(out, name);
+        } else if core::ptr::eq(field.def, &raw const tls::alert::DESC) {
+            parts.add(
+                out,
+                glossary
+                    .of(field.def)
+                    .value(number())
+                    .map_or("alert", |named| named.name.as_str()),
+            );
+        } else if core::ptr::eq(field.def, &raw const chat::TEXT) && !parts.full {
+            if parts.any {
+                out.byte(b' ');
+            }
+            parts.any = true;
+            quoted(
+                out,
+                event.field_bytes(field),
+                limit.saturating_sub(out.column()).min(24),
+            );
+            parts.full = true;
+        }
+    }
+    if !parts.any {
+        out.number(len);
+        out.ascii(b" B");
+    }
+    if len > 0 && flags & u64::from(Segment::FIN) != 0 {
+        parts.add(out, "FIN");
+    }
+}
+
+/// Names one after the other, as long as there is room.
+struct Parts {
+    limit: usize,
+    any: bool,
+    full: bool,
+}
+
+impl Parts {
+    fn add(&mut self, out: &mut Out, name: &str) {
+        let width = out.look().text_width(name);
+        if self.full {
+            return;
+        }
+        if out.column() + width + 2 > self.limit {
+            self.full = true;
+            out.text(if self.any { " …" } else { "…" });
+            self.any = true;
+            return;
+        }
+        if self.any {
+            out.byte(b' ');
+        }
+        out.text(name);
+        self.any = true;
+    }
+}
