@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use layerwise::cli::{self, Command};
 use layerwise::demo;
 use layerwise::text::Glossary;
+use layerwise::view::explain;
 use layerwise::view::paint::{Look, Out};
 
 fn main() -> ExitCode {
@@ -45,8 +46,11 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match &cli.command {
         Some(Command::Explain { what }) => {
-            let _ = what;
-            Ok(())
+            let width = out.look().width;
+            let lines = explain::explain(&glossary, what, width)
+                .map_err(|unknown| Failure::Usage(unknown.to_string()))?;
+            explain::write(&lines, &mut out);
+            Ok(out.flush_to(&mut stdout)?)
         }
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
         None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),

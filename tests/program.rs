@@ -1,5 +1,10 @@
 //! The program as a person uses it: what it prints, how it ends, what it refuses.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
 
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
@@ -18,16 +23,24 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 fn text(output: &Output) -> &str {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(output.stderr, b"", "nothing on standard error");
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
 /// The part of a text from the line that begins with `from` up to the one that begins with `to`.
 fn part<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
-    let start = text.find(from).unwrap_or_else(|| panic!("{from:?} is not in:\n{text}"));
+    let start = text
+        .find(from)
+        .unwrap_or_else(|| panic!("{from:?} is not in:\n{text}"));
     let rest = &text[start..];
-    let end = rest[from.len()..].find(to).map_or(rest.len(), |at| at + from.len());
+    let end = rest[from.len()..]
+        .find(to)
+        .map_or(rest.len(), |at| at + from.len());
     rest[..end].trim_end()
 }
 
@@ -45,9 +58,15 @@ fn the_first_screen() {
 fn the_depths() {
     let v = run(&["-v"]);
     insta::assert_snapshot!("v_syn_ip", part(text(&v), "━━ #1 ", "\nT "));
-    insta::assert_snapshot!("v_hi_tls", part(part(text(&v), "━━ #9 ", "━━ #10 "), "S Transport", "━━"));
+    insta::assert_snapshot!(
+        "v_hi_tls",
+        part(part(text(&v), "━━ #9 ", "━━ #10 "), "S Transport", "━━")
+    );
     let vv = run(&["-vv"]);
-    insta::assert_snapshot!("vv_hi_chat", part(part(text(&vv), "━━ #9 ", "━━ #10 "), "A ", "━━"));
+    insta::assert_snapshot!(
+        "vv_hi_chat",
+        part(part(text(&vv), "━━ #9 ", "━━ #10 "), "A ", "━━")
+    );
     let x = run(&["-x"]);
     insta::assert_snapshot!("x_hi", part(text(&x), "━━ #9 ", "━━ #10 "));
 }
@@ -55,13 +74,23 @@ fn the_depths() {
 #[test]
 fn nothing_is_wider_than_the_screen() {
     for columns in [40, 60, 72, 80, 100, 160] {
-        for options in [&[][..], &["-v"], &["-vv", "-x"], &["--plain"], &["--ascii"], &["--plain", "-v"]] {
+        for options in [
+            &[][..],
+            &["-v"],
+            &["-vv", "-x"],
+            &["--plain"],
+            &["--ascii"],
+            &["--plain", "-v"],
+        ] {
             let columns_text = columns.to_string();
             let mut arguments = vec!["--width", &columns_text];
             arguments.extend(options);
             let output = run(&arguments);
             for line in text(&output).lines() {
-                assert!(width(line) <= columns, "{columns} columns, {options:?}: {line}");
+                assert!(
+                    width(line) <= columns,
+                    "{columns} columns, {options:?}: {line}"
+                );
             }
         }
     }
@@ -89,9 +118,17 @@ fn the_environment_decides_about_color() {
     let colored = |command: &mut Command| command.output().unwrap().stdout.contains(&0x1b);
     assert!(!colored(&mut program()), "no terminal");
     assert!(colored(program().env("CLICOLOR_FORCE", "1")));
-    assert!(!colored(program().env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1")));
-    assert!(colored(program().env("NO_COLOR", "1").args(["--color", "always"])));
-    assert!(!colored(program().env("CLICOLOR_FORCE", "1").args(["--color", "never"])));
+    assert!(!colored(
+        program().env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1")
+    ));
+    assert!(colored(
+        program().env("NO_COLOR", "1").args(["--color", "always"])
+    ));
+    assert!(!colored(
+        program()
+            .env("CLICOLOR_FORCE", "1")
+            .args(["--color", "never"])
+    ));
 }
 
 #[test]
@@ -117,14 +154,27 @@ fn any_message_can_be_said() {
         let text = text(&output);
         assert!(!text.contains('✗'), "every checksum and tag is right");
         let picture = part(text, "─── A says", "─── B says");
-        assert!(picture.contains(&format!(" {said} ┐")), "{said} bytes: {picture}");
-        assert!(text.contains(&format!("in {} messages", messages.len() * 2)), "{text}");
+        assert!(
+            picture.contains(&format!(" {said} ┐")),
+            "{said} bytes: {picture}"
+        );
+        assert!(
+            text.contains(&format!("in {} messages", messages.len() * 2)),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn what_is_said_cannot_steer_the_terminal() {
-    let output = run(&["demo", "-v", "-x", "\x1b[2J\x07\u{202e}evil", "--reply", "\x1b]0;title\x07"]);
+    let output = run(&[
+        "demo",
+        "-v",
+        "-x",
+        "\x1b[2J\x07\u{202e}evil",
+        "--reply",
+        "\x1b]0;title\x07",
+    ]);
     let text = text(&output);
     assert!(!text.contains('\x1b') && !text.contains('\x07') && !text.contains('\u{202e}'));
     assert!(text.contains("\\x1b[2J"));
@@ -135,7 +185,11 @@ fn a_small_mtu_cuts_more_and_a_long_way_takes_longer() {
     let small = run(&["demo", "--mtu", "576"]);
     let far = run(&["demo", "--latency", "1s"]);
     let packets = |output: &Output| -> u32 {
-        let line = text(output).lines().find(|line| line.starts_with("In all: ")).unwrap().to_owned();
+        let line = text(output)
+            .lines()
+            .find(|line| line.starts_with("In all: "))
+            .unwrap()
+            .to_owned();
         line.split(' ').nth(2).unwrap().parse().unwrap()
     };
     assert!(packets(&small) > packets(&run(&[])));
@@ -161,7 +215,10 @@ fn what_cannot_be_is_refused_in_one_line() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert_eq!(output.stdout, b"", "{arguments:?}");
         assert_eq!(error.matches('\n').count(), 1, "one line: {error:?}");
-        assert!(error.starts_with("layerwise: ") && error.contains(hint), "{arguments:?}: {error}");
+        assert!(
+            error.starts_with("layerwise: ") && error.contains(hint),
+            "{arguments:?}: {error}"
+        );
     }
 }
 

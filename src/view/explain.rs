@@ -18,6 +18,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::layers::{self, PROTOCOLS};
 use crate::packet::{FieldDef, Kind};
 use crate::text::{Entry, Glossary, NamedValue};
+use crate::view::paint::{self, Out};
 
 /// What a piece of text is, for whoever chooses its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +119,26 @@ pub fn explain(glossary: &Glossary, query: &[String], width: usize) -> Result<Ve
             page.list(fields.into_iter());
             Ok(page.lines)
         }
+    }
+}
+
+/// Writes the lines in their colours.
+pub fn write(lines: &[Line], out: &mut Out) {
+    for line in lines {
+        for span in line {
+            let role = match span.role {
+                Role::Title => paint::Role::Heading,
+                Role::Key => paint::Role::Tls,
+                Role::Label => paint::Role::Dim,
+                Role::Command => paint::Role::Value,
+                Role::Body => {
+                    out.text(&span.text);
+                    continue;
+                }
+            };
+            out.paint(role, &span.text);
+        }
+        out.newline();
     }
 }
 

@@ -254,7 +254,8 @@ impl Deed {
                     let room = if out.look().plain {
                         SPOKEN
                     } else {
-                        out.room().saturating_sub(6 + if self.and_fin { 8 } else { 0 })
+                        out.room()
+                            .saturating_sub(6 + if self.and_fin { 8 } else { 0 })
                     };
                     quoted(out, event.field_bytes(field), room);
                 }
@@ -313,7 +314,11 @@ pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usi
         if core::ptr::eq(field.def, &raw const tls::handshake::TYPE) {
             let kind = number();
             // EncryptedExtensions says little; what it comes with says more.
-            let more = event.fields.iter().rev().find(|f| core::ptr::eq(f.def, field.def));
+            let more = event
+                .fields
+                .iter()
+                .rev()
+                .find(|f| core::ptr::eq(f.def, field.def));
             if kind == 8 && !more.is_some_and(|last| core::ptr::eq(last, field)) {
                 continue;
             }
