@@ -365,6 +365,16 @@ mod tests {
     }
 
     #[test]
+    fn time_stamps_of_hosts_the_sender_named_and_of_a_kind_nobody_knows() {
+        let stamps = |flag: &str| {
+            let header = "480000340000400040060000 01020304 05060708 440c0d";
+            decoded(&with_options(&format!("{header}{flag} 0a000001 00000000")))
+        };
+        assert_eq!(stamps("03").all("ip.opt.time_stamp_addr"), ["10.0.0.1"]);
+        assert_eq!(stamps("02").one("ip.opt.data"), "0a00000100000000");
+    }
+
+    #[test]
     fn the_other_options_and_one_nobody_knows() {
         let d = decoded(&with_options(
             "4b0000401c464000 4006ab9a01020304 05060708

@@ -670,6 +670,9 @@ ipv6.fraghdr
             "in units of 8 bytes, as Wireshark has it"
         );
         assert_eq!(d.one("ipv6.fraghdr.more"), "1");
+        // The first one has the next header, but not all of what that announces.
+        let d = decoded(&packet(44, "06000001deadbeef 0000000000000000"));
+        assert_eq!(d.layers(), ["ipv6", "data"]);
         // A later fragment's next header tells what the first begins with, not what this one does.
         let d = decoded(&packet(44, "2b0005a8deadbeef 0000000000000000"));
         assert_eq!(d.layers(), ["ipv6", "data"]);

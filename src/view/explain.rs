@@ -154,12 +154,16 @@ pub fn plain(lines: &[Line]) -> String {
 }
 
 /// Groups and texts of the project's own, which Wireshark's filters do not know.
-const NOT_IN_WIRESHARK: [&str; 8] = [
+const NOT_IN_WIRESHARK: [&str; 12] = [
     "chat",
     "stop",
     "ip.options",
     "ip.opt",
     "ip.opt.data",
+    "ipv6.routing.srh.tlv",
+    "ipv6.routing.srh.tlv.type",
+    "ipv6.routing.srh.tlv.len",
+    "ipv6.routing.srh.tlv.value",
     "tcp.options.padding",
     "tcp.options.mptcp",
     "tcp.options.mptcp.data",
