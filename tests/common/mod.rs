@@ -450,13 +450,11 @@ pub fn check(event: &Event<'_>) {
     }
 }
 
-/// The labels of an event as text. Layers below `from` are one line each; from there on every field is one: its key,
-/// the buffer (where it is not the frame), the bytes, the bits (where it is not whole bytes), the value.
-pub fn tree(event: &Event<'_>, from: &str) -> String {
+/// The labels of an event as text: of the layers in `full` every field is a line (its key, the buffer where it is not
+/// the frame, the bytes, the bits where it is not whole bytes, the value), and every note; another layer is one line.
+pub fn tree(event: &Event<'_>, full: &[&str]) -> String {
     let mut text = String::new();
-    let mut full = false;
     for (index, layer) in event.layers.iter().enumerate() {
-        full |= layer.def.key == from;
         let fields = event.fields_of(layer);
         writeln!(
             text,
@@ -467,7 +465,7 @@ pub fn tree(event: &Event<'_>, from: &str) -> String {
             fields.len()
         )
         .unwrap();
-        if !full {
+        if !full.contains(&layer.def.key) {
             continue;
         }
         for field in fields {
