@@ -645,3 +645,12 @@ impl phy::TxToken for Leaving<'_> {
         result
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests;
