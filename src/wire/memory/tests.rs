@@ -152,6 +152,9 @@ fn the_ladder_is_as_in_real_life() {
     assert_eq!(flags(1), (Host::B, true, true, false, true), "{story}");
     assert_eq!(flags(2), (Host::A, false, true, false, true), "{story}");
     assert_eq!(flags(3), (Host::A, false, true, false, false), "{story}");
+    let alone = |p: &&&Packet| tcp(p).1.is_empty() && !tcp(p).0.syn() && !tcp(p).0.fin();
+    // The third of the handshake and the last of all: every other acknowledgment rides on data.
+    assert_eq!(ladder.iter().filter(alone).count(), 2, "{story}");
     let fins: Vec<_> = ladder.iter().filter(|p| tcp(p).0.fin()).collect();
     assert_eq!(fins.len(), 2, "{story}");
     assert!(fins.iter().all(|p| tcp(p).1.is_empty()), "{story}");
