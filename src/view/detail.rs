@@ -13,7 +13,7 @@
 use super::hex;
 use super::paint::{Out, Role};
 use super::value::{self, Words};
-use crate::layers::{ipv4, ipv6, tcp};
+use crate::layers::{ipv4, ipv6, tcp, tls};
 use crate::packet::{BufId, BufKind, Event, Fact, Field, FieldDef, Layer, Note, Stop, Time, Value};
 use crate::text::{Entry, Glossary, NamedValue};
 
@@ -284,9 +284,9 @@ impl<'g> Detail<'g> {
         let room = out.room();
         let named = match (verdict, note.value) {
             (Some(_), Fact::Uint(n)) => {
-                // In ASCII the mark is a word already.
+                // In ASCII the mark is a word already, and says the same as the name of a status.
                 let named = row.entry.value(n);
-                if !out.look().ascii {
+                if !out.look().ascii || !is_status(note.def) {
                     out.byte(b' ');
                     out.text(named.map_or("", |named| &named.name));
                 }
@@ -556,7 +556,10 @@ impl<'g> Detail<'g> {
             _ => match (verdict(note), note.value) {
                 (Some(_), Fact::Uint(n)) => {
                     named = row.entry.value(n);
-                    out.text(named.map_or("", |named| &named.name));
+                    match named {
+                        Some(named) => out.text(&named.name),
+                        None => out.number(n),
+                    }
                 }
                 _ => named = self.words.note(out, row.entry, note, 60),
             },
@@ -630,7 +633,7 @@ impl Seen {
     }
 }
 
-fn name_of<'a>(entry: &'a Entry, def: &'static FieldDef) -> &'a str {
+pub(super) fn name_of<'a>(entry: &'a Entry, def: &'static FieldDef) -> &'a str {
     if entry.name.is_empty() {
         def.key
     } else {
@@ -652,12 +655,19 @@ fn indent(event: &Event<'_>, field: &Field) -> usize {
     indent
 }
 
-/// Whether a note is a verdict, and which. All of Wireshark's `….status` fields number them alike: 0 bad, 1 good.
+/// Whether a note is a verdict, and which. All of Wireshark's `….status` fields number them alike, 0 bad and 1 good, and
+/// so does the tag of a TLS record.
 fn verdict(note: &Note) -> Option<bool> {
     match note.value {
-        Fact::Uint(n @ 0..=1) if note.def.key.ends_with(".status") => Some(n == 1),
+        Fact::Uint(n @ 0..=1) if is_status(note.def) || core::ptr::eq(note.def, &tls::OPENED) => {
+            Some(n == 1)
+        }
         _ => None,
     }
+}
+
+fn is_status(def: &FieldDef) -> bool {
+    def.key.ends_with(".status")
 }
 
 /// Address and port of one side, as far as the packet says.
