@@ -13,6 +13,7 @@
 use super::hex;
 use super::paint::{Out, Role};
 use super::value::{self, Words};
+use super::words::{Deed, Hosts};
 use crate::layers::{ipv4, ipv6, tcp, tls};
 use crate::packet::{BufId, BufKind, Event, Fact, Field, FieldDef, Layer, Note, Stop, Time, Value};
 use crate::text::{Entry, Glossary, NamedValue};
@@ -20,6 +21,8 @@ use crate::text::{Entry, Glossary, NamedValue};
 /// How much is printed of each field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
+    /// No fields: only what the packet does (and its bytes, if they are asked for).
+    Bytes,
     /// Value and meaning.
     V,
     /// Also why it exists, its key and its source.
@@ -36,6 +39,7 @@ pub struct Detail<'g> {
     origin: Time,
     seen: Seen,
     gaps: Vec<core::ops::Range<usize>>,
+    hosts: Option<Hosts>,
 }
 
 /// What is printed in one row, beside its value.
@@ -63,6 +67,16 @@ impl<'g> Detail<'g> {
             origin,
             seen: Seen::default(),
             gaps: Vec::new(),
+            hosts: None,
+        }
+    }
+
+    /// Also says in words what each packet does, with these names for the hosts.
+    #[must_use]
+    pub fn in_words(self, hosts: Hosts) -> Self {
+        Self {
+            hosts: Some(hosts),
+            ..self
         }
     }
 
@@ -70,6 +84,20 @@ impl<'g> Detail<'g> {
     pub fn print(&mut self, out: &mut Out, event: &Event<'_>) {
         self.seen.clear();
         self.heading(out, event);
+        if let Some(hosts) = &self.hosts {
+            Deed::of(event).write(out, self.glossary, hosts, event);
+            out.newline();
+        }
+        if self.depth != Depth::Bytes {
+            self.layers(out, event);
+        }
+        if let Some(hex) = &mut self.hex {
+            hex.print(out, event);
+        }
+        out.newline();
+    }
+
+    fn layers(&mut self, out: &mut Out, event: &Event<'_>) {
         let mut buf = BufId::FRAME;
         for (index, layer) in event.layers.iter().enumerate() {
             let role = Role::of_layer(layer.def.key);
@@ -83,10 +111,6 @@ impl<'g> Detail<'g> {
             }
         }
         self.not_decoded(out, event);
-        if let Some(hex) = &mut self.hex {
-            hex.print(out, event);
-        }
-        out.newline();
     }
 
     fn heading(&self, out: &mut Out, event: &Event<'_>) {

@@ -254,8 +254,8 @@ impl Deed {
                     let room = if out.look().plain {
                         SPOKEN
                     } else {
-                        out.room()
-                            .saturating_sub(6 + if self.and_fin { 8 } else { 0 })
+                        let after = if self.and_fin { 14 } else { 6 };
+                        out.room().saturating_sub(after).max(16)
                     };
                     quoted(out, event.field_bytes(field), room);
                 }
