@@ -46,9 +46,11 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match &cli.command {
         Some(Command::Explain { what }) => {
-            let result = explain::explain(&glossary, what, &mut out);
-            out.flush_to(&mut stdout)?;
-            result.map_err(|unknown| Failure::Usage(unknown.to_string()))
+            let width = out.look().width;
+            let lines = explain::explain(&glossary, what, width)
+                .map_err(|unknown| Failure::Usage(unknown.to_string()))?;
+            explain::write(&lines, &mut out);
+            Ok(out.flush_to(&mut stdout)?)
         }
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
         None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),

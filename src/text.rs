@@ -11,9 +11,13 @@
 //! 6 = "TCP"                                               # a name alone
 //! 17 = { name = "UDP", text = "User Datagram Protocol" }  # or a name and a sentence
 //! "144-252" = "unassigned"                                # a range of values
+//!
+//! ["ipv6.nxt"]
+//! values_of = "ip.proto"                                   # the named values of another key, in this file or an earlier
 //! ```
 //!
-//! A key is a field key, or begins with `say.` (a sentence of the screen, with `{placeholders}`) or `stop.`.
+//! A key is a field key, or begins with `say.` (a sentence of the screen, with `{placeholders}`), `stop.`, or `oid.` (an
+//! object identifier in figures, such as `oid.2.5.4.3`).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -33,6 +37,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("tls.toml", include_str!("../glossary/en/tls.toml")),
     ("x509.toml", include_str!("../glossary/en/x509.toml")),
     ("chat.toml", include_str!("../glossary/en/chat.toml")),
+    ("data.toml", include_str!("../glossary/en/data.toml")),
 ];
 
 /// What the glossary says under one key.
@@ -54,6 +59,9 @@ pub struct Entry {
     /// The unit of its number, such as `bytes`.
     #[serde(default)]
     pub unit: String,
+    /// The key whose named values are its own, too.
+    #[serde(default)]
+    values_of: String,
     /// Names for its values.
     #[serde(default)]
     values: HashMap<String, Named>,
@@ -131,6 +139,7 @@ impl Glossary {
         };
         let parsed: HashMap<String, Entry> =
             toml::from_str(text).map_err(|e| error(e.to_string()))?;
+        let mut borrowers = Vec::new();
         for (key, mut entry) in parsed {
             for (value, named) in std::mem::take(&mut entry.values) {
                 let (from, to) = range(&value).ok_or_else(|| {
@@ -156,10 +165,37 @@ impl Glossary {
             if let Some(def) = layers::field(&key) {
                 self.by_def.insert(std::ptr::from_ref(def).addr(), index);
             }
+            if !entry.values_of.is_empty() {
+                borrowers.push(index);
+            }
             if let Some(place) = self.entries.get_mut(index) {
                 *place = entry;
             }
             self.by_key.insert(key, index);
+        }
+        for index in borrowers {
+            self.borrow_values(index).map_err(error)?;
+        }
+        Ok(())
+    }
+
+    /// Gives an entry the named values of the key that its `values_of` names.
+    fn borrow_values(&mut self, index: usize) -> Result<(), String> {
+        let of = self
+            .entries
+            .get(index)
+            .map_or("", |entry| entry.values_of.as_str());
+        let ranges = match self.entry(of) {
+            Some(lender) if lender.values_of.is_empty() => lender.ranges.clone(),
+            _ => {
+                return Err(format!(
+                    "values_of = {of:?}: that key has no values of its own"
+                ));
+            }
+        };
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.ranges.extend(ranges);
+            entry.ranges.sort_by_key(|(from, _, _)| *from);
         }
         Ok(())
     }
@@ -239,3 +275,75 @@ impl std::fmt::Display for TextError {
 }
 
 impl std::error::Error for TextError {}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::*;
+
+    fn name(glossary: &Glossary, key: &str, value: u64) -> Option<String> {
+        glossary.entry(key)?.value(value).map(|v| v.name.clone())
+    }
+
+    #[test]
+    fn english_glossary_loads() {
+        let glossary = Glossary::english().unwrap_or_else(|error| panic!("{error}"));
+        let name = |key, value| name(&glossary, key, value);
+
+        // Decimal and hexadecimal values, a range, and values that belong to another key.
+        assert_eq!(
+            name("tls.alert_message.desc", 20).as_deref(),
+            Some("bad_record_mac")
+        );
+        assert_eq!(
+            name("tls.handshake.ciphersuite", 0x1301).as_deref(),
+            Some("TLS_AES_128_GCM_SHA256")
+        );
+        assert_eq!(
+            name("tls.handshake.version", 0x7f1c).as_deref(),
+            Some("TLS 1.3, a draft")
+        );
+        assert_eq!(name("tls.handshake.version", 0x8000), None);
+        for key in [
+            "tls.handshake.extensions_supported_group",
+            "tls.handshake.extensions_key_share_group",
+            "tls.handshake.extensions_key_share_selected_group",
+            "tls.handshake.server_named_curve",
+        ] {
+            assert_eq!(
+                name(key, 0x11ec).as_deref(),
+                Some("X25519MLKEM768"),
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_names_for_one_value() {
+        let glossary = Glossary::english().unwrap();
+        for key in glossary.keys() {
+            let values: Vec<_> = glossary.entry(key).unwrap().values().collect();
+            for pair in values.windows(2) {
+                if let [(from, to, _), (next, _, _)] = pair {
+                    assert!(from <= to && to < next, "{key}: {next} is named twice");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_lender_is_refused() {
+        let mut glossary = Glossary::default();
+        let error = glossary
+            .add("test.toml", "[\"a\"]\nvalues_of = \"b\"\n")
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "glossary file test.toml: values_of = \"b\": that key has no values of its own"
+        );
+    }
+}

@@ -259,7 +259,7 @@ fn time_stamps(c: &mut Cursor<'_, '_>) -> Read<()> {
 mod tests {
     use etherparse::PacketBuilder;
 
-    use super::super::testing::{cut, decoded, hex};
+    use super::super::testing::{cut, decoded, hex, with_any_byte_changed};
     use super::*;
 
     /// "hi" and a newline, from A to B.
@@ -362,6 +362,16 @@ mod tests {
         let stamps = ["43198992", "43198992", "43198993"];
         assert_eq!(d.all("ip.opt.time_stamp"), stamps);
         assert!(d.stops().is_empty() && d.gap().is_empty());
+    }
+
+    #[test]
+    fn time_stamps_of_hosts_the_sender_named_and_of_a_kind_nobody_knows() {
+        let stamps = |flag: &str| {
+            let header = "480000340000400040060000 01020304 05060708 440c0d";
+            decoded(&with_options(&format!("{header}{flag} 0a000001 00000000")))
+        };
+        assert_eq!(stamps("03").all("ip.opt.time_stamp_addr"), ["10.0.0.1"]);
+        assert_eq!(stamps("02").one("ip.opt.data"), "0a00000100000000");
     }
 
     #[test]
@@ -514,5 +524,13 @@ mod tests {
         let d = decoded(&bytes);
         assert_eq!(d.layers(), ["ip", "ip", "tcp"]);
         assert_eq!(d.note("tcp.checksum.status"), Some(checksum_status::GOOD));
+    }
+
+    #[test]
+    fn any_byte_changed() {
+        with_any_byte_changed(&with_options(
+            "4b0000401c464000 40061fa101020304 05060708
+             440c0d01c0a8000102932a10 440c0d1002932a1002932a11",
+        ));
     }
 }

@@ -451,7 +451,7 @@ fn authentication(c: &mut Cursor<'_, '_>, _: &mut Found) -> Read<()> {
 )]
 mod tests {
     use super::super::ipv4::checksum_status::{BAD, GOOD, UNVERIFIED};
-    use super::super::testing::{cut, decoded, hex};
+    use super::super::testing::{cut, decoded, hex, with_any_byte_changed};
     use super::*;
     use crate::packet::Fact;
 
@@ -670,6 +670,9 @@ ipv6.fraghdr
             "in units of 8 bytes, as Wireshark has it"
         );
         assert_eq!(d.one("ipv6.fraghdr.more"), "1");
+        // The first one has the next header, but not all of what that announces.
+        let d = decoded(&packet(44, "06000001deadbeef 0000000000000000"));
+        assert_eq!(d.layers(), ["ipv6", "data"]);
         // A later fragment's next header tells what the first begins with, not what this one does.
         let d = decoded(&packet(44, "2b0005a8deadbeef 0000000000000000"));
         assert_eq!(d.layers(), ["ipv6", "data"]);
@@ -805,5 +808,12 @@ ipv6.fraghdr
         let d = decoded(&bytes);
         assert_eq!(d.layers(), ["ip", "ipv6", "tcp"]);
         assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
+    }
+
+    #[test]
+    fn any_byte_changed() {
+        for packet in [CHAIN, SEGMENTS] {
+            with_any_byte_changed(&hex(packet));
+        }
     }
 }

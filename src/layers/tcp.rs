@@ -318,7 +318,7 @@ fn option(c: &mut Cursor<'_, '_>, kind: u8, window_shift: &mut Option<u8>) -> Re
 )]
 mod tests {
     use super::super::ipv4::checksum_status::{BAD, GOOD, UNVERIFIED};
-    use super::super::testing::{Decoded, cut, decoded, hex};
+    use super::super::testing::{Decoded, cut, decoded, hex, with_any_byte_changed};
     use super::*;
 
     /// A Linux host's SYN, and the packet with "hi" and a newline.
@@ -595,5 +595,10 @@ mod tests {
         assert_eq!(d.note("tcp.checksum.status"), Some(GOOD));
         assert_eq!(d.gap(), [0; 6]);
         assert!(d.stream.is_none_or(|part| part.start == part.end));
+    }
+
+    #[test]
+    fn any_byte_changed() {
+        with_any_byte_changed(&hex(SYN));
     }
 }

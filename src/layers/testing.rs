@@ -45,6 +45,18 @@ pub(crate) fn cut(bytes: &[u8], wire_len: usize) -> Decoded {
     decoded
 }
 
+/// Decodes a packet with each of its bytes changed to each other value, and checks what must hold for any bytes.
+pub(crate) fn with_any_byte_changed(packet: &[u8]) {
+    let mut bytes = packet.to_vec();
+    for at in 0..packet.len() {
+        for value in 0..=255 {
+            bytes[at] = value;
+            decoded(&bytes);
+        }
+        bytes[at] = packet[at];
+    }
+}
+
 impl Decoded {
     /// Leaves are inside the buffer and disjoint, and everything stands inside its parent.
     fn check(&self) {

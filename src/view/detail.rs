@@ -91,8 +91,8 @@ impl<'g> Detail<'g> {
 
     fn heading(&self, out: &mut Out, event: &Event<'_>) {
         let frame = &event.frame;
-        let from = end_of(event, &[&ipv4::SRC], "ipv6.src", &tcp::SRCPORT);
-        let to = end_of(event, &[&ipv4::DST], "ipv6.dst", &tcp::DSTPORT);
+        let from = end_of(event, &ipv4::SRC, "ipv6.src", &tcp::SRCPORT);
+        let to = end_of(event, &ipv4::DST, "ipv6.dst", &tcp::DSTPORT);
         let time = frame.time.since(self.origin);
         let length = |out: &mut Out| {
             let (have, wire) = (frame.data.len(), frame.wire_len as usize);
@@ -132,7 +132,7 @@ impl<'g> Detail<'g> {
         if from.0 != Value::None {
             value::endpoint(out, &from.0, from.1);
             out.byte(b' ');
-            out.text(out.glyphs().right);
+            out.glyph(out.glyphs().right);
             out.byte(b' ');
             value::endpoint(out, &to.0, to.1);
             out.spaces(3);
@@ -161,15 +161,14 @@ impl<'g> Detail<'g> {
         } else {
             out.newline();
             out.start(role);
-            out.byte(role.letter());
-            out.end(role);
-            out.byte(b' ');
             out.start(Role::Heading);
+            out.byte(role.letter());
+            out.byte(b' ');
             let mark = out.mark();
             out.text(name_of(entry, layer.def));
             for part in 0..2 {
                 out.byte(b' ');
-                out.text(out.glyphs().dot);
+                out.glyph(out.glyphs().dot);
                 out.byte(b' ');
                 match part {
                     0 => out.text(layer.def.key),
@@ -203,17 +202,18 @@ impl<'g> Detail<'g> {
                 self.buffer(out, event, field.buf, role);
             }
             let group = event.fields.get(field.parent as usize);
-            let leaf = event.is_leaf(first + i);
-            self.field(out, event, field, group.filter(|_| leaf), role);
+            let leaf = event.is_leaf(first + i).then_some(group);
+            self.field(out, event, field, leaf, role);
         }
     }
 
+    /// One field; if it is a leaf, with the group that it stands in, if it stands in one.
     fn field(
         &mut self,
         out: &mut Out,
         event: &Event<'_>,
         field: &Field,
-        group: Option<&Field>,
+        leaf: Option<Option<&Field>>,
         layer: Role,
     ) {
         let buffer = event.bytes(field.buf);
@@ -234,8 +234,9 @@ impl<'g> Detail<'g> {
             Value::None | Value::Bool(false) => Role::Dim,
             _ => Role::Value,
         };
-        let leaf = group.is_some() || field.parent == crate::packet::NO_PARENT;
-        if leaf && value::picture(out, field, group, buffer) {
+        if let Some(group) = leaf
+            && value::picture(out, field, group, buffer)
+        {
             out.byte(b' ');
         }
         out.start(role);
@@ -246,7 +247,7 @@ impl<'g> Detail<'g> {
             let column = Columns::of(out).value;
             out.wrap_since(mark, |out| {
                 out.end(role);
-                margin(out, layer);
+                out.margin(layer);
                 out.to_column(column);
                 out.start(role);
             });
@@ -278,14 +279,17 @@ impl<'g> Detail<'g> {
         let mark = out.mark();
         if let Some(good) = verdict {
             let glyphs = out.glyphs();
-            out.text(if good { glyphs.good } else { glyphs.bad });
-            out.byte(b' ');
+            out.glyph(if good { glyphs.good } else { glyphs.bad });
         }
         let room = out.room();
         let named = match (verdict, note.value) {
             (Some(_), Fact::Uint(n)) => {
+                // In ASCII the mark is a word already.
                 let named = row.entry.value(n);
-                out.text(named.map_or("", |named| &named.name));
+                if !out.look().ascii {
+                    out.byte(b' ');
+                    out.text(named.map_or("", |named| &named.name));
+                }
                 named
             }
             _ => self.words.note(out, row.entry, note, room),
@@ -294,7 +298,7 @@ impl<'g> Detail<'g> {
             let column = Columns::of(out).value;
             out.wrap_since(mark, |out| {
                 out.end(role);
-                margin(out, layer);
+                out.margin(layer);
                 out.to_column(column);
                 out.start(role);
             });
@@ -306,7 +310,7 @@ impl<'g> Detail<'g> {
     /// The margin and the name; the column is then where the value begins.
     fn name(&self, out: &mut Out, row: Row<'_>) {
         let columns = Columns::of(out);
-        margin(out, row.layer);
+        out.margin(row.layer);
         out.spaces(row.indent);
         if row.computed {
             out.start(Role::Computed);
@@ -314,21 +318,19 @@ impl<'g> Detail<'g> {
         }
         let (left, layer) = (out.column(), row.layer);
         out.wrapped(name_of(row.entry, row.def), |out| {
-            margin(out, layer);
+            out.margin(layer);
             out.spaces(left - 2);
         });
         if row.computed {
             out.end(Role::Computed);
         }
-        out.spaces(1);
-        if out.column()
-            > columns
-                .meaning
-                .unwrap_or(columns.value + 8)
-                .saturating_sub(8)
-        {
+        // A long name pushes its value to the right, but not so far that the value has no room.
+        let limit = columns.meaning.map_or(columns.value, |meaning| meaning - 8);
+        if out.column() >= limit {
             out.newline();
-            margin(out, layer);
+            out.margin(layer);
+        } else {
+            out.spaces(1);
         }
         out.to_column(columns.value);
     }
@@ -348,13 +350,13 @@ impl<'g> Detail<'g> {
                 Some(meaning) if out.column() < meaning => meaning,
                 _ => {
                     out.newline();
-                    margin(out, row.layer);
+                    out.margin(row.layer);
                     columns.value
                 }
             };
             out.to_column(column);
             out.wrapped(meaning, |out| {
-                margin(out, row.layer);
+                out.margin(row.layer);
                 out.to_column(column);
             });
         }
@@ -375,17 +377,17 @@ impl<'g> Detail<'g> {
             self.paragraph(out, &entry.rfc, layer, left);
             return;
         }
-        margin(out, layer);
+        out.margin(layer);
         out.to_column(left);
         out.start(Role::Dim);
         out.text(def.key);
         if !entry.rfc.is_empty() {
             out.byte(b' ');
-            out.text(out.glyphs().dot);
+            out.glyph(out.glyphs().dot);
             out.byte(b' ');
             out.wrapped(&entry.rfc, |out| {
                 out.end(Role::Dim);
-                margin(out, layer);
+                out.margin(layer);
                 out.to_column(left);
                 out.start(Role::Dim);
             });
@@ -401,10 +403,10 @@ impl<'g> Detail<'g> {
         if out.look().plain {
             out.text(text);
         } else {
-            margin(out, layer);
+            out.margin(layer);
             out.to_column(left);
             out.wrapped(text, |out| {
-                margin(out, layer);
+                out.margin(layer);
                 out.to_column(left);
             });
         }
@@ -421,7 +423,7 @@ impl<'g> Detail<'g> {
         };
         self.line(out, layer, Role::Computed, |out| {
             if !out.look().plain {
-                out.text(out.glyphs().down);
+                out.glyph(out.glyphs().down);
                 out.byte(b' ');
             }
             out.sentence(self.glossary.say(key), |out, name| match name {
@@ -451,7 +453,7 @@ impl<'g> Detail<'g> {
                 let template = self.glossary.say("say.detail.spoken.stop");
                 out.sentence(template, |out, _| sentence(out));
             } else {
-                out.text(out.glyphs().bad);
+                out.glyph(out.glyphs().bad);
                 out.byte(b' ');
                 sentence(out);
             }
@@ -467,17 +469,32 @@ impl<'g> Detail<'g> {
                     continue;
                 }
                 let bytes = event.bytes(id).get(gap.clone()).unwrap_or(&[]);
-                if !out.look().plain {
-                    out.newline();
-                }
-                self.line(out, Role::Data, Role::Data, |out| {
-                    let template = self.glossary.say("say.detail.gap");
-                    out.sentence(template, |out, name| match name {
+                let sentence = |out: &mut Out| {
+                    let key = if out.look().plain {
+                        "say.detail.spoken.gap"
+                    } else {
+                        "say.detail.gap"
+                    };
+                    out.sentence(self.glossary.say(key), |out, name| match name {
                         "bytes" => self.words.count(out, bytes.len()),
                         "offset" => out.number(gap.start as u64),
                         _ => self.words.bytes(out, bytes, 60),
                     });
-                });
+                };
+                if out.look().plain {
+                    sentence(out);
+                } else {
+                    out.newline();
+                    out.start(Role::Data);
+                    out.ascii(b"? ");
+                    let mark = out.mark();
+                    sentence(out);
+                    if out.column() > out.look().width {
+                        out.wrap_since(mark, |out| out.spaces(2));
+                    }
+                    out.end(Role::Data);
+                }
+                out.newline();
             }
         }
     }
@@ -489,16 +506,18 @@ impl<'g> Detail<'g> {
             out.newline();
             return;
         }
-        margin(out, layer);
+        out.margin(layer);
         out.start(role);
         let mark = out.mark();
         write(out);
-        out.wrap_since(mark, |out| {
-            out.end(role);
-            margin(out, layer);
-            out.spaces(2);
-            out.start(role);
-        });
+        if out.column() > out.look().width {
+            out.wrap_since(mark, |out| {
+                out.end(role);
+                out.margin(layer);
+                out.spaces(2);
+                out.start(role);
+            });
+        }
         out.end(role);
         out.newline();
     }
@@ -534,7 +553,13 @@ impl<'g> Detail<'g> {
         let mut named = None;
         out.sentence(self.glossary.say(key), |out, name| match name {
             "name" => out.text(name_of(row.entry, row.def)),
-            _ => named = self.words.note(out, row.entry, note, 60),
+            _ => match (verdict(note), note.value) {
+                (Some(_), Fact::Uint(n)) => {
+                    named = row.entry.value(n);
+                    out.text(named.map_or("", |named| &named.name));
+                }
+                _ => named = self.words.note(out, row.entry, note, 60),
+            },
         });
         self.spoken_rest(out, row, named);
     }
@@ -572,7 +597,7 @@ impl Columns {
     fn of(out: &Out) -> Self {
         let (value, meaning) = match out.look().width {
             width @ ..64 => (width * 2 / 5, None),
-            64..100 => (25, Some(48)),
+            64..100 => (26, Some(49)),
             _ => (30, Some(58)),
         };
         Self { value, meaning }
@@ -603,13 +628,6 @@ impl Seen {
             None => true,
         }
     }
-}
-
-/// The line at the left that holds a layer together; two columns.
-#[inline]
-fn margin(out: &mut Out, layer: Role) {
-    out.paint(layer, out.glyphs().vertical);
-    out.byte(b' ');
 }
 
 fn name_of<'a>(entry: &'a Entry, def: &'static FieldDef) -> &'a str {
@@ -645,23 +663,22 @@ fn verdict(note: &Note) -> Option<bool> {
 /// Address and port of one side, as far as the packet says.
 fn end_of<'s>(
     event: &Event<'s>,
-    address: &[&'static FieldDef],
+    v4: &'static FieldDef,
     v6: &str,
     port: &'static FieldDef,
 ) -> (Value<'s>, Option<u64>) {
     let value = |field: &Field| field.value(event.bytes(field.buf));
-    let address = address
-        .iter()
-        .find_map(|def| event.field(def))
-        .or_else(|| {
-            let ipv6 = event
-                .layers
-                .iter()
-                .any(|l| core::ptr::eq(l.def, &ipv6::IPV6));
-            event.fields.iter().find(|f| ipv6 && f.def.key == v6)
-        })
-        .map_or(Value::None, value);
-    (address, event.field(port).and_then(|f| value(f).uint()))
+    let address = event.field(v4).or_else(|| {
+        let is_v6 = |layer: &Layer| core::ptr::eq(layer.def, &ipv6::IPV6);
+        let mut fields = event
+            .layers
+            .iter()
+            .filter(|l| is_v6(l))
+            .flat_map(|l| event.fields_of(l));
+        fields.find(|f| f.def.key == v6)
+    });
+    let port = event.field(port).and_then(|f| value(f).uint());
+    (address.map_or(Value::None, value), port)
 }
 
 /// `packet #4`, or `packets #4, #5`.
@@ -685,4 +702,287 @@ pub(super) fn packets(out: &mut Out, glossary: &Glossary, event: &Event<'_>, id:
             last = Some(piece.frame);
         }
     });
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::*;
+    use crate::view::paint::{Look, Wish};
+    use crate::view::samples::{SEGMENT, Sample, glossary, strip, text};
+
+    const ORIGIN: Time = Time(1_000_000_000);
+
+    fn printed(sample: &Sample, depth: Depth, hex: bool, wish: Wish) -> String {
+        let glossary = glossary();
+        let mut out = Out::new(Look::new(wish, false, None));
+        Detail::new(&glossary, depth, hex, ORIGIN).print(&mut out, &sample.event());
+        text(&out).to_owned()
+    }
+
+    /// The lines from the first that begins with `from` up to the first after it that begins with `to`.
+    fn part<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+        let start = text.find(&format!("\n{from}")).unwrap() + 1;
+        let len = text[start..].find(&format!("\n{to}")).unwrap();
+        &text[start..start + len]
+    }
+
+    fn segment() -> Sample {
+        Sample::of(SEGMENT, SEGMENT.len())
+    }
+
+    #[test]
+    fn each_field_with_its_value_and_its_meaning() {
+        insta::assert_snapshot!(printed(&segment(), Depth::V, false, Wish::default()), @r#"
+        ━━ #4   0.060213 s   1.2.3.4:49152 → 5.6.7.8:8080   55 bytes ━━━━━━━━━━━━━━━━━━━
+
+        I Internet Protocol, version 4 · ip · 20 bytes
+        │ Version                 0100 .... 4            Which Internet Protocol this
+        │                                                is.
+        │ Header length           .... 0101 20 bytes
+        │ Differentiated services 0x00
+        │   Code point            0000 00.. 0 (CS0)
+        │   Congestion            .... ..00 0 (Not-ECT)  The sender does not take part.
+        │ Total length            55 bytes               Header and data together.
+        │ Identification          0x0007                 The fragments of one packet
+        │                                                share it.
+        │ Flags                   0x2
+        │   Reserved              0... .... not set
+        │   Don't fragment        .1.. .... set          Throw it away rather than cut
+        │                                                it in pieces.
+        │   More fragments        ..0. .... not set
+        │ Fragment offset         ...0 0000 0000 0000 0 bytes
+        │ Time to live            64                     How many more routers may pass
+        │                                                this packet on.
+        │ Protocol                6 (TCP)                What the data is.
+        │ Header checksum         0x2aa7
+        │ Source address          1.2.3.4
+        │ Destination address     5.6.7.8
+        │ = Checksum verdict      ✓ good                 The bytes are those that were
+        │                                                sent.
+
+        T Transmission Control Protocol · tcp · 32 bytes
+        │ Source port             49152
+        │ Destination port        8080
+        │ Sequence number         42                     The number of the first byte of
+        │                                                data, counted from a start that
+        │                                                the sender chose.
+        │ Acknowledgment number   256
+        │ Data offset             1000 .... 32 bytes
+        │ Flags                   0x018
+        │   Reserved              000. .... .... not set
+        │   Accurate ECN          ...0 .... .... not set
+        │   CWR                   .... 0... .... not set
+        │   ECN echo              .... .0.. .... not set
+        │   Urgent                .... ..0. .... not set
+        │   Acknowledgment        .... ...1 .... set
+        │   Push                  .... .... 1... set
+        │   Reset                 .... .... .0.. not set
+        │   Synchronize           .... .... ..0. not set
+        │   Finish                .... .... ...0 not set
+        │ Window                  512
+        │ Checksum                0x1178
+        │ Urgent pointer          0
+        │ Options                 12 bytes
+        │   No operation          1 byte
+        │     Kind                1
+        │   No operation          1 byte
+        │     Kind                1
+        │   Timestamps            10 bytes
+        │     Kind                8
+        │     Length              10
+        │     Value               1
+        │     Echo                2
+        │ = Checksum verdict      ✓ good
+        │ = Data                  3 bytes
+
+        ? 3 bytes from byte 52 on, not decoded: 68690a
+        "#);
+    }
+
+    #[test]
+    fn deeper_the_why_the_key_and_the_source() {
+        let text = printed(&segment(), Depth::Vv, false, Wish::default());
+        insta::assert_snapshot!(part(&text, "I ", "│ Header length"), @r#"
+        I Internet Protocol, version 4 · ip · 20 bytes
+        │ Carries a packet from one address to another, across however many networks lie
+        │ between.
+        │ ip · RFC 791
+        │ Version                 0100 .... 4            Which Internet Protocol this
+        │                                                is.
+        │   ip.version
+        "#);
+        insta::assert_snapshot!(part(&text, "│ Time to live", "│ Header checksum"), @r#"
+        │ Time to live            64                     How many more routers may pass
+        │                                                this packet on.
+        │   Each router takes one off; at zero the packet is thrown away, so that no
+        │   packet circles for ever.
+        │   ip.ttl · RFC 791, section 3.1
+        │ Protocol                6 (TCP)                What the data is.
+        │   ip.proto
+        "#);
+    }
+
+    #[test]
+    fn bytes_in_rows_that_belong_to_one_layer_each() {
+        let sample = segment().with_chat(b"oh, ", 52);
+        let text = printed(&sample, Depth::V, true, Wish::default());
+        insta::assert_snapshot!(text[text.find("A Chat").unwrap()..], @r#"
+        A Chat · chat · 7 bytes
+        │ ▼ 7 bytes of the stream, put together from packets #3, #4:
+        │ Text                    "oh, hi"
+        │ End of message          0x0a
+
+        The packet as it is on the wire, 55 bytes
+        I Internet Protocol, version 4
+        I 0000  45 00 00 37 00 07 40 00 40 06 2a a7 01 02 03 04  E..7..@.@.*.....
+        I 0010  05 06 07 08                                      ....
+        T Transmission Control Protocol
+        T 0014  c0 00 1f 90 00 00 00 2a 00 00 01 00 80 18 02 00  .......*........
+        T 0024  11 78 00 00 01 01 08 0a 00 00 00 01 00 00 00 02  .x..............
+        A Chat
+        A 0034  68 69 0a                                         hi.
+
+        The stream, put together from packets #3, #4, 7 bytes
+        A Chat
+        A 0000  6f 68 2c 20 68 69 0a                             oh, hi.
+        "#);
+    }
+
+    #[test]
+    fn for_the_ear_one_labelled_sentence_a_line() {
+        let wish = Wish {
+            plain: true,
+            ..Wish::default()
+        };
+        let text = printed(&segment(), Depth::V, true, wish);
+        insta::assert_snapshot!(part(&text, "Layer: Internet", "Field: Sequence"), @r#"
+        Layer: Internet Protocol, version 4 (ip), 20 bytes.
+        Field: Version: 4. Which Internet Protocol this is.
+        Field: Header length: 20 bytes.
+        Field: Differentiated services: 0x00.
+        Field: Differentiated services, Code point: 0 (CS0).
+        Field: Differentiated services, Congestion: 0 (Not-ECT). The sender does not take part.
+        Field: Total length: 55 bytes. Header and data together.
+        Field: Identification: 0x0007. The fragments of one packet share it.
+        Field: Flags: 0x2.
+        Field: Flags, Reserved: not set.
+        Field: Flags, Don't fragment: set. Throw it away rather than cut it in pieces.
+        Field: Flags, More fragments: not set.
+        Field: Fragment offset: 0 bytes.
+        Field: Time to live: 64. How many more routers may pass this packet on.
+        Field: Protocol: 6 (TCP). What the data is.
+        Field: Header checksum: 0x2aa7.
+        Field: Source address: 1.2.3.4.
+        Field: Destination address: 5.6.7.8.
+        Computed: Checksum verdict: good. The bytes are those that were sent.
+        Layer: Transmission Control Protocol (tcp), 32 bytes.
+        Field: Source port: 49152.
+        Field: Destination port: 8080.
+        "#);
+        insta::assert_snapshot!(part(&text, "Computed: Data", "\n"), @r#"
+        Computed: Data: 3 bytes.
+        Not decoded: 3 bytes from byte 52 on, 68690a.
+        The packet as it is on the wire, 55 bytes
+        Bytes 0 to 15, Internet Protocol, version 4: 45 00 00 37 00 07 40 00 40 06 2a a7 01 02 03 04
+        Bytes 16 to 19, Internet Protocol, version 4: 05 06 07 08
+        Bytes 20 to 35, Transmission Control Protocol: c0 00 1f 90 00 00 00 2a 00 00 01 00 80 18 02 00
+        Bytes 36 to 51, Transmission Control Protocol: 11 78 00 00 01 01 08 0a 00 00 00 01 00 00 00 02
+        Bytes 52 to 54, not decoded: 68 69 0a
+        "#);
+    }
+
+    #[test]
+    fn in_ascii_nothing_else_is_written_and_a_wrong_checksum_is_called_bad() {
+        let mut bytes = SEGMENT.to_vec();
+        bytes[8] = 63;
+        let wish = Wish {
+            ascii: true,
+            ..Wish::default()
+        };
+        let text = printed(&Sample::of(&bytes, bytes.len()), Depth::Vv, true, wish);
+        assert!(text.is_ascii());
+        insta::assert_snapshot!(part(&text, "| = Checksum verdict", "T Transmission"), @r#"
+        | = Checksum verdict      BAD
+        |   The bytes are not those that were sent.
+        |   ip.checksum.status
+        | = Checksum that fits    0x2ba7
+        |   ip.checksum_calculated
+        "#);
+    }
+
+    #[test]
+    fn a_layer_that_stops_says_where_and_its_bytes_stay_visible() {
+        let sample = Sample::of(&SEGMENT[..30], SEGMENT.len());
+        let text = printed(&sample, Depth::V, false, Wish::default());
+        assert!(text.starts_with(
+            "━━ #4   0.060213 s   1.2.3.4:49152 → 5.6.7.8:8080   captured 30 of 55 bytes ━"
+        ));
+        insta::assert_snapshot!(text[text.find("T Trans").unwrap()..], @r#"
+        T Transmission Control Protocol · tcp · 8 bytes
+        │ Source port             49152
+        │ Destination port        8080
+        │ Sequence number         42                     The number of the first byte of
+        │                                                data, counted from a start that
+        │                                                the sender chose.
+        │ ✗ Transmission Control Protocol stops: Acknowledgment number, at byte 28,
+        │   needs 4 bytes; the capture kept 2 of them.
+
+        ? 2 bytes from byte 28 on, not decoded: 0000
+        "#);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_screen() {
+        let mut hostile = SEGMENT.to_vec();
+        hostile.splice(52..54, "\x1b[2J\u{202e}日本語 👩‍👩‍👧 é\0\u{e0041}".bytes());
+        hostile.splice(20.., [0xff; 60]);
+        let mut samples = vec![
+            segment().with_chat(&[b'x'; 300], 52),
+            segment().with_chat("日本語❤\u{fe0f}".repeat(40).as_bytes(), 52),
+            segment().with_chat(&[0x1b, 0xff, b'"', 0xe6].repeat(40), 52),
+            Sample::of(&hostile, 2000),
+            Sample::of(&[0x60; 70], 70),
+        ];
+        samples.extend((0..SEGMENT.len()).map(|len| Sample::of(&SEGMENT[..len], SEGMENT.len())));
+        for width in [40, 41, 63, 64, 80, 99, 100, 132] {
+            for (depth, ascii) in [(Depth::V, false), (Depth::Vv, false), (Depth::Vv, true)] {
+                let wish = Wish {
+                    ascii,
+                    width: Some(width),
+                    ..Wish::default()
+                };
+                for (i, sample) in samples.iter().enumerate() {
+                    for line in printed(sample, depth, true, wish).lines() {
+                        let columns = unicode_width::UnicodeWidthStr::width(line);
+                        assert!(
+                            columns <= width,
+                            "{width}, sample {i}, {columns} columns: {line}"
+                        );
+                        assert!(
+                            !line.contains('\x1b') && line.trim_end() == line,
+                            "{line:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn colours_add_nothing_but_colours() {
+        let (glossary, sample) = (glossary(), segment().with_chat(b"oh, ", 52));
+        let print = |color| {
+            let mut out = Out::new(Look::new(Wish::default(), color, None));
+            Detail::new(&glossary, Depth::Vv, true, ORIGIN).print(&mut out, &sample.event());
+            text(&out).to_owned()
+        };
+        let colored = print(true);
+        assert!(colored.contains('\x1b'));
+        assert_eq!(strip(&colored), print(false));
+    }
 }

@@ -1,5 +1,15 @@
 //! What one sees: one output, one file. A view reads events; it never decodes.
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+pub(crate) mod samples;
+
 pub mod detail;
+pub mod explain;
 pub mod hex;
 pub mod journey;
 pub mod ladder;

@@ -68,14 +68,15 @@ impl Look {
     /// How it shall look with colours or without, on a terminal with so many columns (80 if that is not known).
     #[must_use]
     pub fn new(wish: Wish, color: bool, columns: Option<usize>) -> Self {
+        let glyphs = if wish.ascii { &ASCII } else { &UNICODE };
         let auto = columns.unwrap_or(80).min(MAX_AUTO_WIDTH);
         Self {
             color,
             ascii: wish.ascii,
             plain: wish.plain,
             width: wish.width.unwrap_or(auto).max(MIN_WIDTH),
-            glyphs: if wish.ascii { &ASCII } else { &UNICODE },
-            palette: palette(color),
+            glyphs,
+            palette: palette(color, glyphs.vertical),
         }
     }
 
@@ -104,6 +105,7 @@ impl Look {
         static NONE: Style = Style {
             start: String::new(),
             end: String::new(),
+            margin: String::new(),
         };
         self.palette.get(role as usize).unwrap_or(&NONE)
     }
@@ -201,7 +203,7 @@ impl Role {
     /// A colour of the 256 that stands out from white and from black alike (a test measures that), or none.
     fn color(self) -> Option<u8> {
         match self {
-            Self::Link => Some(137),
+            Self::Link => Some(131),
             Self::Ip => Some(33),
             Self::Tcp => Some(29),
             Self::Tls => Some(133),
@@ -228,15 +230,16 @@ impl Role {
     }
 }
 
-/// What to write before and after a painted text; both empty without colours.
+/// What to write before and after a painted text (both empty without colours), and a painted margin.
 #[derive(Debug, Clone)]
 struct Style {
     start: String,
     end: String,
+    margin: String,
 }
 
 /// Lets `colored` paint a NUL in each role, and keeps what stands before and after it.
-fn palette(color: bool) -> [Style; Role::COUNT] {
+fn palette(color: bool, vertical: &str) -> [Style; Role::COUNT] {
     // The switch belongs to the whole process: nobody may turn it while the styles are made.
     static SWITCH: Mutex<()> = Mutex::new(());
     let _held = SWITCH.lock().unwrap_or_else(PoisonError::into_inner);
@@ -247,6 +250,7 @@ fn palette(color: bool) -> [Style; Role::COUNT] {
         Style {
             start: start.to_owned(),
             end: end.to_owned(),
+            margin: [start, vertical, end, " "].concat(),
         }
     })
 }
@@ -512,17 +516,34 @@ impl Out {
         self.spaces(column.saturating_sub(self.column));
     }
 
-    /// The same text again and again, until that column is reached.
+    /// The same glyph again and again, until that column is reached.
     pub fn fill_to(&mut self, column: usize, glyph: &str) {
-        let width = self.look.text_width(glyph).max(1);
-        while self.column + width <= column {
-            self.text(glyph);
+        while self.column < column {
+            self.glyph(glyph);
         }
     }
 
-    /// The end of the line.
+    /// One of the [`Glyphs`]: each takes one column if it is not ASCII.
+    #[inline]
+    pub fn glyph(&mut self, glyph: &str) {
+        self.buf.extend_from_slice(glyph.as_bytes());
+        self.column += if glyph.is_ascii() { glyph.len() } else { 1 };
+    }
+
+    /// The line at the left that holds together what belongs to one layer, and a space: two columns.
+    #[inline]
+    pub fn margin(&mut self, role: Role) {
+        self.buf
+            .extend_from_slice(self.look.style(role).margin.as_bytes());
+        self.column += 2;
+    }
+
+    /// The end of the line; spaces before it are taken back.
     #[inline]
     pub fn newline(&mut self) {
+        while self.buf.last() == Some(&b' ') {
+            self.buf.pop();
+        }
         self.buf.push(b'\n');
         self.column = 0;
     }
@@ -644,10 +665,20 @@ impl Out {
     ///
     /// No line gets wider than the screen; a word that is wider than a line is cut.
     pub fn wrapped(&mut self, text: &str, margin: impl Fn(&mut Self)) {
+        let ascii = text.is_ascii();
+        if ascii && text.len() <= self.room() {
+            self.ascii(text.as_bytes());
+            return;
+        }
         let mut rest = text;
         let mut fresh = false;
         loop {
-            let (line, after) = rest.split_at(self.fits(rest, fresh));
+            let cut = if ascii {
+                fits_ascii(rest.as_bytes(), self.room(), fresh)
+            } else {
+                self.fits(rest, fresh)
+            };
+            let (line, after) = rest.split_at(cut);
             self.text(line.trim_end_matches(' '));
             rest = after.trim_start_matches(' ');
             if rest.is_empty() {
@@ -662,20 +693,8 @@ impl Out {
     /// How many bytes of `text` fit into the rest of this line without breaking a word.
     ///
     /// On a `fresh` line at least one character does, and a word may be broken where there is no other way.
-    #[inline]
     fn fits(&self, text: &str, fresh: bool) -> usize {
         let room = self.room();
-        if text.is_ascii() {
-            let bytes = text.as_bytes();
-            let Some(line) = bytes.get(..=room) else {
-                return bytes.len();
-            };
-            return match line.iter().rposition(|b| *b == b' ') {
-                Some(space) if space > 0 => space,
-                _ if fresh => room.max(1),
-                _ => 0,
-            };
-        }
         let (mut width, mut space, mut whole) = (0, 0, 0);
         for (at, c) in text.char_indices() {
             if c == ' ' {
@@ -740,6 +759,19 @@ pub struct Mark {
     column: usize,
 }
 
+/// What [`Out::fits`] says, for text that is ASCII: almost all of it.
+#[inline]
+fn fits_ascii(text: &[u8], room: usize, fresh: bool) -> usize {
+    let Some(line) = text.get(..=room) else {
+        return text.len();
+    };
+    match line.iter().rposition(|b| *b == b' ') {
+        Some(space) if space > 0 => space,
+        _ if fresh => room.max(1),
+        _ => 0,
+    }
+}
+
 /// The lower-case digit of a number below 16.
 #[inline]
 #[must_use]
@@ -785,5 +817,217 @@ fn in_ascii(c: char) -> &'static str {
         'ü' | 'ú' | 'û' => "u",
         'ß' => "ss",
         _ => "?",
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use proptest::prelude::*;
+    use unicode_width::UnicodeWidthStr;
+
+    use super::*;
+    use crate::view::samples::text;
+
+    fn out(ascii: bool, width: usize) -> Out {
+        let wish = Wish {
+            ascii,
+            width: Some(width),
+            ..Wish::default()
+        };
+        Out::new(Look::new(wish, false, None))
+    }
+
+    fn wire(bytes: &[u8], ascii: bool, columns: usize) -> (String, bool) {
+        let mut out = out(ascii, 80);
+        let all = out.wire(bytes, columns);
+        (text(&out).to_owned(), all)
+    }
+
+    #[test]
+    fn colours_are_decided_by_flag_then_environment_then_terminal() {
+        use When::{Always, Auto, Never};
+        let cases: &[(When, &[(&str, &str)], bool, bool)] = &[
+            (Auto, &[], true, true),
+            (Auto, &[], false, false),
+            (Auto, &[("TERM", "dumb")], true, false),
+            (Auto, &[("TERM", "xterm")], true, true),
+            (Auto, &[("NO_COLOR", "1")], true, false),
+            (Auto, &[("NO_COLOR", "")], true, true),
+            (
+                Auto,
+                &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")],
+                true,
+                false,
+            ),
+            (
+                Auto,
+                &[("NO_COLOR", ""), ("CLICOLOR_FORCE", "1")],
+                false,
+                true,
+            ),
+            (Auto, &[("CLICOLOR_FORCE", "1")], false, true),
+            (Auto, &[("CLICOLOR_FORCE", "0")], false, false),
+            (Auto, &[("CLICOLOR_FORCE", "")], false, false),
+            (
+                Auto,
+                &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")],
+                false,
+                true,
+            ),
+            (Always, &[("NO_COLOR", "1"), ("TERM", "dumb")], false, true),
+            (Never, &[("CLICOLOR_FORCE", "1")], true, false),
+        ];
+        for (flag, env, is_terminal, expected) in cases {
+            let lookup = |name: &str| {
+                let found = env.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let decided = decide(*flag, lookup, *is_terminal);
+            assert_eq!(
+                decided, *expected,
+                "{flag:?} {env:?} terminal: {is_terminal}"
+            );
+        }
+    }
+
+    /// WCAG's contrast ratio of two luminances.
+    fn contrast(a: f64, b: f64) -> f64 {
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    /// The relative luminance of a colour of the 256, from 16 on.
+    fn luminance(color: u8) -> f64 {
+        let levels = [0_u8, 95, 135, 175, 215, 255];
+        let rgb = if color >= 232 {
+            [8 + (color - 232) * 10; 3]
+        } else {
+            let n = usize::from(color - 16);
+            [levels[n / 36], levels[n / 6 % 6], levels[n % 6]]
+        };
+        let linear = rgb.map(|c| {
+            let c = f64::from(c) / 255.0;
+            if c <= 0.04045 {
+                c / 12.92
+            } else {
+                ((c + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        linear[0] * 0.2126 + linear[1] * 0.7152 + linear[2] * 0.0722
+    }
+
+    #[test]
+    fn every_colour_can_be_read_on_white_and_on_black() {
+        for role in Role::ALL {
+            if let Some(color) = role.color() {
+                let of = luminance(color);
+                let (white, black) = (contrast(of, 1.0), contrast(of, 0.0));
+                assert!(
+                    white > 3.5 && black > 3.5,
+                    "{role:?}: {white:.1} {black:.1}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_styles_are_those_of_the_crate_and_empty_without_colours() {
+        let look = Look::new(Wish::default(), true, None);
+        assert_eq!(look.style(Role::Ip).start, "\x1b[38;5;33m");
+        assert_eq!(look.style(Role::Ip).end, "\x1b[0m");
+        assert_eq!(look.style(Role::Dim).start, "\x1b[2m");
+        for (i, role) in Role::ALL.iter().enumerate() {
+            assert_eq!(*role as usize, i);
+            assert!(!look.style(*role).start.is_empty());
+        }
+        let look = Look::new(Wish::default(), false, None);
+        assert_eq!(look.style(Role::Ip).start, "");
+        assert_eq!(look.style(Role::Ip).margin, "│ ");
+    }
+
+    #[test]
+    fn nothing_from_the_wire_can_steer_the_terminal() {
+        let hostile = "\x1b[2J\x07\u{9b}31m\u{202e}a\u{200b}\u{e0041}\r\n\x7f";
+        let (shown, all) = wire(hostile.as_bytes(), false, 80);
+        assert_eq!(
+            shown,
+            r"\x1b[2J\x07\u{9b}31m\u{202e}a\u{200b}\u{e0041}\r\n\x7f"
+        );
+        assert!(all);
+        assert_eq!(wire(&[b'a', 0xff, 0xc3], false, 80).0, r"a\xff\xc3");
+        assert_eq!(wire("é日".as_bytes(), false, 80).0, "é日");
+        assert_eq!(wire("é日".as_bytes(), true, 80).0, r"\u{e9}\u{65e5}");
+    }
+
+    #[test]
+    fn text_from_the_wire_keeps_to_its_columns() {
+        assert_eq!(wire(b"abcdef", false, 6), ("abcdef".to_owned(), true));
+        assert_eq!(wire(b"abcdefg", false, 6), ("abcdef".to_owned(), false));
+        assert_eq!(
+            wire("日本語".as_bytes(), false, 5),
+            ("日本".to_owned(), false)
+        );
+        assert_eq!(wire(b"abc\x1b", false, 6), ("abc".to_owned(), false));
+        // Marks that take up no column are no way to write without end.
+        let marks = "\u{301}".repeat(10_000);
+        assert!(wire(marks.as_bytes(), false, 60).0.len() <= 240);
+    }
+
+    #[test]
+    fn one_write_hands_on_everything() {
+        let mut out = out(false, 80);
+        out.text("abc");
+        let mut to = Vec::new();
+        out.flush_to(&mut to).unwrap();
+        assert_eq!(
+            (to.as_slice(), out.bytes()),
+            (b"abc".as_slice(), b"".as_slice())
+        );
+    }
+
+    #[test]
+    fn sentences_take_values() {
+        let mut out = out(false, 80);
+        out.sentence("{a} and {b}{c}, { too", |out, name| match name {
+            "a" => out.number(1),
+            "b" => out.text("x"),
+            _ => {}
+        });
+        assert_eq!(text(&out), "1 and x, { too");
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_those_of_the_standard_library(n: u64, digits in 1_usize..=16) {
+            let mut out = out(false, 80);
+            out.number(n);
+            prop_assert_eq!(text(&out), n.to_string());
+            prop_assert_eq!(out.column(), n.to_string().len());
+            out.clear();
+            out.hex(n, digits);
+            let whole = format!("{n:016x}");
+            prop_assert_eq!(text(&out), &whole[16 - digits..]);
+        }
+
+        #[test]
+        fn wrapped_text_stays_on_the_screen_and_whole(
+            words in "([a-z,.é日…→❤\u{fe0f}]{0,60} {0,3}){0,12}", ascii: bool, width in 40_usize..90,
+        ) {
+            let mut out = out(ascii, width);
+            out.text("begun ");
+            out.wrapped(&words, |out| out.text("| "));
+            let shown = text(&out);
+            for line in shown.lines() {
+                prop_assert!(line.width() <= width, "{}", line);
+            }
+            if !ascii {
+                let letters = |text: &str| text.replace([' ', '|', '\n'], "");
+                prop_assert_eq!(letters(shown), format!("begun{}", letters(&words)));
+            }
+        }
     }
 }

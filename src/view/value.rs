@@ -161,7 +161,7 @@ impl<'g> Words<'g> {
     }
 
     fn more(&self, out: &mut Out, len: usize) {
-        out.text(out.glyphs().ellipsis);
+        out.glyph(out.glyphs().ellipsis);
         out.byte(b' ');
         self.count(out, len);
     }
@@ -194,28 +194,31 @@ pub fn picture(out: &mut Out, field: &Field, group: Option<&Field>, buffer: &[u8
         return false;
     }
     let (mut from, mut to) = (start / 8 * 8, (start + bits).div_ceil(8) * 8);
-    if let Some(group) = group.filter(|g| g.def.kind == Kind::Hex && g.bits > 8) {
+    if let Some(group) = group.filter(|g| g.def.kind == Kind::Hex && (9..=40).contains(&g.bits)) {
         from = group.start as usize;
         to = from + group.bits as usize;
     }
-    let value = read_bits(buffer, start, bits);
-    // 32 bits at an odd place touch five bytes: 40 digits, with a space after each four.
+    // The bits of the picture, and which of them are the field's own: both pushed up to the top of a word, and then
+    // taken from there four at a time. (32 bits at an odd place touch five bytes.)
+    let width = to - from;
+    let mut value = read_bits(buffer, from, width) << (64 - width);
+    let mut own = ((u64::MAX >> (64 - bits)) << (to - start - bits)) << (64 - width);
     let mut text = [b' '; 50];
-    let mut at = 0;
-    for (i, bit) in (from..to).enumerate() {
-        if i > 0 && i % 4 == 0 {
-            at += 1;
+    let mut len = 0;
+    for (four, place) in (0..width).step_by(4).zip(text.chunks_exact_mut(5)) {
+        for (i, digit) in place.iter_mut().take(4.min(width - four)).enumerate() {
+            let bit = b'0' + (value >> (63 - i) & 1) as u8;
+            *digit = if own >> (63 - i) & 1 == 0 { b'.' } else { bit };
         }
-        if let Some(place) = text.get_mut(at) {
-            *place = if bit < start || bit >= start + bits {
-                b'.'
-            } else {
-                b'0' + (value >> (start + bits - 1 - bit) & 1) as u8
-            };
-        }
-        at += 1;
+        value <<= 4;
+        own <<= 4;
+        len = four / 4 * 5 + 4.min(width - four);
     }
-    out.ascii(text.get(..at).unwrap_or(&[]));
+    // On a narrow screen the value comes first.
+    if len + 12 > out.room() {
+        return false;
+    }
+    out.ascii(text.get(..len).unwrap_or(&[]));
     true
 }
 
@@ -355,5 +358,155 @@ impl Dotted {
     fn key(&self) -> &str {
         let text = self.text.get(..self.len).unwrap_or(&[]);
         str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::*;
+    use crate::packet::{BufId, FieldDef, NO_PARENT};
+    use crate::view::paint::{Look, Wish};
+    use crate::view::samples::text;
+
+    fn glossary() -> Glossary {
+        let mut glossary = Glossary::default();
+        let words = r#"
+            ["say.detail.set"]
+            short = "set"
+            ["say.detail.not_set"]
+            short = "not set"
+            ["say.detail.bytes"]
+            short = "bytes"
+            ["ip.proto"]
+            unit = "of all"
+            ["ip.proto".values]
+            6 = "TCP"
+            ["oid.2.5.4.3"]
+            name = "commonName"
+        "#;
+        glossary.add("words", words).unwrap();
+        glossary
+    }
+
+    fn value(kind: Kind, start: u32, bits: u32, bytes: &[u8], room: usize) -> String {
+        let def: &'static FieldDef = Box::leak(Box::new(FieldDef { key: "x", kind }));
+        let field = Field {
+            def,
+            start,
+            bits,
+            parent: NO_PARENT,
+            buf: BufId::FRAME,
+        };
+        let glossary = glossary();
+        let mut out = Out::new(Look::new(Wish::default(), false, None));
+        let entry = glossary.entry("ip.proto").unwrap();
+        Words::new(&glossary).field(&mut out, entry, &field, field.value(bytes), room);
+        text(&out).to_owned()
+    }
+
+    fn all(kind: Kind, bytes: &[u8]) -> String {
+        value(kind, 0, bytes.len() as u32 * 8, bytes, 60)
+    }
+
+    #[test]
+    fn numbers_have_their_names_and_units_and_hexadecimal_all_its_digits() {
+        assert_eq!(all(Kind::Uint, &[6]), "6 (TCP) of all");
+        assert_eq!(all(Kind::Uint, &[0xff; 8]), "18446744073709551615 of all");
+        assert_eq!(all(Kind::Hex, &[0, 6]), "0x0006 (TCP) of all");
+        assert_eq!(value(Kind::Hex, 4, 12, &[0xf0, 0x18], 60), "0x018 of all");
+        assert_eq!(value(Kind::Units(4), 4, 4, &[0x45], 60), "20 of all");
+        assert_eq!(value(Kind::Bool, 6, 1, &[2], 60), "set");
+        assert_eq!(value(Kind::Bool, 7, 1, &[2], 60), "not set");
+    }
+
+    #[test]
+    fn addresses_as_people_write_them() {
+        assert_eq!(all(Kind::Ipv4, &[1, 2, 3, 4]), "1.2.3.4");
+        let mut address = [0; 16];
+        (address[0], address[1], address[2], address[3]) = (0x20, 0x01, 0x0d, 0xb8);
+        address[15] = 1;
+        assert_eq!(all(Kind::Ipv6, &address), "2001:db8::1");
+        assert_eq!(all(Kind::Ipv6, &[0xab; 16]).len(), 39);
+    }
+
+    #[test]
+    fn what_has_no_room_is_cut_with_its_length() {
+        assert_eq!(all(Kind::Bytes, &[0xab, 0xcd]), "abcd");
+        assert_eq!(
+            value(Kind::Bytes, 0, 1184 * 8, &[0xab; 1184], 26),
+            "ababababab… 1184 bytes"
+        );
+        assert_eq!(all(Kind::Text, "h\u{e9}\"\n".as_bytes()), r#""hé\"\n""#);
+        assert_eq!(
+            value(Kind::Text, 0, 1184 * 8, &[b'x'; 1184], 28),
+            "\"xxxxxxxxxx\"… 1184 bytes"
+        );
+    }
+
+    #[test]
+    fn identifiers_in_dots_with_their_names() {
+        assert_eq!(all(Kind::Oid, &[0x55, 4, 3]), "2.5.4.3 (commonName)");
+        // X.690, section 8.19.5: the example {2 999 3}.
+        assert_eq!(all(Kind::Oid, &[0x88, 0x37, 3]), "2.999.3");
+        assert_eq!(
+            all(Kind::Oid, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d]),
+            "1.2.840.113549"
+        );
+        for wrong in [&[][..], &[0x2a, 0x86], &[0xff; 12]] {
+            let hex: String = wrong.iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(all(Kind::Oid, wrong), hex);
+        }
+    }
+
+    #[test]
+    fn times_of_certificates() {
+        assert_eq!(all(Kind::Time, b"260101120000Z"), "2026-01-01 12:00:00 UTC");
+        assert_eq!(all(Kind::Time, b"500101120000Z"), "1950-01-01 12:00:00 UTC");
+        assert_eq!(
+            all(Kind::Time, b"20501231235959Z"),
+            "2050-12-31 23:59:59 UTC"
+        );
+        assert_eq!(
+            all(Kind::Time, b"26010112\x1b000Z"),
+            r#""26010112\x1b000Z""#
+        );
+        assert_eq!(all(Kind::Time, b"2601011200Z"), "\"2601011200Z\"");
+    }
+
+    #[test]
+    fn the_bits_of_a_field_among_those_around_it() {
+        let def: &'static FieldDef = &crate::layers::tcp::FLAGS;
+        let field = |start, bits| Field {
+            def,
+            start,
+            bits,
+            parent: NO_PARENT,
+            buf: BufId::FRAME,
+        };
+        let drawn = |start, bits, group: Option<&Field>| {
+            let mut out = Out::new(Look::new(Wish::default(), false, None));
+            picture(
+                &mut out,
+                &field(start, bits),
+                group,
+                &[0x45, 0x18, 0xa5, 0xff, 0x01],
+            );
+            text(&out).to_owned()
+        };
+        assert_eq!(drawn(0, 4, None), "0100 ....");
+        assert_eq!(drawn(4, 4, None), ".... 0101");
+        assert_eq!(drawn(11, 1, None), "...1 ....");
+        assert_eq!(drawn(11, 1, Some(&field(4, 12))), ".... ...1 ....");
+        assert_eq!(drawn(15, 2, None), ".... ...0 1... ....");
+        assert_eq!(
+            drawn(7, 32, None),
+            ".... ...1 0001 1000 1010 0101 1111 1111 0000 000."
+        );
+        assert_eq!(drawn(0, 8, None), "", "whole bytes need no picture");
     }
 }

@@ -7,6 +7,9 @@ use crate::layers::{chat, ipv4, ipv6, tcp, tls};
 use crate::packet::{Event, Fact, FieldDef, Segment, Value};
 use crate::text::Glossary;
 
+/// So much of a text is spoken, in columns.
+const SPOKEN: usize = 200;
+
 /// The hosts that have a name on the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
@@ -162,6 +165,7 @@ impl Deed {
                 2 if event.note(&tls::handshake::HELLO_RETRY).is_some() => "say.packet.hello_retry",
                 2 => "say.packet.server_hello",
                 4 => "say.packet.ticket",
+                8 | 11 => "say.packet.certificate",
                 20 => "say.packet.finished",
                 24 => "say.packet.key_update",
                 _ => "say.packet.handshake",
@@ -247,9 +251,12 @@ impl Deed {
             }
             "text" => {
                 if let Some(field) = event.field(&chat::TEXT) {
-                    let room = out
-                        .room()
-                        .saturating_sub(6 + if self.and_fin { 8 } else { 0 });
+                    let room = if out.look().plain {
+                        SPOKEN
+                    } else {
+                        out.room()
+                            .saturating_sub(6 + if self.and_fin { 8 } else { 0 })
+                    };
                     quoted(out, event.field_bytes(field), room);
                 }
             }
@@ -306,6 +313,15 @@ pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usi
         let number = || field.value(event.bytes(field.buf)).uint().unwrap_or(0);
         if core::ptr::eq(field.def, &raw const tls::handshake::TYPE) {
             let kind = number();
+            // EncryptedExtensions says little; what it comes with says more.
+            let more = event
+                .fields
+                .iter()
+                .rev()
+                .find(|f| core::ptr::eq(f.def, field.def));
+            if kind == 8 && !more.is_some_and(|last| core::ptr::eq(last, field)) {
+                continue;
+            }
             if repeated.0 == kind {
                 repeated.1 += 1;
                 continue;
@@ -359,11 +375,10 @@ impl Parts {
         if self.full {
             return;
         }
-        if out.column() + width + 3 > self.limit {
+        if out.column() + width + 2 > self.limit {
             self.full = true;
-            if self.any {
-                out.text("…");
-            }
+            out.text(if self.any { " …" } else { "…" });
+            self.any = true;
             return;
         }
         if self.any {

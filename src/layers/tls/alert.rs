@@ -70,3 +70,60 @@ pub fn heartbeat(c: &mut Cursor<'_, '_>) -> Read<()> {
     })
     .map(drop)
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::samples::decode as read;
+    use super::*;
+
+    #[test]
+    fn close_notify() {
+        let alert = read(&[1, 0], decode);
+        alert.assert_complete();
+        let (level, description) = (1, 0);
+        assert_eq!(alert.result.unwrap(), Alert { level, description });
+    }
+
+    #[test]
+    fn an_alert_cut_short_or_too_long() {
+        let stop = read(&[2], decode).result.unwrap_err();
+        assert_eq!(
+            (stop.def.key, stop.offset, stop.need, stop.have),
+            ("tls.alert_message.desc", 1, 1, 0)
+        );
+        let long = read(&[2, 40, 1], decode);
+        assert_eq!(long.result.as_ref().unwrap().description, 40);
+        assert_eq!(
+            long.stops(),
+            [("tls.alert_message", 2, 0, 1, Why::Trailing)]
+        );
+    }
+
+    #[test]
+    fn change_cipher_spec_is_one_byte() {
+        let one = read(&[1], change_cipher_spec);
+        one.assert_complete();
+        assert_eq!(one.result.unwrap(), 1);
+        assert_eq!(
+            read(&[1, 1], change_cipher_spec).stops(),
+            [("tls.change_cipher_spec", 1, 0, 1, Why::Trailing)]
+        );
+    }
+
+    #[test]
+    fn a_heartbeat_that_claims_more_than_it_has() {
+        let mut honest = vec![1, 0, 2, b'h', b'i'];
+        honest.extend([0; 16]);
+        read(&honest, heartbeat).assert_complete();
+        honest[1] = 0x40;
+        assert_eq!(
+            read(&honest, heartbeat).stops(),
+            [("tls.heartbeat_message.payload", 3, 0x4002, 18, Why::Length)]
+        );
+    }
+}

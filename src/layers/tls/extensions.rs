@@ -516,3 +516,154 @@ fn encrypted_client_hello(c: &mut Cursor<'_, '_>, within: Within) -> Read<()> {
         _ => unknown(c),
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::samples::{self, Decoded, bytes};
+    use super::super::{GREASE, handshake};
+    use super::*;
+    use crate::packet::Value;
+
+    fn message(hex: &str) -> Decoded<handshake::Message> {
+        samples::decode(&bytes(hex), |c| handshake::message(c, true))
+    }
+
+    /// One extension of a ClientHello.
+    fn one(kind: u16, data: &[u8]) -> Decoded<Found> {
+        let mut bytes = vec![0, 4 + data.len() as u8];
+        bytes.extend(kind.to_be_bytes());
+        bytes.extend([0, data.len() as u8]);
+        bytes.extend(data);
+        samples::decode(&bytes, |c| {
+            let mut found = Found::default();
+            list(c, Within::ClientHello, &mut found)?;
+            Ok(found)
+        })
+    }
+
+    #[test]
+    fn a_hello_with_grease_and_a_hybrid_key_share() {
+        let hello = message(samples::MODERN_CLIENT_HELLO);
+        assert_eq!(
+            hello.notes(&GREASE),
+            [0x3a3a, 0x2a2a, 0x4a4a, 0x0a0a, 0x4a4a, 0x0b, 0x6a6a, 0x9a9a]
+        );
+        assert_eq!(hello.numbers(&KEY_SHARE_GROUP), [0x4a4a, 0x11ec, 0x1d]);
+        assert_eq!(hello.numbers(&KEY_EXCHANGE_LENGTH), [1, 1216, 32]);
+        assert_eq!(hello.lengths(&KEY_EXCHANGE), [1, 1216, 32]);
+        assert_eq!(hello.lengths(&KEY_EXCHANGE_MLKEM_KEY), [1184]);
+        assert_eq!(hello.lengths(&KEY_EXCHANGE_ECDH), [32]);
+        assert_eq!(hello.texts(&ALPN_STR), ["\n\n", "h2", "http/1.1"]);
+        assert_eq!(hello.numbers(&SUPPORTED_VERSION), [0x6a6a, 0x0304, 0x0303]);
+        assert_eq!(hello.lengths(&ECH_PAYLOAD), [64]);
+        assert_eq!(hello.numbers(&RECORD_SIZE_LIMIT), [0x4001]);
+        assert_eq!(hello.values(&COOKIE), [Value::Bytes(b"cookie")]);
+        assert_eq!(hello.lengths(&PADDING_DATA), [9]);
+        let m = hello.result.unwrap();
+        assert_eq!((m.version, m.group), (Some(0x0304), Some(0x11ec)));
+        assert_eq!(m.extensions, 31);
+    }
+
+    #[test]
+    fn the_server_answers_with_a_ciphertext() {
+        let hello = message(samples::MODERN_SERVER_HELLO);
+        assert_eq!(hello.lengths(&KEY_EXCHANGE_MLKEM_CIPHERTEXT), [1088]);
+        assert_eq!(hello.lengths(&KEY_EXCHANGE_ECDH), [32]);
+        assert_eq!(hello.numbers(&PSK_SELECTED), [0]);
+        assert!(hello.result.unwrap().pre_shared_key);
+    }
+
+    #[test]
+    fn what_belongs_to_a_certificate() {
+        let message = message(samples::STAPLED_CERTIFICATE);
+        assert_eq!(message.values(&OCSP_RESPONSE), [Value::Bytes(b"OCSP!")]);
+        assert_eq!(
+            message.numbers(&certificate::SCT_TIMESTAMP),
+            [1_700_000_000_000]
+        );
+        assert_eq!(message.lengths(&certificate::SCT_SIGNATURE), [70]);
+    }
+
+    #[test]
+    fn the_other_hybrid_groups() {
+        let lengths = |group, from_server| {
+            hybrid(group, from_server).map(|parts| parts.map(|(def, len)| (def.key, len)))
+        };
+        let ecdh = KEY_EXCHANGE_ECDH.key;
+        let key = KEY_EXCHANGE_MLKEM_KEY.key;
+        let ciphertext = KEY_EXCHANGE_MLKEM_CIPHERTEXT.key;
+        assert_eq!(lengths(0x11eb, false), Some([(ecdh, 65), (key, 1184)]));
+        assert_eq!(
+            lengths(0x11ed, true),
+            Some([(ecdh, 97), (ciphertext, 1568)])
+        );
+        assert_eq!(lengths(0x001d, true), None);
+    }
+
+    #[test]
+    fn an_extension_that_fails_leaves_the_next_one_readable() {
+        let bytes = [
+            0, 17, // extensions
+            0, 51, 0, 6, 0, 4, 0, 29, 0, 32, // key_share: 32 bytes claimed, none there
+            0, 43, 0, 3, 2, 3, 4, // supported_versions
+        ];
+        let decoded = samples::decode(&bytes, |c| {
+            let mut found = Found::default();
+            list(c, Within::ClientHello, &mut found)?;
+            Ok(found)
+        });
+        assert_eq!(
+            decoded.stops(),
+            [(KEY_EXCHANGE.key, 12, 32, 0, Why::Length)]
+        );
+        assert_eq!(decoded.result.unwrap().version, Some(0x0304));
+    }
+
+    #[test]
+    fn a_list_that_does_not_fill_its_extension() {
+        for (len, have) in [(3, 2), (1, 2)] {
+            let decoded = one(10, &[0, len, 0, 29]);
+            assert_eq!(
+                decoded.stops(),
+                [(
+                    SUPPORTED_GROUPS_LENGTH.key,
+                    8,
+                    u32::from(len),
+                    have,
+                    Why::Length
+                )]
+            );
+        }
+    }
+
+    #[test]
+    fn a_hybrid_share_of_the_wrong_length() {
+        let decoded = one(51, &[0, 6, 0x11, 0xec, 0, 2, 1, 2]);
+        assert_eq!(
+            decoded.stops(),
+            [(KEY_EXCHANGE_MLKEM_KEY.key, 12, 1184, 2, Why::Length)]
+        );
+        assert_eq!(decoded.result.unwrap().group, Some(0x11ec));
+    }
+
+    #[test]
+    fn an_extension_longer_than_the_list() {
+        let decoded = samples::decode(&[0, 5, 0x12, 0x34, 0, 9, 1], |c| {
+            list(c, Within::ClientHello, &mut Found::default())
+        });
+        assert_eq!(decoded.stops(), [(EXTENSION.key, 2, 13, 5, Why::Length)]);
+        assert_eq!(decoded.lengths(&DATA), [1]);
+    }
+
+    #[test]
+    fn unknown_extensions_are_labelled() {
+        let decoded = one(0x1234, &[1, 2, 3]);
+        decoded.assert_complete();
+        assert_eq!(decoded.values(&DATA), [Value::Bytes(&[1, 2, 3])]);
+    }
+}

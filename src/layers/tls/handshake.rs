@@ -453,3 +453,249 @@ fn all(c: &mut Cursor<'_, '_>, def: &'static crate::packet::FieldDef) -> Read<()
     c.rest(def);
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::samples::{self, Decoded, bytes};
+    use super::*;
+
+    fn decode(bytes: &[u8], tls13: bool) -> Decoded<Message> {
+        samples::decode(bytes, |c| message(c, tls13))
+    }
+
+    #[test]
+    fn every_byte_of_every_sample_is_explained() {
+        for (hex, tls13) in samples::MESSAGES {
+            let bytes = bytes(hex);
+            assert_eq!(length(&bytes), Some(bytes.len()));
+            decode(&bytes, *tls13).assert_complete();
+        }
+    }
+
+    #[test]
+    fn length_needs_four_bytes() {
+        assert_eq!(length(&[1, 0, 0]), None);
+        assert_eq!(length(&[1, 0x01, 0x02, 0x03]), Some(4 + 0x010203));
+    }
+
+    #[test]
+    fn the_hellos_of_rfc_8448() {
+        let client = decode(&bytes(samples::CLIENT_HELLO), true);
+        let m = client.result.as_ref().unwrap();
+        assert_eq!((m.kind, m.len), (kind::CLIENT_HELLO, 192));
+        assert_eq!(m.random.unwrap()[..4], [0xcb, 0x34, 0xec, 0xb1]);
+        assert_eq!((m.version, m.group), (Some(0x0304), Some(0x1d)));
+        assert_eq!((m.cipher_suites, m.extensions), (3, 9));
+        assert_eq!(client.numbers(&VERSION), [0x0303]);
+        assert_eq!(client.numbers(&CIPHER_SUITE), [0x1301, 0x1303, 0x1302]);
+        assert_eq!(client.texts(&extensions::SERVER_NAME), ["server"]);
+
+        let server = decode(&bytes(samples::SERVER_HELLO), true).result.unwrap();
+        assert_eq!(
+            (server.cipher_suite, server.version),
+            (Some(0x1301), Some(0x0304))
+        );
+        assert_eq!(server.random.unwrap()[..4], [0xa6, 0xaf, 0x06, 0xa4]);
+        assert!(!server.hello_retry && !server.pre_shared_key);
+    }
+
+    #[test]
+    fn hello_retry_request_is_a_server_hello_with_a_certain_random() {
+        let retry = decode(&bytes(samples::HELLO_RETRY_REQUEST), true);
+        assert_eq!(retry.notes(&HELLO_RETRY), [1]);
+        assert_eq!(retry.numbers(&extensions::SELECTED_GROUP), [0x17]);
+        assert_eq!(retry.lengths(&extensions::COOKIE), [0x72]);
+        let m = retry.result.unwrap();
+        assert!(m.hello_retry);
+        assert_eq!((m.version, m.group), (Some(0x0304), Some(0x17)));
+    }
+
+    #[test]
+    fn a_downgrade_is_noted() {
+        // This server can do TLS 1.3; the client had asked for TLS 1.2 only.
+        let mut hello = bytes(samples::SERVER_HELLO_12);
+        assert_eq!(hello[30..38], *b"DOWNGRD\x01");
+        assert_eq!(decode(&hello, false).notes(&DOWNGRADE), [1]);
+        hello[37] = 0;
+        assert_eq!(decode(&hello, false).notes(&DOWNGRADE), [0]);
+        hello[30] = b'd';
+        assert_eq!(decode(&hello, false).notes(&DOWNGRADE), []);
+    }
+
+    #[test]
+    fn the_rest_of_the_servers_flight_of_rfc_8448() {
+        let extensions = decode(&bytes(samples::ENCRYPTED_EXTENSIONS), true)
+            .result
+            .unwrap();
+        assert_eq!(extensions.extensions, 3);
+        let certificate = decode(&bytes(samples::CERTIFICATE), true);
+        assert_eq!(certificate.lengths(&CERTIFICATE), [0x1b0]);
+        assert_eq!(certificate.result.unwrap().certificates, 1);
+        let verify = decode(&bytes(samples::CERTIFICATE_VERIFY), true);
+        assert_eq!(verify.lengths(&SIG), [128]);
+        assert_eq!(verify.result.unwrap().signature_scheme, Some(0x0804));
+        let finished = decode(&bytes(samples::FINISHED), true);
+        assert_eq!(finished.lengths(&VERIFY_DATA), [32]);
+    }
+
+    #[test]
+    fn tickets_of_both_versions() {
+        let ticket = decode(&bytes(samples::NEW_SESSION_TICKET), true);
+        assert_eq!(ticket.numbers(&TICKET_LIFETIME_HINT), [30]);
+        assert_eq!(ticket.lengths(&TICKET_NONCE), [2]);
+        assert_eq!(ticket.lengths(&TICKET), [0xb2]);
+        assert_eq!(ticket.numbers(&extensions::MAX_EARLY_DATA_SIZE), [1024]);
+        let old = decode(&bytes(samples::NEW_SESSION_TICKET_12), false);
+        assert_eq!(old.numbers(&TICKET_LIFETIME_HINT), [7200]);
+        assert_eq!(old.lengths(&TICKET), [176]);
+    }
+
+    #[test]
+    fn a_resuming_client_offers_a_ticket_and_early_data() {
+        let hello = decode(&bytes(samples::RESUMING_CLIENT_HELLO), true);
+        assert_eq!(hello.lengths(&extensions::PSK_IDENTITY), [0xb2]);
+        assert_eq!(hello.numbers(&extensions::PSK_TICKET_AGE), [0xfad6_aacb]);
+        assert_eq!(hello.lengths(&extensions::PSK_BINDER), [32]);
+        let m = hello.result.unwrap();
+        assert!(m.pre_shared_key && m.early_data);
+    }
+
+    #[test]
+    fn key_update_says_whether_it_wants_one() {
+        let update = decode(&bytes(samples::KEY_UPDATE), true);
+        assert_eq!(update.result.unwrap().key_update_request, Some(1));
+    }
+
+    #[test]
+    fn key_exchange_of_tls_12_in_its_forms() {
+        let ecdhe = decode(&bytes(samples::SERVER_KEY_EXCHANGE_ECDHE), false);
+        assert_eq!(ecdhe.numbers(&CURVE_TYPE), [3]);
+        assert_eq!(ecdhe.lengths(&SERVER_POINT), [32]);
+        assert_eq!(ecdhe.numbers(&SIG_HASH_ALG), [0x0403]);
+        assert_eq!(ecdhe.result.unwrap().group, Some(0x1d));
+        let dhe = decode(&bytes(samples::SERVER_KEY_EXCHANGE_DHE), false);
+        let lengths = [&P, &G, &YS, &SIG].map(|def| dhe.lengths(def));
+        assert_eq!(lengths[0], [128]);
+        assert_eq!((lengths[2].len(), lengths[3].as_slice()), (1, &[128][..]));
+        let client = |hex| {
+            let client = decode(&bytes(hex), false);
+            (
+                client.lengths(&CLIENT_POINT),
+                client.lengths(&CLIENT_EXCHANGE),
+            )
+        };
+        assert_eq!(
+            client(samples::CLIENT_KEY_EXCHANGE_ECDHE),
+            (vec![32], vec![])
+        );
+        assert_eq!(
+            client(samples::CLIENT_KEY_EXCHANGE_DHE),
+            (vec![], vec![128])
+        );
+        assert_eq!(
+            client(samples::CLIENT_KEY_EXCHANGE_RSA),
+            (vec![], vec![128])
+        );
+    }
+
+    #[test]
+    fn certificate_requests_of_both_versions() {
+        let new = decode(&bytes(samples::CERTIFICATE_REQUEST), true);
+        assert_eq!(new.lengths(&CONTEXT), [3]);
+        assert_eq!(new.numbers(&SIG_HASH_ALG), [0x0403, 0x0807]);
+        assert_eq!(new.texts(&certificate::UTF8_STRING), ["CA-Test"]);
+        assert_eq!(new.lengths(&extensions::OID_FILTER_OID), [3]);
+        let old = decode(&bytes(samples::CERTIFICATE_REQUEST_12), false);
+        assert_eq!(old.numbers(&CERT_TYPE), [1, 2, 64]);
+        assert!(old.numbers(&SIG_HASH_ALG).contains(&0x0403));
+    }
+
+    #[test]
+    fn a_message_cut_short() {
+        let hello = bytes(samples::CLIENT_HELLO);
+        let cut = decode(&hello[..50], true);
+        let stop = cut.result.as_ref().unwrap_err();
+        assert_eq!(
+            (stop.def.key, stop.offset, stop.need, stop.have),
+            ("tls.handshake", 0, 196, 50)
+        );
+        assert_eq!(
+            cut.numbers(&CIPHER_SUITE),
+            [0x1301, 0x1303, 0x1302],
+            "what is there is shown"
+        );
+        let stop = decode(&hello[..3], true).result.unwrap_err();
+        assert_eq!((stop.need, stop.have, stop.why), (4, 3, Why::Short));
+    }
+
+    #[test]
+    fn a_length_inside_that_lies() {
+        // The session identifier: 0x21 bytes are one more than there may be.
+        let mut hello = bytes(samples::CLIENT_HELLO);
+        hello[38] = 33;
+        let decoded = decode(&hello, true);
+        assert_eq!(
+            decoded.stops(),
+            [("tls.handshake.session_id_length", 39, 33, 157, Why::Value)]
+        );
+        assert!(
+            decoded.result.unwrap().random.is_some(),
+            "what came before counts"
+        );
+        // The cipher suites: an odd length, and one beyond the message.
+        let mut hello = bytes(samples::CLIENT_HELLO);
+        hello[40] = 5;
+        let odd = decode(&hello, true);
+        assert_eq!(
+            odd.stops()[0],
+            ("tls.handshake.ciphersuite", 45, 2, 1, Why::Length)
+        );
+        hello[39] = 0xff;
+        let long = decode(&hello, true);
+        assert_eq!(
+            long.stops()[0],
+            ("tls.handshake.ciphersuites", 41, 0xff05, 155, Why::Length)
+        );
+        assert_eq!(long.result.unwrap().kind, kind::CLIENT_HELLO);
+    }
+
+    #[test]
+    fn bytes_after_the_last_field() {
+        let update = decode(&[24, 0, 0, 2, 0, 9], true);
+        assert_eq!(update.stops(), [("tls.handshake", 5, 0, 1, Why::Trailing)]);
+        assert_eq!(update.result.unwrap().key_update_request, Some(0));
+    }
+
+    #[test]
+    fn unknown_types_are_labelled() {
+        let unknown = decode(&[200, 0, 0, 2, 7, 7], true);
+        unknown.assert_complete();
+        assert_eq!(unknown.lengths(&DATA), [2]);
+    }
+
+    /// What a client of today really sends.
+    #[test]
+    fn a_hello_of_rustls() {
+        let config = rustls::ClientConfig::builder()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let name = "b.layerwise.example".try_into().unwrap();
+        let mut client = rustls::ClientConnection::new(config.into(), name).unwrap();
+        let mut record = Vec::new();
+        client.write_tls(&mut record).unwrap();
+        assert!(super::super::record::recognise(&record));
+        let hello = decode(&record[5..], true);
+        hello.assert_complete();
+        assert_eq!(
+            hello.texts(&extensions::SERVER_NAME),
+            ["b.layerwise.example"]
+        );
+        assert_eq!(hello.numbers(&extensions::KEY_SHARE_GROUP)[0], 0x11ec);
+        assert_eq!(hello.lengths(&extensions::KEY_EXCHANGE_MLKEM_KEY), [1184]);
+    }
+}

@@ -12,6 +12,13 @@ pub mod certificate;
 pub mod extensions;
 pub mod handshake;
 pub mod record;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod samples;
 
 fields! {
     TLS = "tls" Layer;
@@ -92,4 +99,78 @@ fn opaque(c: &mut Cursor<'_, '_>, def: &'static FieldDef, len: usize) -> Read<()
         c.bytes(def, len)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::samples::{self, decode};
+    use super::*;
+
+    #[test]
+    fn grease_values_are_sixteen() {
+        let values: Vec<u16> = (0..=u16::MAX).filter(|v| is_grease(*v)).collect();
+        assert_eq!(values.len(), 16);
+        assert_eq!((values[0], values[15]), (0x0a0a, 0xfafa));
+    }
+
+    /// `decode` checks after each that leaf fields are disjoint and inside.
+    #[test]
+    fn changed_and_cut_bytes_never_panic() {
+        let mutate = |bytes: &[u8], read: &dyn Fn(&[u8])| {
+            for at in 0..bytes.len() {
+                read(&bytes[..at]);
+                let mut changed = bytes.to_vec();
+                for with in [0x01, 0x80, 0xff, bytes[at]] {
+                    changed[at] = bytes[at] ^ with;
+                    read(&changed);
+                }
+            }
+        };
+        for (hex, _) in samples::MESSAGES {
+            mutate(&samples::bytes(hex), &|bytes| {
+                for tls13 in [false, true] {
+                    let _ = decode(bytes, |c| handshake::message(c, tls13)).result;
+                }
+                let _ = decode(bytes, alert::heartbeat).result;
+            });
+        }
+        for hex in samples::CERTIFICATES {
+            mutate(&samples::bytes(hex), &|bytes| {
+                let _ = decode(bytes, certificate::decode).result;
+            });
+        }
+    }
+
+    /// Every message's body in the clothes of every other message.
+    #[test]
+    fn any_body_under_any_type_never_panics() {
+        for (hex, tls13) in samples::MESSAGES {
+            let mut bytes = samples::bytes(hex);
+            for kind in 0..=u8::MAX {
+                bytes[0] = kind;
+                let message = decode(&bytes, |c| handshake::message(c, *tls13));
+                assert_eq!(message.result.unwrap().kind, kind);
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_stands_twice() {
+        let mut keys: Vec<_> = PROTOCOL
+            .fields
+            .iter()
+            .copied()
+            .flatten()
+            .map(|f| f.key)
+            .collect();
+        let all = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), all);
+    }
 }

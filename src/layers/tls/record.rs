@@ -157,3 +157,112 @@ fn plausible(bytes: &[u8]) -> bool {
     };
     type_fits && version_fits && len_fits
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::samples::decode;
+    use super::*;
+    use crate::packet::Value;
+
+    #[test]
+    fn a_record_is_whole_when_all_of_it_is_there() {
+        let record = [22, 3, 1, 0, 2, 0xaa, 0xbb, 99];
+        for len in 0..7 {
+            assert_eq!(next(&record[..len]), Framing::More, "{len} bytes");
+        }
+        assert_eq!(next(&record), Framing::Whole(7));
+        assert_eq!(next(&[23, 3, 3, 0x48, 0x00]), Framing::More);
+        for not_mine in [
+            &[19u8][..],
+            &[25],
+            b"GET / HTTP",
+            &[22, 2],
+            &[22, 4, 0],
+            &[23, 3, 3, 0x48, 0x01],
+        ] {
+            assert_eq!(next(not_mine), Framing::NotMine, "{not_mine:x?}");
+            assert!(!recognise(not_mine));
+        }
+    }
+
+    #[test]
+    fn a_stream_is_recognised_by_its_first_record() {
+        assert!(recognise(&[22, 3, 1, 0, 200, 1]));
+        assert!(recognise(&[22, 3, 3, 0, 200, 2, 0]));
+        assert!(recognise(&[22]));
+        assert!(recognise(&[21, 3, 3, 0, 2, 2, 40]));
+        assert!(
+            !recognise(&[22, 3, 3, 0, 200, 11]),
+            "no handshake begins with a certificate"
+        );
+        assert!(!recognise(b""));
+        assert!(!recognise(b"hi\n"));
+    }
+
+    #[test]
+    fn a_header_is_read() {
+        let header = decode(&[23, 3, 3, 0x01, 0x02], header);
+        header.assert_complete();
+        let (content_type, version, len) = (content_type::APPLICATION_DATA, 0x0303, 0x102);
+        assert_eq!(
+            header.result.unwrap(),
+            Header {
+                content_type,
+                version,
+                len
+            }
+        );
+        assert_eq!(
+            decode(&[23, 3, 3, 0, 0], opaque_header).numbers(&OPAQUE_TYPE),
+            [23]
+        );
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_says_where() {
+        let stop = |bytes: &[u8]| {
+            let stop = decode(bytes, header).result.unwrap_err();
+            (stop.def.key, stop.offset, stop.need, stop.have, stop.why)
+        };
+        assert_eq!(
+            stop(&[7, 3, 3, 0, 0]),
+            ("tls.record.content_type", 0, 0, 5, Why::Value)
+        );
+        assert_eq!(
+            stop(&[22, 9, 3, 0, 0]),
+            ("tls.record.version", 1, 0, 4, Why::Value)
+        );
+        assert_eq!(
+            stop(&[22, 3, 3, 0]),
+            ("tls.record.length", 3, 2, 1, Why::Short)
+        );
+        assert_eq!(
+            stop(&[22, 3, 3, 0xff, 0xff]),
+            ("tls.record.length", 5, 0xffff, 0, Why::Value)
+        );
+    }
+
+    #[test]
+    fn the_type_is_the_last_byte_that_is_not_zero() {
+        assert_eq!(split_inner(b"hi\n\x17"), Some((3, 23)));
+        assert_eq!(split_inner(b"a\0b\0\x16\0\0\0"), Some((4, 22)));
+        assert_eq!(split_inner(&[21]), Some((0, 21)));
+        assert_eq!(split_inner(&[0, 0]), None);
+        assert_eq!(split_inner(&[]), None);
+    }
+
+    #[test]
+    fn type_and_padding_are_labelled() {
+        let tail = decode(&[23, 0, 0, 0], inner_tail);
+        tail.assert_complete();
+        assert_eq!(tail.values(&PADDING), [Value::Bytes(&[0, 0, 0])]);
+        assert_eq!(tail.result.unwrap(), 23);
+        let bare = decode(&[22], inner_tail);
+        assert!(bare.fields(&PADDING).is_empty());
+    }
+}

@@ -1,0 +1,706 @@
+//! The secure chat: one peer, without any input or output of its own, that every wire drives in the same way.
+//!
+//! A text is a line of UTF-8, ended by a newline; lines go through TLS 1.3 (rustls). The driver owns the TCP connection:
+//!
+//! ```text
+//!   say("hi") ──▶ ┌──────┐ ──▶ outgoing() / sent(n) ──▶ TCP
+//!                 │ Peer │
+//! next_event() ◀─ └──────┘ ◀── receive(bytes) / eof() ◀── TCP
+//! ```
+//!
+//! After each `receive`, `say` or `close` the driver passes on what is [`Peer::outgoing`] and asks for events until there
+//! are none. What arrives is hostile: every buffer here has a limit ([`Limits`]).
+
+use core::fmt;
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    AlertDescription, CertificateError, CipherSuite, ClientConfig, ClientConnection, Connection,
+    KeyLog, NamedGroup, NoKeyLog, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
+    SupportedProtocolVersion,
+};
+use time::OffsetDateTime;
+
+use crate::certs::Identity;
+
+/// What both sides of a chat agree on before it begins; makes the configurations for [`Peer::client`] and [`Peer::server`].
+///
+/// By default: TLS 1.3 alone, X25519MLKEM768 preferred, the system's randomness and clock, no key log.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    provider: Arc<CryptoProvider>,
+    clock: Arc<dyn TimeProvider>,
+    key_log: Arc<dyn KeyLog>,
+    versions: &'static [&'static SupportedProtocolVersion],
+}
+
+static TLS13_ALONE: &[&SupportedProtocolVersion] = &[&TLS13];
+static TLS13_OR_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+            clock: Arc::new(DefaultTimeProvider),
+            key_log: Arc::new(NoKeyLog {}),
+            versions: TLS13_ALONE,
+        }
+    }
+}
+
+impl Setup {
+    /// Tells every secret to `key_log` as soon as it is known, as `SSLKEYLOGFILE` does in a browser.
+    #[must_use]
+    pub fn key_log(self, key_log: Arc<dyn KeyLog>) -> Self {
+        Self { key_log, ..self }
+    }
+
+    /// Accepts TLS 1.2 as well where the other side has nothing better.
+    #[must_use]
+    pub fn allow_tls12(self) -> Self {
+        Self {
+            versions: TLS13_OR_12,
+            ..self
+        }
+    }
+
+    /// Takes randomness and the clock from elsewhere. Not public: a chat over real sockets must not be predictable.
+    pub(crate) fn deterministic(
+        self,
+        provider: Arc<CryptoProvider>,
+        clock: Arc<dyn TimeProvider>,
+    ) -> Self {
+        Self {
+            provider,
+            clock,
+            ..self
+        }
+    }
+
+    /// A client that trusts the authorities `roots`, given as DER certificates, and no others.
+    ///
+    /// # Errors
+    /// When a certificate cannot be read.
+    pub fn client(
+        &self,
+        roots: &[CertificateDer<'static>],
+    ) -> Result<Arc<ClientConfig>, ChatError> {
+        let mut store = RootCertStore::empty();
+        for root in roots {
+            store.add(root.clone())?;
+        }
+        let builder =
+            ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.clock));
+        let mut config = builder
+            .with_protocol_versions(self.versions)?
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        config.key_log = Arc::clone(&self.key_log);
+        Ok(Arc::new(config))
+    }
+
+    /// A server that shows the certificate of `identity`.
+    ///
+    /// # Errors
+    /// When certificate or key cannot be read or do not belong together.
+    pub fn server(&self, identity: &Identity) -> Result<Arc<ServerConfig>, ChatError> {
+        let builder =
+            ServerConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.clock));
+        let mut config = builder
+            .with_protocol_versions(self.versions)?
+            .with_no_client_auth()
+            .with_single_cert(identity.chain.clone(), identity.key.clone_key().into())?;
+        config.key_log = Arc::clone(&self.key_log);
+        Ok(Arc::new(config))
+    }
+}
+
+/// How much a peer keeps in memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest text, said or heard, without its newline. 1 MiB unless told otherwise.
+    pub line: usize,
+    /// How much may wait to be sent; must hold the longest line. 4 MiB unless told otherwise.
+    pub queue: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line: 1 << 20,
+            queue: 4 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether `text` can be said in one line.
+    ///
+    /// # Errors
+    /// [`ChatError::Newline`] or [`ChatError::TooLong`].
+    pub fn check(&self, text: &str) -> Result<(), ChatError> {
+        if let Some(at) = text.find('\n') {
+            return Err(ChatError::Newline { at });
+        }
+        if text.len() > self.line {
+            return Err(ChatError::TooLong {
+                len: text.len(),
+                limit: self.line,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Something that happened at a [`Peer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatEvent {
+    /// The handshake is done: both sides have the keys, the client has checked the server's certificate.
+    Secured {
+        /// The version of TLS.
+        version: ProtocolVersion,
+        /// The cipher suite.
+        suite: CipherSuite,
+        /// The group of the key exchange.
+        group: Option<NamedGroup>,
+    },
+    /// The other side said something.
+    Said(Line),
+    /// The other side said goodbye (close_notify): nothing more will come from it.
+    Goodbye,
+}
+
+/// A text the other side said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The text without its newline. It may hold control characters: show it with [`printable`].
+    pub text: String,
+    /// Whether it was valid UTF-8; if not, U+FFFD stands for what was not.
+    pub valid: bool,
+    /// Whether a newline ended it; if not, the other side said goodbye in mid-line.
+    pub complete: bool,
+}
+
+/// One side of the chat.
+#[derive(Debug)]
+pub struct Peer {
+    tls: Connection,
+    limits: Limits,
+    events: VecDeque<ChatEvent>,
+    /// The begun line, its newline still to come.
+    line: Vec<u8>,
+    /// TLS records that wait for the driver; those before `sent` are gone.
+    out: Vec<u8>,
+    sent: usize,
+    /// Plaintext that rustls keeps until the handshake is done.
+    early: usize,
+    secured: bool,
+    /// We said goodbye.
+    closed: bool,
+    /// The other side did.
+    goodbye: bool,
+    failed: Option<ChatError>,
+}
+
+impl Peer {
+    /// The side that connects and that checks the certificate against `name`. Its ClientHello is outgoing at once.
+    ///
+    /// # Errors
+    /// When the configuration and the name allow no connection.
+    pub fn client(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, ChatError> {
+        Ok(Self::new(ClientConnection::new(config, name)?.into()))
+    }
+
+    /// The side that is connected to.
+    ///
+    /// # Errors
+    /// When the configuration allows no connection.
+    pub fn server(config: Arc<ServerConfig>) -> Result<Self, ChatError> {
+        Ok(Self::new(ServerConnection::new(config)?.into()))
+    }
+
+    fn new(mut tls: Connection) -> Self {
+        // Our own limit counts instead, so that a text is never cut in two.
+        tls.set_buffer_limit(None);
+        let mut peer = Self {
+            tls,
+            limits: Limits::default(),
+            events: VecDeque::new(),
+            line: Vec::new(),
+            out: Vec::new(),
+            sent: 0,
+            early: 0,
+            secured: false,
+            closed: false,
+            goodbye: false,
+            failed: None,
+        };
+        peer.flush();
+        peer
+    }
+
+    /// The same peer with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Takes bytes that TCP delivered, any number of them. Events may follow, and bytes to send.
+    ///
+    /// # Errors
+    /// When the chat cannot go on: the certificate is refused, a record was changed, a line is too long, … The alert
+    /// that tells the other side is outgoing; the driver sends it and closes. Every later call gives the same error.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), ChatError> {
+        self.alive()?;
+        let result = self.feed(bytes);
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        self.flush();
+        result
+    }
+
+    /// TCP has ended (FIN): says whether the other side had said goodbye before.
+    ///
+    /// # Errors
+    /// [`ChatError::Truncated`] if it had not, so that what was heard may not be all that was said.
+    pub fn eof(&mut self) -> Result<(), ChatError> {
+        self.alive()?;
+        if self.goodbye {
+            return Ok(());
+        }
+        let error = ChatError::Truncated {
+            secured: self.secured,
+            unfinished: self.line.len(),
+        };
+        self.failed = Some(error.clone());
+        Err(error)
+    }
+
+    /// Says a text, which may be empty; the newline is added. A text said before the chat is secured waits for that.
+    ///
+    /// # Errors
+    /// A text with a newline in it is refused, since the other side would hear two; so is one that is too long, that
+    /// the queue has no room for, or that comes after a goodbye. After these errors the chat goes on.
+    pub fn say(&mut self, text: &str) -> Result<(), ChatError> {
+        self.alive()?;
+        self.limits.check(text)?;
+        if self.closed || self.goodbye {
+            return Err(ChatError::Closed);
+        }
+        let waiting = self.outgoing().len() + self.early;
+        if waiting + text.len() + 1 > self.limits.queue {
+            return Err(ChatError::QueueFull {
+                waiting,
+                limit: self.limits.queue,
+            });
+        }
+        let line = [text.as_bytes(), b"\n"].concat();
+        // One write, one record (or as many as 16,384 bytes each make of it). Without a buffer limit it takes all.
+        self.tls
+            .writer()
+            .write_all(&line)
+            .map_err(|_| ChatError::Closed)?;
+        if !self.secured {
+            self.early += line.len();
+        }
+        self.flush();
+        Ok(())
+    }
+
+    /// Says goodbye (close_notify): nothing more will be said from here. What the other side says is still heard.
+    pub fn close(&mut self) {
+        if !self.closed && self.failed.is_none() {
+            self.tls.send_close_notify();
+            self.flush();
+        }
+        self.closed = true;
+    }
+
+    /// What has happened and was not yet asked for, the oldest first.
+    pub fn next_event(&mut self) -> Option<ChatEvent> {
+        self.events.pop_front()
+    }
+
+    /// The bytes to give to TCP.
+    #[must_use]
+    pub fn outgoing(&self) -> &[u8] {
+        self.out.get(self.sent..).unwrap_or(&[])
+    }
+
+    /// TCP has taken the first `count` bytes of [`Peer::outgoing`].
+    pub fn sent(&mut self, count: usize) {
+        self.sent = (self.sent + count).min(self.out.len());
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// Moves all that is outgoing to the end of `to`.
+    pub fn transmit(&mut self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.outgoing());
+        self.sent(self.out.len());
+    }
+
+    /// Whether the handshake is done.
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        self.secured
+    }
+
+    /// Whether this side has said goodbye.
+    #[must_use]
+    pub fn has_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Why the chat cannot go on, if it cannot.
+    #[must_use]
+    pub fn failure(&self) -> Option<&ChatError> {
+        self.failed.as_ref()
+    }
+
+    fn alive(&self) -> Result<(), ChatError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ChatError> {
+        // rustls takes a few kilobytes at a time, and none while 16 kB of plaintext wait: so read after each bite.
+        while !bytes.is_empty() && !self.goodbye {
+            let read = self.tls.read_tls(&mut bytes);
+            if read.map_err(|error| ChatError::Tls(error.to_string()))? == 0 {
+                break;
+            }
+            let processed = self.tls.process_new_packets();
+            if !self.secured && processed.is_ok() && !self.tls.is_handshaking() {
+                self.secured();
+            }
+            // Also after an error: what was good before it was said.
+            self.hear()?;
+            if processed?.peer_has_closed() {
+                self.goodbye = true;
+                if !self.line.is_empty() {
+                    self.line_heard(false);
+                }
+                self.events.push_back(ChatEvent::Goodbye);
+            }
+        }
+        Ok(())
+    }
+
+    fn secured(&mut self) {
+        self.secured = true;
+        self.early = 0;
+        if let (Some(version), Some(suite)) = (
+            self.tls.protocol_version(),
+            self.tls.negotiated_cipher_suite(),
+        ) {
+            self.events.push_back(ChatEvent::Secured {
+                version,
+                suite: suite.suite(),
+                group: self
+                    .tls
+                    .negotiated_key_exchange_group()
+                    .map(|group| group.name()),
+            });
+        }
+    }
+
+    /// Cuts the plaintext into lines.
+    fn hear(&mut self) -> Result<(), ChatError> {
+        let mut buffer = [0; 4096];
+        // Both "nothing now" and "the end" end the loop; the end is known from close_notify.
+        while let Ok(count @ 1..) = self.tls.reader().read(&mut buffer) {
+            let mut rest = buffer.get(..count).unwrap_or(&[]);
+            while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+                let (line, after) = rest.split_at(at);
+                self.add(line)?;
+                self.line_heard(true);
+                rest = after.get(1..).unwrap_or(&[]);
+            }
+            self.add(rest)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, part: &[u8]) -> Result<(), ChatError> {
+        if self.line.len() + part.len() > self.limits.line {
+            self.tls.send_close_notify();
+            return Err(ChatError::LineTooLong {
+                limit: self.limits.line,
+            });
+        }
+        self.line.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn line_heard(&mut self, complete: bool) {
+        let bytes = core::mem::take(&mut self.line);
+        let (text, valid) = match String::from_utf8(bytes) {
+            Ok(text) => (text, true),
+            Err(error) => (
+                String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                false,
+            ),
+        };
+        self.events.push_back(ChatEvent::Said(Line {
+            text,
+            valid,
+            complete,
+        }));
+    }
+
+    /// Takes over the records that rustls has made.
+    fn flush(&mut self) {
+        while self.tls.wants_write() {
+            // Writing to a vector cannot fail.
+            if !matches!(self.tls.write_tls(&mut self.out), Ok(1..)) {
+                break;
+            }
+        }
+    }
+}
+
+/// Collects secrets as lines of an NSS key log (`LABEL client-random secret`), for a decoder to open records with.
+#[derive(Default)]
+pub struct KeyLines(Mutex<Vec<String>>);
+
+impl KeyLines {
+    /// The lines that have come since the last call, in order, without newlines.
+    #[must_use]
+    pub fn take(&self) -> Vec<String> {
+        core::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl KeyLog for KeyLines {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let mut line = String::from(label);
+        for bytes in [client_random, secret] {
+            line.push(' ');
+            for byte in bytes {
+                // Writing to a string cannot fail.
+                let _ = write!(line, "{byte:02x}");
+            }
+        }
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
+    }
+}
+
+// The secrets stay out of logs.
+impl fmt::Debug for KeyLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyLines").finish_non_exhaustive()
+    }
+}
+
+/// The text with every character made visible that could play tricks on a terminal: control characters (escape
+/// sequences begin with one), line and paragraph separators, and those that turn the direction of writing.
+///
+/// They become `\t`, `\r`, `\n` or `\u{…}`. A backslash stays as it is: the result is for eyes, not for reading back.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_tricky) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_tricky(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn is_tricky(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
+/// Why something cannot be said, or why a chat cannot go on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChatError {
+    /// A text holds a newline, which would end it early.
+    Newline {
+        /// Where, in bytes.
+        at: usize,
+    },
+    /// A text is longer than a line may be.
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Too much waits to be sent already.
+    QueueFull {
+        /// How much, in bytes.
+        waiting: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// One side has said goodbye already.
+    Closed,
+    /// The other side sent a line without end.
+    LineTooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The server's certificate was refused.
+    Certificate(CertificateError),
+    /// The other side broke off with a TLS alert.
+    Alert(AlertDescription),
+    /// The connection ended without a goodbye.
+    Truncated {
+        /// Whether the handshake was done.
+        secured: bool,
+        /// How many bytes of a begun line had come.
+        unfinished: usize,
+    },
+    /// Something else went wrong in TLS: what, in the words of rustls.
+    Tls(String),
+}
+
+impl fmt::Display for ChatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newline { at } => write!(
+                f,
+                "a message is one line, but this one has a newline at byte {at}: say each line as a message of its own"
+            ),
+            Self::TooLong { len, limit } => write!(
+                f,
+                "the message has {len} bytes, more than the {limit} a line may have: say it in parts"
+            ),
+            Self::QueueFull { waiting, limit } => write!(
+                f,
+                "{waiting} bytes wait to be sent and only {limit} may: wait until the other side has read"
+            ),
+            Self::Closed => f.write_str("the chat is over: one side has said goodbye"),
+            Self::LineTooLong { limit } => write!(
+                f,
+                "the other side sent more than {limit} bytes without a newline: the chat was ended"
+            ),
+            Self::Certificate(error) => {
+                f.write_str("the server's certificate was refused: ")?;
+                certificate_words(f, error)
+            }
+            Self::Alert(alert) => {
+                f.write_str("the other side broke off: ")?;
+                alert_words(f, *alert)
+            }
+            Self::Truncated { secured: false, .. } => {
+                f.write_str("the other side ended the connection before the handshake was done")
+            }
+            Self::Truncated { unfinished, .. } => {
+                f.write_str("the connection ended without a goodbye (close_notify): something may be missing")?;
+                if *unfinished > 0 {
+                    write!(f, ", {unfinished} bytes of a begun line are")?;
+                }
+                Ok(())
+            }
+            Self::Tls(error) => write!(f, "TLS cannot go on: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for ChatError {}
+
+impl From<rustls::Error> for ChatError {
+    fn from(error: rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(error) => Self::Certificate(error),
+            rustls::Error::AlertReceived(alert) => Self::Alert(alert),
+            other => Self::Tls(other.to_string()),
+        }
+    }
+}
+
+fn certificate_words(f: &mut fmt::Formatter<'_>, error: &CertificateError) -> fmt::Result {
+    match error {
+        CertificateError::UnknownIssuer => {
+            f.write_str("no authority that is trusted here has signed it (unknown issuer)")
+        }
+        CertificateError::BadSignature => {
+            f.write_str("its signature is wrong: it was changed or forged")
+        }
+        CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        } => write!(
+            f,
+            "it is not for {}, only for: {}",
+            expected.to_str(),
+            presented.join(", ")
+        ),
+        CertificateError::NotValidForName => f.write_str("it is for another name"),
+        CertificateError::ExpiredContext { time, not_after } => write!(
+            f,
+            "it expired on {}, and now it is {}",
+            Date(*not_after),
+            Date(*time)
+        ),
+        CertificateError::Expired => f.write_str("it has expired"),
+        CertificateError::NotValidYetContext { time, not_before } => write!(
+            f,
+            "it is valid only from {}, and now it is {}",
+            Date(*not_before),
+            Date(*time)
+        ),
+        CertificateError::NotValidYet => f.write_str("it is not valid yet"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            f.write_str("it is not meant for a server (extended key usage)")
+        }
+        CertificateError::BadEncoding => f.write_str("it cannot be read"),
+        CertificateError::Revoked => f.write_str("it was revoked"),
+        other => write!(f, "{other}"),
+    }
+}
+
+fn alert_words(f: &mut fmt::Formatter<'_>, alert: AlertDescription) -> fmt::Result {
+    let words = match alert {
+        AlertDescription::UnknownCA => {
+            "it does not trust the authority that signed the certificate"
+        }
+        AlertDescription::CertificateExpired => "to it, the certificate is out of date",
+        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
+            "it refuses the certificate"
+        }
+        AlertDescription::BadRecordMac => "a record did not open, so it was changed on the way",
+        AlertDescription::HandshakeFailure => "no cipher suite or group suits both sides",
+        AlertDescription::ProtocolVersion => "no version of TLS suits both sides",
+        AlertDescription::UserCanceled => "its user gave up",
+        _ => "it gave a TLS alert",
+    };
+    write!(f, "{words} (alert {}, {alert:?})", u8::from(alert))
+}
+
+/// A day and time of day in UTC.
+struct Date(UnixTime);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = i64::try_from(self.0.as_secs()).unwrap_or(i64::MAX);
+        match OffsetDateTime::from_unix_timestamp(seconds) {
+            Ok(date) => write!(f, "{} {} UTC", date.date(), date.time()),
+            Err(_) => write!(f, "second {seconds}"),
+        }
+    }
+}

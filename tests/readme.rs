@@ -1,0 +1,73 @@
+//! What the README shows is what the program does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail by panicking"
+)]
+
+use std::process::Command;
+
+/// Runs one command of the README and gives what it prints.
+fn run(command: &str) -> String {
+    let arguments = command
+        .strip_prefix("cargo run --release")
+        .map(|rest| rest.strip_prefix(" --").unwrap_or(rest))
+        .or_else(|| command.strip_prefix("layerwise"))
+        .unwrap_or_else(|| {
+            panic!("the README shows the output of {command:?}, which is not this program")
+        });
+    let mut program = Command::new(env!("CARGO_BIN_EXE_layerwise"));
+    let mut quoted = false;
+    let words = arguments.split(|c| {
+        quoted ^= c == '"';
+        c == ' ' && !quoted
+    });
+    program.args(
+        words
+            .filter(|word| !word.is_empty())
+            .map(|word| word.trim_matches('"')),
+    );
+    program
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("CARGO");
+    if command.starts_with("cargo") {
+        program.env("CARGO", "cargo");
+    }
+    let output = program.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A block of the README is a command behind `$ ` and what it prints; a line `[…]` stands for any number of lines.
+#[test]
+fn every_output_in_the_readme_is_true() {
+    let readme = include_str!("../README.md");
+    let mut shown = 0;
+    for block in readme.split("```console\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let Some((command, expected)) = block
+            .strip_prefix("$ ")
+            .and_then(|rest| rest.split_once('\n'))
+        else {
+            panic!("a console block begins with a command: {block:?}");
+        };
+        if expected.is_empty() {
+            continue;
+        }
+        let printed = run(command);
+        let mut rest = printed.as_str();
+        for part in expected.split("[…]\n") {
+            let at = rest
+                .find(part)
+                .unwrap_or_else(|| panic!("{command} does not print:\n{part}\nbut:\n{rest}"));
+            rest = rest.get(at + part.len()..).unwrap();
+        }
+        shown += 1;
+    }
+    assert!(shown >= 3, "the README shows what the program prints");
+}
