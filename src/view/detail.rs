@@ -402,7 +402,9 @@ impl<'g> Detail<'g> {
             return;
         }
         out.margin(layer);
-        out.to_column(left);
+        // A key is not broken: one that is too long for its indent begins further left.
+        let longest = out.look().width.saturating_sub(def.key.len() + 2);
+        out.to_column(left.min(longest));
         out.start(Role::Dim);
         out.text(def.key);
         if !entry.rfc.is_empty() {
