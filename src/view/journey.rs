@@ -389,7 +389,15 @@ impl Journey {
             "last" => out.number(self.last),
             "sent" => milliseconds(out, self.sent_at.0, 0),
             "messages" => out.number(self.messages),
-            "said" => out.number(self.said),
+            "said_bytes" => {
+                out.number(self.said);
+                out.byte(b' ');
+                out.text(glossary.say(if self.said == 1 {
+                    "say.detail.byte"
+                } else {
+                    "say.detail.bytes"
+                }));
+            }
             "records" => out.number(self.records),
             "tls" => out.number(self.tls),
             "inner" => out.number(self.records + self.padding),
