@@ -74,13 +74,7 @@ fn the_depths() {
 #[test]
 fn nothing_is_wider_than_the_screen() {
     for columns in [72, 80, 100, 160] {
-        for options in [
-            &[][..],
-            &["-v"],
-            &["-vv", "-x"],
-            &["--ascii"],
-            &["--plain", "-v"],
-        ] {
+        for options in [&[][..], &["-v"], &["-vv", "-x"], &["--ascii"]] {
             let columns_text = columns.to_string();
             let mut arguments = vec!["--width", &columns_text];
             arguments.extend(options);
