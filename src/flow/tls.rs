@@ -58,6 +58,8 @@ struct Half {
     generation: u32,
     /// Bytes were missed: records may be, too.
     lost: bool,
+    /// A handshake message was too long to be kept: where the next one begins cannot be told.
+    unreadable: bool,
     handshake: Assembler,
     application: Assembler,
 }
@@ -195,8 +197,7 @@ impl Tls {
         match record::split_inner(bytes) {
             Some((content_len, kind)) => {
                 // The content is labelled by whoever decodes it; type and padding stand behind it.
-                desk.read(plain, content_len..len, |c| record::inner_tail(c))
-                    .ok();
+                desk.read(plain, content_len..len, record::inner_tail).ok();
                 Some((kind, plain, 0..content_len))
             }
             None => {
@@ -340,6 +341,9 @@ impl Tls {
         let Some(half) = self.halves.get_mut(dir) else {
             return;
         };
+        if half.unreadable {
+            return desk.label(buf, range, &key::SEGMENT_DATA);
+        }
         let names = Names {
             waiting: &key::SEGMENT_DATA,
             unknown: &key::SEGMENT_DATA,
@@ -356,6 +360,7 @@ impl Tls {
             Level::Handshake,
             names,
         );
+        half.unreadable = cuts.broken;
         desk.each(Level::Handshake, buf, cuts.taken, |buf, range, desk| {
             let tls13 = self.version == Some(TLS13);
             match desk.read(buf, range, |c| handshake::message(c, tls13)) {
