@@ -25,6 +25,11 @@ use stream::{Arrival, Assembler, Broken, Order};
 
 pub(crate) use table::Table;
 
+/// So many layers one event may have before no further message is decoded (a layer is named by 16 bits), and so many
+/// fields. An honest frame stays far below; a hostile one could hold back millions of messages and complete them at once.
+const MAX_LAYERS: usize = 1 << 15;
+const MAX_FIELDS: usize = 1 << 18;
+
 /// Everything that is at hand while one frame is worked on.
 #[derive(Debug)]
 pub(crate) struct Desk<'d> {
@@ -183,13 +188,15 @@ impl Desk<'_> {
     }
 
     /// Hands over the messages that were just cut: first the one put together from several runs, then those of this one.
+    ///
+    /// Gives `false` if there were more than one event may have; the stop then says where it ends.
     fn each(
         &mut self,
         level: Level,
         buf: BufId,
         taken: Option<BufId>,
         mut then: impl FnMut(BufId, Range<usize>, &mut Self),
-    ) {
+    ) -> bool {
         if let Some(whole) = taken {
             let len = self.buffers.bytes(self.frame.data, whole).len();
             then(whole, 0..len, self);
@@ -199,12 +206,24 @@ impl Desk<'_> {
             .get_mut(level as usize)
             .map(core::mem::take)
             .unwrap_or_default();
+        let mut all = true;
         for span in &spans {
+            let labels = &*self.labels;
+            all = labels.layers.len() < MAX_LAYERS && labels.fields.len() < MAX_FIELDS;
+            if !all {
+                let def = match level {
+                    Level::Tcp => &layers::tcp::SEGMENT_DATA,
+                    Level::Handshake | Level::Application => &layers::tls::SEGMENT_DATA,
+                };
+                self.stop(def, buf, span.start, Why::Cap);
+                break;
+            }
             then(buf, span.clone(), self);
         }
         if let Some(place) = self.spans.get_mut(level as usize) {
             *place = spans;
         }
+        all
     }
 
     /// Records that the layer that was begun last goes no further, at a place of a buffer.
@@ -491,9 +510,12 @@ impl Flow {
                 if cut.broken {
                     tls.lose(dir);
                 }
-                desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| {
+                let all = desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| {
                     tls.record(dir, buf, range, desk)
                 });
+                if !all {
+                    tls.lose(dir);
+                }
             }
             App::Plain(protocol, stream) => {
                 let (def, read) = (protocol.def, stream.decode);

@@ -15,32 +15,83 @@ pub(crate) const MAX_HELD_EACH: usize = 2 << 20;
 /// The most segments that one direction may hold back.
 const MAX_SEGMENTS: usize = 2048;
 
+/// What a segment that is held back costs beside its bytes: its place in a list that grows by doubling, and what the
+/// allocator itself needs for both.
+const PLACE: usize = 256;
+/// The largest room that a message may be given before it is known to be long: enough for a TLS record.
+const RECORD: usize = 20 << 10;
+
+/// The most messages that are cut from one run of bytes.
+const MAX_MESSAGES: usize = 1 << 15;
+
 /// What the streams of a session hold together, and room to use again.
+///
+/// What counts is the memory that is taken, not the bytes that are kept in it: a million segments of one byte are small
+/// only on the wire.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     used: usize,
-    spare: Vec<Vec<u8>>,
+    rooms: Pool<u8>,
+    pieces: Pool<Piece>,
+    lists: Pool<Held>,
 }
 
 impl Budget {
-    fn take(&mut self, bytes: usize) -> bool {
-        let fits = self.used + bytes <= MAX_HELD;
-        if fits {
-            self.used += bytes;
+    fn fits(&self, bytes: usize) -> bool {
+        self.used + bytes <= MAX_HELD
+    }
+
+    /// Counts again what has changed its size.
+    fn recount(&mut self, before: usize, now: usize) {
+        self.used = self.used.saturating_sub(before) + now;
+    }
+
+    /// Keeps a copy of a segment's bytes, if there is room for it.
+    fn hold(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut room = self.rooms.take(bytes.len(), 2 * bytes.len());
+        room.extend_from_slice(bytes);
+        if !self.fits(room.capacity() + PLACE) {
+            self.rooms.give(&mut room);
+            return None;
         }
-        fits
+        self.recount(0, room.capacity() + PLACE);
+        Some(room)
     }
 
-    fn room(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+    /// The segment's bytes are needed no longer.
+    fn release(&mut self, mut held: Vec<u8>) {
+        self.recount(held.capacity() + PLACE, 0);
+        self.rooms.give(&mut held);
+    }
+}
+
+/// Empty lists whose memory is used again, so that a steady state allocates nothing.
+#[derive(Debug)]
+struct Pool<T>(Vec<Vec<T>>);
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Pool<T> {
+    /// A list with room for `least` or more, but not for more than `most`, or one that has no memory yet.
+    fn take(&mut self, least: usize, most: usize) -> Vec<T> {
+        let fits = |list: &Vec<T>| (least..=most).contains(&list.capacity());
+        match self.0.iter().rposition(fits) {
+            Some(index) => self.0.swap_remove(index),
+            None => Vec::new(),
+        }
     }
 
-    fn give_back(&mut self, held: &mut Vec<u8>) {
-        self.used = self.used.saturating_sub(held.len());
-        let mut room = core::mem::take(held);
-        if self.spare.len() < 64 && room.capacity() <= 64 << 10 && room.capacity() > 0 {
-            room.clear();
-            self.spare.push(room);
+    /// Takes a list's memory back: keeps a little of it, and frees the rest.
+    fn give(&mut self, list: &mut Vec<T>) {
+        let mut list = core::mem::take(list);
+        let size = list.capacity() * size_of::<T>();
+        if self.0.len() < 64 && (1..=64 << 10).contains(&size) {
+            list.clear();
+            self.0.push(list);
         }
     }
 }
@@ -86,10 +137,10 @@ impl Order {
 
     /// Forgets what is held.
     pub(crate) fn clear(&mut self, budget: &mut Budget) {
-        for held in &mut self.held {
-            budget.give_back(&mut held.bytes);
+        for held in self.held.drain(..) {
+            budget.release(held.bytes);
         }
-        self.held.clear();
+        budget.lists.give(&mut self.held);
         self.held_bytes = 0;
     }
 
@@ -127,14 +178,15 @@ impl Order {
             return Arrival::Old;
         }
         let fits = self.held.len() < MAX_SEGMENTS && self.held_bytes + bytes.len() <= MAX_HELD_EACH;
-        if !fits || !budget.take(bytes.len()) {
+        let Some(room) = fits.then(|| budget.hold(bytes)).flatten() else {
             // What is held is contiguous behind the hole more often than not, but nobody can wait for ever: go on here.
             self.clear(budget);
             self.next = Some(end);
             return Arrival::GivenUp;
+        };
+        if self.held.capacity() == 0 {
+            self.held = budget.lists.take(1, 8);
         }
-        let mut room = budget.room();
-        room.extend_from_slice(bytes);
         self.held_bytes += bytes.len();
         let place = self.held.partition_point(|h| !after(h.seq, seq));
         self.held.insert(
@@ -165,7 +217,7 @@ impl Order {
     /// Moves the held bytes that come next to the end of the arena, with the pieces they came in.
     pub(crate) fn fill(&mut self, start: usize, buffers: &mut Buffers, budget: &mut Budget) {
         while self.can_fill() {
-            let mut held = self.held.remove(0);
+            let held = self.held.remove(0);
             self.held_bytes -= held.bytes.len();
             let next = self.next.unwrap_or(held.seq);
             let skip = next.wrapping_sub(held.seq) as usize;
@@ -179,7 +231,10 @@ impl Order {
                 buffers.arena.extend_from_slice(new);
                 self.next = Some(next.wrapping_add(new.len() as u32));
             }
-            budget.give_back(&mut held.bytes);
+            budget.release(held.bytes);
+        }
+        if self.held.is_empty() {
+            budget.lists.give(&mut self.held);
         }
     }
 }
@@ -194,6 +249,8 @@ pub(crate) fn after(a: u32, b: u32) -> bool {
 pub(crate) struct Assembler {
     partial: Vec<u8>,
     pieces: Vec<Piece>,
+    /// What the budget counts for both.
+    counted: usize,
 }
 
 /// How a run of bytes was cut.
@@ -214,7 +271,7 @@ pub(crate) struct Cut {
 pub(crate) enum Broken {
     /// The bytes cannot be a message.
     NotMine,
-    /// The message grows over the cap.
+    /// The message grows over the cap, or there are too many.
     Cap,
 }
 
@@ -239,7 +296,7 @@ impl Assembler {
         };
         let had = self.partial.len();
         if had > 0 {
-            if had > MAX_HELD_EACH || !budget.take(run.len()) {
+            if had > MAX_HELD_EACH || !budget.fits(run.len()) {
                 return Cut {
                     tail: 0,
                     end: Some(Broken::Cap),
@@ -247,6 +304,7 @@ impl Assembler {
                 };
             }
             self.partial.extend_from_slice(run);
+            self.recount(budget);
             let whole = match next(&self.partial) {
                 Framing::Whole(len) => Some(len.max(had)),
                 Framing::More => None,
@@ -266,11 +324,15 @@ impl Assembler {
                 into: had as u32,
                 len: cut.head as u32,
             });
-            budget.used = budget.used.saturating_sub(run.len() - cut.head);
             self.partial.truncate(had + cut.head);
+            self.recount(budget);
         }
         let mut from = cut.head;
         while let Some(rest) = run.get(from..).filter(|rest| !rest.is_empty()) {
+            if spans.len() >= MAX_MESSAGES {
+                cut.end = Some(Broken::Cap);
+                break;
+            }
             match next(rest) {
                 Framing::Whole(len) if len > 0 && len <= rest.len() => {
                     spans.push(from..from + len);
@@ -306,11 +368,14 @@ impl Assembler {
         if tail.is_empty() {
             return true;
         }
-        if tail.len() > MAX_HELD_EACH || !budget.take(tail.len()) {
+        if tail.len() > MAX_HELD_EACH || !budget.fits(tail.len()) {
             return false;
         }
         if self.partial.capacity() == 0 {
-            self.partial = budget.room();
+            self.partial = budget.rooms.take(tail.len(), RECORD.max(tail.len()));
+        }
+        if self.pieces.capacity() == 0 {
+            self.pieces = budget.pieces.take(1, 64);
         }
         self.pieces.push(Piece {
             frame,
@@ -319,6 +384,7 @@ impl Assembler {
             len: tail.len() as u32,
         });
         self.partial.extend_from_slice(tail);
+        self.recount(budget);
         true
     }
 
@@ -329,8 +395,15 @@ impl Assembler {
 
     /// Forgets a message that is not whole.
     pub(crate) fn clear(&mut self, budget: &mut Budget) {
-        budget.give_back(&mut self.partial);
-        self.pieces.clear();
+        budget.rooms.give(&mut self.partial);
+        budget.pieces.give(&mut self.pieces);
+        self.recount(budget);
+    }
+
+    fn recount(&mut self, budget: &mut Budget) {
+        let now = self.partial.capacity() + self.pieces.capacity() * size_of::<Piece>();
+        budget.recount(self.counted, now);
+        self.counted = now;
     }
 }
 
@@ -385,7 +458,8 @@ mod tests {
         for n in 0..10_000u32 {
             let arrival = order.arrive(1 + n * 1500 * 2, &[0; 1500], 1, 0, &mut budget);
             given_up += usize::from(arrival == Arrival::GivenUp);
-            assert!(budget.used <= MAX_HELD_EACH);
+            assert!(order.held_bytes <= MAX_HELD_EACH && order.held.len() <= MAX_SEGMENTS);
+            assert!(budget.used <= 2 * MAX_HELD_EACH + MAX_SEGMENTS * PLACE);
         }
         assert!(given_up > 0);
     }
