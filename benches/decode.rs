@@ -6,6 +6,7 @@
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a bench may fail by panicking"
 )]
@@ -49,9 +50,9 @@ fn annotate(c: &mut Criterion) {
     let mut group = c.benchmark_group("annotate");
     let (mut labels, mut context) = (Labels::default(), Context::default());
     for packet in [&plain, &options] {
+        labels.clear();
         layers::decode(&frame(1, Time(0), packet), &mut labels, &mut context);
         let name = format!("{} fields", labels.fields.len());
-        labels.clear();
         group.bench_function(name, |b| {
             b.iter(|| {
                 labels.clear();
@@ -77,7 +78,7 @@ fn annotate(c: &mut Criterion) {
                 panic!("it is IPv4 and TCP");
             };
             let ip = ip.header().to_header();
-            let sum = tcp.calc_checksum_ipv4(&ip.source, &ip.destination).unwrap();
+            let sum = tcp.calc_checksum_ipv4(ip.source, ip.destination).unwrap();
             assert!(ip.calc_header_checksum() == ip.header_checksum && sum == tcp.checksum());
         });
     });
