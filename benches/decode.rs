@@ -77,7 +77,7 @@ fn annotate(c: &mut Criterion) {
                 panic!("it is IPv4 and TCP");
             };
             let ip = ip.header().to_header();
-            let sum = tcp.calc_checksum_ipv4(&ip.source, &ip.destination).unwrap();
+            let sum = tcp.calc_checksum_ipv4(ip.source, ip.destination).unwrap();
             assert!(ip.calc_header_checksum() == ip.header_checksum && sum == tcp.checksum());
         });
     });
