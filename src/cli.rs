@@ -57,7 +57,7 @@ pub struct Screen {
     #[arg(long, global = true)]
     pub plain: bool,
     /// Columns of the screen, instead of the terminal's own
-    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=500), global = true)]
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(72..=500), global = true)]
     pub width: Option<u16>,
 }
 
@@ -217,7 +217,7 @@ mod tests {
         assert!(error(&["demo", "--seed", "99999999999999999999"]).contains("--seed"));
         assert!(error(&["demo", "--latency", "soon"]).contains("such as 5ms"));
         assert!(error(&["--color", "red"]).contains("auto, always, never"));
-        assert!(error(&["--width", "3"]).contains("40..=500"));
+        assert!(error(&["--width", "3"]).contains("72..=500"));
     }
 
     #[test]

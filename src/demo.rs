@@ -91,13 +91,13 @@ pub fn run(
             .map(|host| (host.address().into(), name(host)))
             .to_vec(),
     );
-    let depth = if screen.verbose > 1 {
-        Depth::Vv
-    } else {
-        Depth::V
+    let depth = match screen.verbose {
+        0 => Depth::Bytes,
+        1 => Depth::V,
+        _ => Depth::Vv,
     };
-    let detail =
-        (screen.verbose > 0 || screen.hex).then(|| Detail::new(glossary, depth, screen.hex, EPOCH));
+    let detail = (screen.verbose > 0 || screen.hex)
+        .then(|| Detail::new(glossary, depth, screen.hex, EPOCH).in_words(hosts.clone()));
     let mut show = Show {
         glossary,
         detail,
@@ -261,9 +261,12 @@ impl Show<'_> {
                 out.text(arguments);
             }
             out.end(Role::Value);
-            out.to_column(2 + program.len() + 25);
-            out.ascii(b"  ");
-            out.text(self.glossary.say(what));
+            let column = 2 + program.len() + 27;
+            if column + 30 > out.look().width {
+                out.newline();
+            }
+            out.to_column(if out.column() == 0 { 6 } else { column });
+            out.wrapped(self.glossary.say(what), |out| out.spaces(6));
             out.newline();
         }
     }

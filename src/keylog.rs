@@ -153,7 +153,7 @@ impl KeyLog {
 /// Decodes hexadecimal digits into the front of `into`; gives how many bytes, or `None` if it is no hex or does not fit.
 fn hex(text: &str, into: &mut [u8]) -> Option<usize> {
     let text = text.as_bytes();
-    if text.len() % 2 != 0 || text.len() / 2 > into.len() {
+    if !text.len().is_multiple_of(2) || text.len() / 2 > into.len() {
         return None;
     }
     for (place, pair) in into.iter_mut().zip(text.chunks_exact(2)) {

@@ -323,19 +323,6 @@ mod tests {
     }
 
     #[test]
-    fn no_two_names_for_one_value() {
-        let glossary = Glossary::english().unwrap();
-        for key in glossary.keys() {
-            let values: Vec<_> = glossary.entry(key).unwrap().values().collect();
-            for pair in values.windows(2) {
-                if let [(from, to, _), (next, _, _)] = pair {
-                    assert!(from <= to && to < next, "{key}: {next} is named twice");
-                }
-            }
-        }
-    }
-
-    #[test]
     fn an_unknown_lender_is_refused() {
         let mut glossary = Glossary::default();
         let error = glossary

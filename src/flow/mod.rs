@@ -106,6 +106,35 @@ impl Desk<'_> {
         }
     }
 
+    /// Tries to open a sealed record with these keys, under each of these numbers; the plaintext gets a buffer of its own.
+    fn try_open(
+        &mut self,
+        keys: &aead::Keys,
+        numbers: Range<u64>,
+        buf: BufId,
+        header: &Range<usize>,
+        body: &Range<usize>,
+    ) -> Option<(u64, BufId)> {
+        let mut aad = [0; layers::tls::record::HEADER_LEN];
+        let bytes = self.buffers.bytes(self.frame.data, buf);
+        aad.get_mut(..header.len())?
+            .copy_from_slice(bytes.get(header.clone())?);
+        let (start, first_piece) = (self.buffers.arena.len(), self.buffers.pieces.len());
+        for number in numbers {
+            self.copy_to_arena(buf, body.clone(), start);
+            let sealed = self.buffers.arena.get_mut(start..)?;
+            if let Some(len) = keys.open(number, &aad, sealed) {
+                self.buffers.arena.truncate(start + len);
+                return Some((
+                    number,
+                    self.buffers.close(BufKind::Plain, start, first_piece)?,
+                ));
+            }
+        }
+        self.buffers.arena.truncate(start);
+        None
+    }
+
     fn note(&mut self, layer: usize, def: &'static FieldDef, value: Fact) {
         self.labels.note(layer, def, value);
     }
@@ -257,6 +286,9 @@ struct Cuts {
 pub(crate) struct Flow {
     /// `tcp.stream`: counted from 0 in the order of appearance.
     number: u64,
+    /// The sequence number of the SYN that opened it, if that was seen; and whether anything was.
+    syn: Option<u32>,
+    begun: bool,
     track: tcp::Track,
     halves: [Half; 2],
     app: App,
@@ -289,6 +321,19 @@ impl Flow {
         }
     }
 
+    /// Whether this segment opens another connection, on the same addresses and ports.
+    pub(crate) fn is_followed_by(&self, segment: &Segment) -> bool {
+        let opens = segment.has(Segment::SYN) && !segment.has(Segment::ACK);
+        opens && self.begun && self.syn != Some(segment.seq)
+    }
+
+    fn opened_by(&mut self, segment: &Segment) {
+        self.begun = true;
+        if segment.has(Segment::SYN) && !segment.has(Segment::ACK) {
+            self.syn = Some(segment.seq);
+        }
+    }
+
     /// Takes up one segment. The layer that was begun last is its TCP header.
     pub(crate) fn segment(
         &mut self,
@@ -299,14 +344,17 @@ impl Flow {
     ) {
         let layer = desk.labels.layers.len().saturating_sub(1);
         desk.note(layer, &layers::tcp::STREAM, Fact::Uint(self.number));
+        // A segment with a wrong checksum is not taken: its receiver throws it away.
+        let refused = segment.checksum_good == Some(false);
+        if !refused {
+            self.opened_by(segment);
+        }
         let Some(half) = self.halves.get_mut(dir) else {
             return;
         };
         let syn = segment.has(Segment::SYN);
         let payload = part.start..part.end;
         let seq = segment.seq.wrapping_add(u32::from(syn));
-        // A segment with a wrong checksum is not taken: its receiver throws it away.
-        let refused = segment.checksum_good == Some(false);
         let space = segment.len + u32::from(syn) + u32::from(segment.has(Segment::FIN));
         let seen = half.order.has_seen(segment.seq, space);
         self.track.observe(
@@ -325,10 +373,14 @@ impl Flow {
             half.order.begin(seq, desk.budget);
             half.assembler.clear(desk.budget);
         }
-        if payload.is_empty() {
-            return;
+        if !payload.is_empty() {
+            self.arrived(dir, seq, payload.clone(), desk);
         }
-        self.arrived(dir, seq, payload.clone(), desk);
+        if segment.has(Segment::FIN)
+            && let Some(half) = self.halves.get_mut(dir)
+        {
+            half.order.end(seq.wrapping_add(segment.len));
+        }
         // The capture kept only a part of this segment: the stream goes on behind it, with a hole.
         if (payload.len() as u32) < segment.len
             && let Some(half) = self.halves.get_mut(dir)

@@ -44,7 +44,21 @@ impl Table {
         let (from, to) = ((src, segment.from), (dst, segment.to));
         let ends = if from <= to { (from, to) } else { (to, from) };
         let index = match self.by_ends.get(&ends) {
-            Some(index) => *index,
+            Some(index) => {
+                let index = *index;
+                // The same ports again, but another connection.
+                if let Some(slot) = self
+                    .slots
+                    .get_mut(index)
+                    .filter(|slot| slot.flow.is_followed_by(segment))
+                {
+                    slot.flow.clear(budget);
+                    slot.flow = Flow::new(self.count);
+                    slot.first = from;
+                    self.count += 1;
+                }
+                index
+            }
             None => {
                 // The end that asks to connect is the first, even if only its answer was caught.
                 let answers = segment.has(Segment::SYN | Segment::ACK);
@@ -136,6 +150,21 @@ mod tests {
             .flow((a, b), &segment(49153, 8080, Segment::SYN), &mut budget)
             .unwrap();
         assert_eq!(table.count, 2);
+    }
+
+    #[test]
+    fn a_new_syn_on_the_same_ports_is_a_new_connection() {
+        let (mut table, mut budget) = (Table::default(), Budget::default());
+        let ends = (IpAddr::from([1, 2, 3, 4]), IpAddr::from([5, 6, 7, 8]));
+        let syn = |seq| Segment {
+            seq,
+            ..segment(49152, 8080, Segment::SYN)
+        };
+        for (seq, count) in [(7, 1), (7, 1), (9, 2)] {
+            let (flow, _) = table.flow(ends, &syn(seq), &mut budget).unwrap();
+            flow.opened_by(&syn(seq));
+            assert_eq!(table.count, count, "a SYN sent again is still the same");
+        }
     }
 
     #[test]

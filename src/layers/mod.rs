@@ -2,7 +2,7 @@
 //!
 //! A layer says where it binds (an upper layer names the lower one's number for it; the lower one is untouched), which
 //! field definitions it has, and how it is decoded. [`decode`] walks from the link up to the last layer that one frame
-//! can tell; what needs more than one frame (a TCP stream, a TLS session) is the business of [`crate::flow`].
+//! can tell; what needs more than one frame (a TCP stream, a TLS session) is the business of `crate::flow`.
 
 use crate::cursor::{Cursor, Read};
 use crate::packet::{BufId, Context, FieldDef, Frame, Kind, Labels, Layer, LinkType, Why};

@@ -1,4 +1,4 @@
-//! The Transmission Control Protocol (RFC 9293): one segment's header. What several segments tell is in [`crate::flow`].
+//! The Transmission Control Protocol (RFC 9293): one segment's header. What several segments tell is in `crate::flow`.
 //!
 //! ```text
 //!  0                   1                   2                   3

@@ -13,13 +13,16 @@
 use super::hex;
 use super::paint::{Out, Role};
 use super::value::{self, Words};
-use crate::layers::{ipv4, ipv6, tcp};
+use super::words::{Deed, Hosts};
+use crate::layers::{ipv4, ipv6, tcp, tls};
 use crate::packet::{BufId, BufKind, Event, Fact, Field, FieldDef, Layer, Note, Stop, Time, Value};
 use crate::text::{Entry, Glossary, NamedValue};
 
 /// How much is printed of each field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
+    /// No fields: only what the packet does (and its bytes, if they are asked for).
+    Bytes,
     /// Value and meaning.
     V,
     /// Also why it exists, its key and its source.
@@ -36,6 +39,7 @@ pub struct Detail<'g> {
     origin: Time,
     seen: Seen,
     gaps: Vec<core::ops::Range<usize>>,
+    hosts: Option<Hosts>,
 }
 
 /// What is printed in one row, beside its value.
@@ -63,6 +67,16 @@ impl<'g> Detail<'g> {
             origin,
             seen: Seen::default(),
             gaps: Vec::new(),
+            hosts: None,
+        }
+    }
+
+    /// Also says in words what each packet does, with these names for the hosts.
+    #[must_use]
+    pub fn in_words(self, hosts: Hosts) -> Self {
+        Self {
+            hosts: Some(hosts),
+            ..self
         }
     }
 
@@ -70,6 +84,20 @@ impl<'g> Detail<'g> {
     pub fn print(&mut self, out: &mut Out, event: &Event<'_>) {
         self.seen.clear();
         self.heading(out, event);
+        if let Some(hosts) = &self.hosts {
+            Deed::of(event).write(out, self.glossary, hosts, event);
+            out.newline();
+        }
+        if self.depth != Depth::Bytes {
+            self.layers(out, event);
+        }
+        if let Some(hex) = &mut self.hex {
+            hex.print(out, event);
+        }
+        out.newline();
+    }
+
+    fn layers(&mut self, out: &mut Out, event: &Event<'_>) {
         let mut buf = BufId::FRAME;
         for (index, layer) in event.layers.iter().enumerate() {
             let role = Role::of_layer(layer.def.key);
@@ -83,10 +111,6 @@ impl<'g> Detail<'g> {
             }
         }
         self.not_decoded(out, event);
-        if let Some(hex) = &mut self.hex {
-            hex.print(out, event);
-        }
-        out.newline();
     }
 
     fn heading(&self, out: &mut Out, event: &Event<'_>) {
@@ -284,9 +308,9 @@ impl<'g> Detail<'g> {
         let room = out.room();
         let named = match (verdict, note.value) {
             (Some(_), Fact::Uint(n)) => {
-                // In ASCII the mark is a word already.
+                // In ASCII the mark is a word already, and says the same as the name of a status.
                 let named = row.entry.value(n);
-                if !out.look().ascii {
+                if !out.look().ascii || !is_status(note.def) {
                     out.byte(b' ');
                     out.text(named.map_or("", |named| &named.name));
                 }
@@ -378,7 +402,9 @@ impl<'g> Detail<'g> {
             return;
         }
         out.margin(layer);
-        out.to_column(left);
+        // A key is not broken: one that is too long for its indent begins further left.
+        let longest = out.look().width.saturating_sub(def.key.len() + 2);
+        out.to_column(left.min(longest));
         out.start(Role::Dim);
         out.text(def.key);
         if !entry.rfc.is_empty() {
@@ -556,7 +582,10 @@ impl<'g> Detail<'g> {
             _ => match (verdict(note), note.value) {
                 (Some(_), Fact::Uint(n)) => {
                     named = row.entry.value(n);
-                    out.text(named.map_or("", |named| &named.name));
+                    match named {
+                        Some(named) => out.text(&named.name),
+                        None => out.number(n),
+                    }
                 }
                 _ => named = self.words.note(out, row.entry, note, 60),
             },
@@ -630,7 +659,7 @@ impl Seen {
     }
 }
 
-fn name_of<'a>(entry: &'a Entry, def: &'static FieldDef) -> &'a str {
+pub(super) fn name_of<'a>(entry: &'a Entry, def: &'static FieldDef) -> &'a str {
     if entry.name.is_empty() {
         def.key
     } else {
@@ -652,12 +681,19 @@ fn indent(event: &Event<'_>, field: &Field) -> usize {
     indent
 }
 
-/// Whether a note is a verdict, and which. All of Wireshark's `….status` fields number them alike: 0 bad, 1 good.
+/// Whether a note is a verdict, and which. All of Wireshark's `….status` fields number them alike, 0 bad and 1 good, and
+/// so does the tag of a TLS record.
 fn verdict(note: &Note) -> Option<bool> {
     match note.value {
-        Fact::Uint(n @ 0..=1) if note.def.key.ends_with(".status") => Some(n == 1),
+        Fact::Uint(n @ 0..=1) if is_status(note.def) || core::ptr::eq(note.def, &tls::OPENED) => {
+            Some(n == 1)
+        }
         _ => None,
     }
+}
+
+fn is_status(def: &FieldDef) -> bool {
+    def.key.ends_with(".status")
 }
 
 /// Address and port of one side, as far as the packet says.

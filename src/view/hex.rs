@@ -8,7 +8,7 @@
 //!
 //! Where a layer ends the row ends, so that the letter (and the colour, which never stands alone) is true for each byte.
 
-use super::detail::packets;
+use super::detail::{name_of, packets};
 use super::paint::{Out, Role, hex_digit};
 use super::value::Words;
 use crate::packet::{BufId, BufKind, Event};
@@ -131,7 +131,7 @@ impl<'g> Dump<'g> {
                 .and_then(|i| event.layers.get(i));
             let role = layer.map_or(Role::Data, |l| Role::of_layer(l.def.key));
             let name = match layer {
-                Some(layer) => self.glossary.of(layer.def).name.as_str(),
+                Some(layer) => name_of(self.glossary.of(layer.def), layer.def),
                 None => self.glossary.say("say.detail.hex.nobody"),
             };
             if out.look().plain {

@@ -19,6 +19,9 @@ use crate::text::Glossary;
 /// So much of a message is kept to be shown.
 const PREVIEW: usize = 256;
 
+/// The picture needs so many columns; on a narrower screen a journey is a sentence.
+const NARROWEST: usize = 76;
+
 /// What one message became on its way, as measured on its packets.
 #[derive(Debug, Clone, Default)]
 pub struct Journey {
@@ -194,6 +197,9 @@ impl Journey {
         if out.look().plain {
             return self.spoken(out, glossary, hosts);
         }
+        if out.look().width < NARROWEST {
+            return self.line(out, glossary, hosts);
+        }
         self.title(out, glossary, hosts);
         let columns = Columns::of(out);
         out.spaces(columns.inset(0));
@@ -251,8 +257,9 @@ impl Journey {
         if out.look().plain {
             return self.spoken(out, glossary, hosts);
         }
-        let line = out.aside(|out| self.say(out, glossary, hosts, "say.journey.line"));
-        out.wrapped(&line, |out| out.spaces(4));
+        let mark = out.mark();
+        self.say(out, glossary, hosts, "say.journey.line");
+        out.wrap_since(mark, |out| out.spaces(4));
         out.newline();
     }
 
@@ -267,8 +274,7 @@ impl Journey {
             sentences.push(format!("say.journey.{}.plain.up", layer.name));
         }
         for key in sentences {
-            let line = out.aside(|out| self.say(out, glossary, hosts, &key));
-            out.wrapped(&line, |_| ());
+            self.say(out, glossary, hosts, &key);
             out.newline();
         }
         self.arithmetic(out, glossary, hosts);
@@ -304,9 +310,12 @@ impl Journey {
             (true, true) => "say.journey.sum_many",
             (false, _) => "say.journey.sum_clear",
         };
-        let text = out.aside(|out| self.say(out, glossary, hosts, key));
         out.start(Role::Computed);
-        out.wrapped(&text, |_| ());
+        let mark = out.mark();
+        self.say(out, glossary, hosts, key);
+        if !out.look().plain {
+            out.wrap_since(mark, |_| ());
+        }
         out.end(Role::Computed);
         out.newline();
     }
@@ -361,7 +370,12 @@ impl Journey {
     fn fill(&self, out: &mut Out, glossary: &Glossary, hosts: &Hosts, name: &str, room: usize) {
         let verdict = |out: &mut Out, good: bool| {
             let glyphs = out.glyphs();
-            out.text(if good { glyphs.good } else { glyphs.bad });
+            out.text(match (out.look().plain, good) {
+                (true, true) => glossary.say("say.right"),
+                (true, false) => glossary.say("say.wrong"),
+                (false, true) => glyphs.good,
+                (false, false) => glyphs.bad,
+            });
         };
         match name {
             "a" => hosts.write(out, self.from),
@@ -375,7 +389,15 @@ impl Journey {
             "last" => out.number(self.last),
             "sent" => milliseconds(out, self.sent_at.0, 0),
             "messages" => out.number(self.messages),
-            "said" => out.number(self.said),
+            "said_bytes" => {
+                out.number(self.said);
+                out.byte(b' ');
+                out.text(glossary.say(if self.said == 1 {
+                    "say.detail.byte"
+                } else {
+                    "say.detail.bytes"
+                }));
+            }
             "records" => out.number(self.records),
             "tls" => out.number(self.tls),
             "inner" => out.number(self.records + self.padding),

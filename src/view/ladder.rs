@@ -174,18 +174,14 @@ fn plain(
     since: u64,
 ) {
     let ends = words::ends(event);
-    let line = out.aside(|out| {
-        out.sentence(glossary.say("say.ladder.plain"), |out, name| match name {
-            "number" => out.number(event.frame.number),
-            "ms" => milliseconds(out, since, 0),
-            "a" => hosts.write(out, ends.map(|(from, _)| from)),
-            "b" => hosts.write(out, ends.map(|(_, to)| to)),
-            "bytes" => out.number(u64::from(event.frame.wire_len)),
-            "label" => words::label(out, glossary, event, 60),
-            _ => {}
-        });
-        deed.write(out, glossary, hosts, event);
-        out.byte(b'.');
+    out.sentence(glossary.say("say.ladder.plain"), |out, name| match name {
+        "number" => out.number(event.frame.number),
+        "ms" => milliseconds(out, since, 0),
+        "a" => hosts.write(out, ends.map(|(from, _)| from)),
+        "b" => hosts.write(out, ends.map(|(_, to)| to)),
+        "bytes" => out.number(u64::from(event.frame.wire_len)),
+        "label" => words::label(out, glossary, event, 60),
+        "sentence" => deed.write(out, glossary, hosts, event),
+        _ => {}
     });
-    out.wrapped(&line, |_| ());
 }

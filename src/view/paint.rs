@@ -851,7 +851,8 @@ mod tests {
     #[test]
     fn colours_are_decided_by_flag_then_environment_then_terminal() {
         use When::{Always, Auto, Never};
-        let cases: &[(When, &[(&str, &str)], bool, bool)] = &[
+        type Env = &'static [(&'static str, &'static str)];
+        let cases: &[(When, Env, bool, bool)] = &[
             (Auto, &[], true, true),
             (Auto, &[], false, false),
             (Auto, &[("TERM", "dumb")], true, false),

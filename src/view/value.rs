@@ -55,11 +55,11 @@ impl<'g> Words<'g> {
             Value::Uint(n) if field.def.kind == Kind::Hex => {
                 out.ascii(b"0x");
                 out.hex(n, (field.bits as usize).div_ceil(4));
-                return named(out, entry, n);
+                return self.named(out, entry, n);
             }
             Value::Uint(n) => {
                 out.number(n);
-                return named(out, entry, n);
+                return self.named(out, entry, n);
             }
             other => self.wide(out, other, room),
         }
@@ -85,7 +85,7 @@ impl<'g> Words<'g> {
                 } else {
                     out.number(n);
                 }
-                named(out, entry, n)
+                self.named(out, entry, n)
             }
             (Fact::Bytes(ref bytes, len), kind) => {
                 let bytes = bytes.get(..usize::from(len)).unwrap_or(bytes);
@@ -104,6 +104,22 @@ impl<'g> Words<'g> {
     fn flag(&self, out: &mut Out, entry: &'g Entry, set: bool) -> Option<&'g NamedValue> {
         out.text(if set { self.set } else { self.not_set });
         entry.value(u64::from(set))
+    }
+
+    /// What stands after a number: its name, its unit.
+    fn named(&self, out: &mut Out, entry: &'g Entry, n: u64) -> Option<&'g NamedValue> {
+        let named = entry.value(n);
+        if let Some(named) = named {
+            out.ascii(b" (");
+            out.text(&named.name);
+            out.byte(b')');
+        }
+        if !entry.unit.is_empty() {
+            out.byte(b' ');
+            let one_byte = n == 1 && entry.unit == self.bytes;
+            out.text(if one_byte { self.byte } else { &entry.unit });
+        }
+        named
     }
 
     fn wide(&self, out: &mut Out, value: Value<'_>, room: usize) {
@@ -244,21 +260,6 @@ pub fn endpoint(out: &mut Out, address: &Value<'_>, port: Option<u64>) {
         out.byte(b':');
         out.number(port);
     }
-}
-
-/// What stands after a number: its name, its unit.
-fn named<'g>(out: &mut Out, entry: &'g Entry, n: u64) -> Option<&'g NamedValue> {
-    let named = entry.value(n);
-    if let Some(named) = named {
-        out.ascii(b" (");
-        out.text(&named.name);
-        out.byte(b')');
-    }
-    if !entry.unit.is_empty() {
-        out.byte(b' ');
-        out.text(&entry.unit);
-    }
-    named
 }
 
 /// As RFC 5952 writes it, which is how the standard library does.

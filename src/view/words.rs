@@ -53,23 +53,23 @@ impl Hosts {
 /// Source and destination of a packet, from its innermost IP header.
 #[must_use]
 pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
-    let mut found = (None, None);
-    for field in event.fields {
-        let def: *const FieldDef = field.def;
-        let source =
-            core::ptr::eq(def, &raw const ipv4::SRC) || core::ptr::eq(def, &raw const ipv6::SRC);
-        let destination =
-            core::ptr::eq(def, &raw const ipv4::DST) || core::ptr::eq(def, &raw const ipv6::DST);
-        if source || destination {
-            let address: IpAddr = match field.value(event.bytes(field.buf)) {
-                Value::Ipv4(bytes) => bytes.into(),
-                Value::Ipv6(bytes) => bytes.into(),
-                _ => continue,
-            };
-            *(if source { &mut found.0 } else { &mut found.1 }) = Some(address);
-        }
-    }
-    Some((found.0?, found.1?))
+    event.layers.iter().rev().find_map(|layer| {
+        let (source, destination) = match layer.def {
+            def if core::ptr::eq(def, &raw const ipv4::IP) => (&ipv4::SRC, &ipv4::DST),
+            def if core::ptr::eq(def, &raw const ipv6::IPV6) => (&ipv6::SRC, &ipv6::DST),
+            _ => return None,
+        };
+        let address = |wanted: &'static FieldDef| {
+            let mut fields = event.fields_of(layer).iter();
+            let field = fields.find(|field| core::ptr::eq(field.def, wanted))?;
+            match field.value(event.bytes(field.buf)) {
+                Value::Ipv4(bytes) => Some(IpAddr::from(bytes)),
+                Value::Ipv6(bytes) => Some(IpAddr::from(bytes)),
+                _ => None,
+            }
+        };
+        Some((address(source)?, address(destination)?))
+    })
 }
 
 /// The number under a field of that name, if the packet has one.
@@ -254,8 +254,8 @@ impl Deed {
                     let room = if out.look().plain {
                         SPOKEN
                     } else {
-                        out.room()
-                            .saturating_sub(6 + if self.and_fin { 8 } else { 0 })
+                        let after = if self.and_fin { 14 } else { 6 };
+                        out.room().saturating_sub(after).max(16)
                     };
                     quoted(out, event.field_bytes(field), room);
                 }

@@ -484,10 +484,11 @@ impl End {
             }
             self.connected = true;
             log.chat(self.host, Happening::Connected);
-            self.flush(log);
         }
         self.hear(log);
         self.flush(log);
+        // What no answer has acknowledged by now, a packet of its own does.
+        self.send(log);
     }
 
     /// Gives to the application what TCP has, and to the wire what it answers.
@@ -552,15 +553,15 @@ impl End {
     fn flush(&mut self, log: &mut Log) {
         // Secrets go before the packets they protect.
         log.keys(self.host, &self.keys);
-        loop {
+        while !self.peer.outgoing().is_empty() {
             let outgoing = self.peer.outgoing();
             let socket = self.sockets.get_mut::<tcp::Socket<'_>>(self.tcp);
-            let taken = socket.send_slice(outgoing).unwrap_or(0);
+            // TCP takes nothing when its buffer is full, or the connection is gone.
+            let Ok(taken @ 1..) = socket.send_slice(outgoing) else {
+                break;
+            };
             self.peer.sent(taken);
             self.send(log);
-            if taken == 0 {
-                break;
-            }
         }
         if self.peer.has_closed() && self.peer.outgoing().is_empty() && !self.hung_up {
             self.hung_up = true;
@@ -645,3 +646,12 @@ impl phy::TxToken for Leaving<'_> {
         result
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests;

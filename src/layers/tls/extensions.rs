@@ -473,8 +473,8 @@ fn key_share_entry(c: &mut Cursor<'_, '_>, from_server: bool) -> Read<u16> {
     })
 }
 
-/// The two halves of a hybrid key share, in their order, and their lengths in bytes (draft-ietf-tls-ecdhe-mlkem,
-/// section 4): the client sends an ML-KEM encapsulation key, the server a ciphertext (FIPS 203, section 8, table 3).
+/// The two halves of a hybrid key share, in their order, and their lengths in bytes (draft-ietf-tls-ecdhe-mlkem): the
+/// client sends an ML-KEM encapsulation key, the server a ciphertext (FIPS 203, section 8, table 3).
 fn hybrid(group: u16, from_server: bool) -> Option<[(&'static FieldDef, usize); 2]> {
     let ml_kem = |key, ciphertext| {
         if from_server {

@@ -1,7 +1,7 @@
 //! Transport Layer Security, 1.3 (RFC 8446) and 1.2 (RFC 5246): what is on the wire and what is inside once opened.
 //!
 //! Everything here is a pure function over a cursor. Which bytes make up a record, which key opens it and which
-//! records make up a handshake message is the business of [`crate::flow`].
+//! records make up a handshake message is the business of `crate::flow`.
 
 use super::{Decode, Protocol};
 use crate::cursor::{Cursor, Read};

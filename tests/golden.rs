@@ -1,0 +1,52 @@
+//! Golden frames: one frame in `tests/golden/NAME.hex`, and beside it in `tests/snapshots` the labels it gets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail by panicking"
+)]
+
+mod common;
+
+use common::{check, tree, unhex};
+use layerwise::packet::Frame;
+use layerwise::session::Session;
+
+/// The labels of a golden frame, as text; those of the layers in `full` one by one.
+fn golden(text: &str, full: &[&str]) -> String {
+    let data = unhex(text);
+    let wire_len = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# wire: "))
+        .map_or(data.len() as u32, |len| len.parse().unwrap());
+    let frame = Frame {
+        wire_len,
+        ..common::frame(1, &data)
+    };
+    let mut session = Session::new();
+    let event = session.push(frame);
+    check(&event);
+    let tree = tree(&event, full);
+    assert!(tree.lines().count() <= 60, "too long to read");
+    tree
+}
+
+macro_rules! golden {
+    ($($test:ident $file:literal [$($layer:literal)+];)+) => {$(
+        #[test]
+        fn $test() {
+            let text = include_str!(concat!("golden/", $file, ".hex"));
+            insta::assert_snapshot!($file, golden(text, &[$($layer),+]));
+        }
+    )+};
+}
+
+golden! {
+    tcp_syn_options "tcp-syn-options" ["tcp"];
+    ipv4_options "ipv4-options" ["ip"];
+    ipv6_extension_headers "ipv6-extension-headers" ["ipv6"];
+    tcp_sack "tcp-sack" ["tcp"];
+    tls_client_hello "tls-client-hello" ["tls"];
+    tls_server_hello "tls-server-hello" ["tls"];
+    cut_off "cut-off" ["ip" "tcp"];
+    malformed "malformed" ["tcp"];
+}
