@@ -30,8 +30,11 @@ fn golden(text: &str, full: &[&str]) -> String {
     tree
 }
 
+/// Each golden frame is a line here: its test, its file, and the layers to be shown one by one.
 macro_rules! golden {
-    ($($test:ident $file:literal [$($layer:literal)+];)+) => {$(
+    ($($test:ident $file:literal [$($layer:literal)+];)+) => {
+        const FILES: &[&str] = &[$(include_str!(concat!("golden/", $file, ".hex"))),+];
+    $(
         #[test]
         fn $test() {
             let text = include_str!(concat!("golden/", $file, ".hex"));
@@ -49,4 +52,32 @@ golden! {
     tls_server_hello "tls-server-hello" ["tls"];
     cut_off "cut-off" ["ip" "tcp"];
     malformed "malformed" ["tcp"];
+    chat "chat" ["chat"];
+    data "data" ["data"];
+}
+
+#[test]
+fn every_protocol_has_a_golden_frame() {
+    let seen: Vec<&str> = FILES
+        .iter()
+        .flat_map(|text| {
+            let data = unhex(text);
+            let mut session = Session::new();
+            let event = session.push(common::frame(1, &data));
+            event
+                .layers
+                .iter()
+                .map(|layer| layer.def.key)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let missing: Vec<&str> = layerwise::layers::PROTOCOLS
+        .iter()
+        .map(|protocol| protocol.def.key)
+        .filter(|key| !seen.contains(key))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no frame in tests/golden has these layers: {missing:?}"
+    );
 }

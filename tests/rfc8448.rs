@@ -182,6 +182,20 @@ fn the_nonce_is_shown() {
     assert_eq!(nonce.unwrap().1, layerwise::packet::Fact::Bytes(bytes, 12));
 }
 
+/// Section 4: a resumed handshake whose ClientHello brings data along, sealed with the early secret.
+#[test]
+fn resumed_0_rtt_handshake() {
+    let trace = Trace::read(include_str!("golden/rfc8448/section-4.txt"));
+    let story = trace.opens();
+    let of_client = keys(&story, Client);
+    assert_eq!(
+        of_client[..3],
+        [(5, 0), (5, 1), (1, 0)],
+        "early data, its end, Finished"
+    );
+    assert!(handshakes(&story, Client).contains(&5), "EndOfEarlyData");
+}
+
 /// Section 5: the server asks for another key share, with a cookie; the second ClientHello has both.
 #[test]
 fn hello_retry_request() {

@@ -9,7 +9,7 @@ fuzz_target!(|input: &[u8]| {
     for line in String::from_utf8_lossy(input).lines() {
         match log.line(line) {
             Ok(()) => {
-                let mut words = line.split_ascii_whitespace();
+                let mut words = line.trim().split_ascii_whitespace();
                 if let (Some("CLIENT_RANDOM"), Some(random), Some(secret)) =
                     (words.next(), words.next(), words.next())
                 {

@@ -208,3 +208,61 @@ fn ids(event: &Event<'_>) -> impl Iterator<Item = BufId> + use<> {
     let count = u16::try_from(event.buffer_count()).expect("a buffer's number fits");
     (0..count).map(BufId)
 }
+
+#[cfg(test)]
+mod tests {
+    use layerwise::layers::{self, data};
+    use layerwise::packet::{NO_PARENT, Stop};
+
+    use super::*;
+
+    /// Labels of one layer over two bytes; the fields are given by their first bit and how many.
+    fn labelled(fields: &[(u32, u32)]) -> Labels {
+        let mut labels = Labels::default();
+        layers::begin(&mut labels, &data::DATA, BufId::FRAME, 0);
+        labels
+            .fields
+            .extend(fields.iter().map(|&(start, bits)| Field {
+                def: &data::DATA_DATA,
+                start,
+                bits,
+                parent: NO_PARENT,
+                buf: BufId::FRAME,
+            }));
+        layers::finish(&mut labels, 2);
+        labels
+    }
+
+    #[test]
+    fn neighbours_are_right() {
+        labels(&labelled(&[(0, 3), (3, 5), (8, 8)]), b"hi");
+    }
+
+    #[test]
+    #[should_panic(expected = "labels what another leaf does")]
+    fn one_common_bit_is_found() {
+        labels(&labelled(&[(0, 4), (3, 5)]), b"hi");
+    }
+
+    #[test]
+    #[should_panic(expected = "reaches over the end")]
+    fn one_bit_too_many_is_found() {
+        labels(&labelled(&[(9, 8)]), b"hi");
+    }
+
+    #[test]
+    #[should_panic(expected = "has what it needs")]
+    fn a_stop_that_lies_is_found() {
+        let mut labelled = labelled(&[]);
+        labelled.stops.push(Stop {
+            layer: 0,
+            def: &data::DATA_DATA,
+            buf: BufId::FRAME,
+            offset: 1,
+            need: 1,
+            have: 1,
+            why: Why::Short,
+        });
+        labels(&labelled, b"hi");
+    }
+}

@@ -20,16 +20,17 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    /// The suite with that number (RFC 8446, appendix B.4).
-    #[must_use]
-    pub(crate) fn from_number(number: u16) -> Option<Self> {
-        match number {
-            0x1301 => Some(Self::Aes128Gcm),
-            0x1302 => Some(Self::Aes256Gcm),
-            0x1303 => Some(Self::ChaCha20Poly1305),
-            _ => None,
+    /// Its number (RFC 8446, appendix B.4).
+    pub(crate) fn number(self) -> u16 {
+        match self {
+            Self::Aes128Gcm => 0x1301,
+            Self::Aes256Gcm => 0x1302,
+            Self::ChaCha20Poly1305 => 0x1303,
         }
     }
+
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Aes128Gcm, Self::Aes256Gcm, Self::ChaCha20Poly1305];
 
     fn aead(self) -> &'static aead::Algorithm {
         match self {
@@ -81,6 +82,11 @@ impl Keys {
             key,
             iv,
         })
+    }
+
+    /// The suite they are for.
+    pub(crate) fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// The keys after a KeyUpdate (RFC 8446, section 7.2).

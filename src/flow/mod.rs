@@ -111,6 +111,35 @@ impl Desk<'_> {
         }
     }
 
+    /// Tries to open a sealed record with these keys, under each of these numbers; the plaintext gets a buffer of its own.
+    fn try_open(
+        &mut self,
+        keys: &aead::Keys,
+        numbers: Range<u64>,
+        buf: BufId,
+        header: &Range<usize>,
+        body: &Range<usize>,
+    ) -> Option<(u64, BufId)> {
+        let mut aad = [0; layers::tls::record::HEADER_LEN];
+        let bytes = self.buffers.bytes(self.frame.data, buf);
+        aad.get_mut(..header.len())?
+            .copy_from_slice(bytes.get(header.clone())?);
+        let (start, first_piece) = (self.buffers.arena.len(), self.buffers.pieces.len());
+        for number in numbers {
+            self.copy_to_arena(buf, body.clone(), start);
+            let sealed = self.buffers.arena.get_mut(start..)?;
+            if let Some(len) = keys.open(number, &aad, sealed) {
+                self.buffers.arena.truncate(start + len);
+                return Some((
+                    number,
+                    self.buffers.close(BufKind::Plain, start, first_piece)?,
+                ));
+            }
+        }
+        self.buffers.arena.truncate(start);
+        None
+    }
+
     fn note(&mut self, layer: usize, def: &'static FieldDef, value: Fact) {
         self.labels.note(layer, def, value);
     }

@@ -8,7 +8,7 @@ use core::ops::Range;
 use super::aead::{Keys, Suite, TAG_LEN};
 use super::stream::{Assembler, Budget};
 use super::{Desk, Level, Names};
-use crate::keylog::Secret;
+use crate::keylog::{KeyLog, Secret};
 use crate::layers::tls::handshake::kind as message;
 use crate::layers::tls::record::content_type as content;
 use crate::layers::tls::{self as key, alert, handshake, opened, record, secret};
@@ -27,6 +27,8 @@ enum Epoch {
     /// No keys yet: records are in the clear.
     #[default]
     Clear,
+    /// The client's early traffic secret: data sent along with a ClientHello that resumes a session.
+    Early,
     /// The handshake traffic secret.
     Handshake,
     /// The application traffic secret.
@@ -176,7 +178,10 @@ impl Tls {
         if !sealed {
             return Some((header.content_type, buf, body));
         }
-        let tls13 = matches!(half.epoch, Epoch::Handshake | Epoch::Application);
+        let tls13 = matches!(
+            half.epoch,
+            Epoch::Early | Epoch::Handshake | Epoch::Application
+        );
         let tag = if tls13 && body.len() > TAG_LEN {
             body.end - TAG_LEN
         } else {
@@ -184,10 +189,10 @@ impl Tls {
         };
         desk.label(buf, body.start..tag, &key::APP_DATA);
         desk.label(buf, tag..body.end, &key::TAG);
-        if let Some(number) = self.cipher_suite {
-            desk.note(layer, &key::CIPHER, Fact::Uint(u64::from(number)));
-        }
         if !tls13 {
+            if let Some(number) = self.cipher_suite {
+                desk.note(layer, &key::CIPHER, Fact::Uint(u64::from(number)));
+            }
             desk.note(layer, &key::OPENED, opened::NO_SECRET);
             return None;
         }
@@ -218,91 +223,105 @@ impl Tls {
         layer: usize,
         desk: &mut Desk<'_>,
     ) -> Option<BufId> {
-        let by_client = dir == self.client;
-        let side = usize::from(!by_client);
-        let secrets = self
-            .random
-            .as_ref()
-            .and_then(|random| desk.keylog.secrets(random))
-            .copied();
-        let suite = self.cipher_suite.and_then(Suite::from_number);
         let half = self.halves.get_mut(dir)?;
-        if half.keys.is_none() {
-            let of = |epoch: Epoch| -> Option<Secret> {
-                let secrets = secrets?;
-                let of_both = if epoch == Epoch::Handshake {
-                    secrets.handshake
-                } else {
-                    secrets.application
-                };
-                of_both.get(side).copied()?
-            };
-            // Without the handshake's secrets its records stay shut, and the first that the application keys open ends it.
-            let traffic_secret = of(half.epoch).or_else(|| of(Epoch::Application));
-            half.keys = suite
-                .zip(traffic_secret)
-                .and_then(|(suite, secret)| Keys::new(suite, secret));
-        }
-        let Some(keys) = &half.keys else {
-            desk.note(layer, &key::OPENED, opened::NO_SECRET);
-            return None;
-        };
-        let mut aad = [0; record::HEADER_LEN];
-        let bytes = desk.buffers.bytes(desk.frame.data, buf);
-        aad.get_mut(..header.len())?
-            .copy_from_slice(bytes.get(header)?);
+        let (now, generation, sequence) = (half.epoch, half.generation, half.sequence);
         let tries = if half.lost { SEARCH } else { 1 };
-        let start = desk.buffers.arena.len();
-        let mut found = None;
-        for sequence in half.sequence..half.sequence.saturating_add(tries) {
-            desk.copy_to_arena(buf, body.clone(), start);
-            let sealed = desk.buffers.arena.get_mut(start..)?;
-            if let Some(len) = keys.open(sequence, &aad, sealed) {
-                found = Some((sequence, len));
+        let in_force = half.keys.take();
+        let fresh = in_force.is_none();
+        let in_force = in_force.map(|keys| (now, keys, sequence));
+        // Two changes of keys cannot be seen: early data that was refused ends unsaid (RFC 8446, section 4.2.10), and without
+        // the handshake's secrets its records stay shut. What the next keys open has left the earlier ones behind.
+        let silent = match now {
+            Epoch::Early => Some(Epoch::Handshake),
+            Epoch::Handshake if self.secret(dir, now, desk.keylog).is_none() => {
+                Some(Epoch::Application)
+            }
+            _ => None,
+        };
+        let made = fresh.then_some(now).into_iter().chain(silent);
+        let keylog = desk.keylog;
+        let made = made.flat_map(|epoch| self.make(dir, epoch, keylog).map(move |k| (epoch, k, 0)));
+
+        let mut kept = None;
+        let mut opened = None;
+        for (epoch, keys, from) in in_force.into_iter().chain(made) {
+            let found = desk.try_open(&keys, from..from.saturating_add(tries), buf, &header, &body);
+            if found.is_some() || kept.is_none() {
+                kept = Some((epoch, keys, found.as_ref().map_or(from, |found| found.0)));
+            }
+            if found.is_some() {
+                opened = found;
                 break;
             }
         }
-        let sequence = found.map_or(half.sequence, |(sequence, _)| sequence);
+        let Some((epoch, keys, sequence)) = kept else {
+            desk.note(layer, &key::OPENED, opened::NO_SECRET);
+            return None;
+        };
+        let generation = if epoch == now { generation } else { 0 };
+        let by_client = dir == self.client;
         let nonce = keys.nonce(sequence);
         let mut bytes = [0; 16];
         bytes.get_mut(..nonce.len())?.copy_from_slice(&nonce);
-        let handshake_secret = half.epoch == Epoch::Handshake
-            && secrets.is_some_and(|s| s.handshake.get(side).is_some_and(Option::is_some));
-        let which = match (handshake_secret, by_client) {
-            (true, true) => secret::CLIENT_HANDSHAKE,
-            (true, false) => secret::SERVER_HANDSHAKE,
-            (false, true) => secret::CLIENT_TRAFFIC,
-            (false, false) => secret::SERVER_TRAFFIC,
+        let which = match (epoch, by_client) {
+            (Epoch::Early, _) => secret::CLIENT_EARLY,
+            (Epoch::Handshake, true) => secret::CLIENT_HANDSHAKE,
+            (Epoch::Handshake, false) => secret::SERVER_HANDSHAKE,
+            (_, true) => secret::CLIENT_TRAFFIC,
+            (_, false) => secret::SERVER_TRAFFIC,
+        };
+        let verdict = if opened.is_some() {
+            opened::VERIFIED
+        } else {
+            opened::BAD_TAG
         };
         desk.note(
             layer,
-            &key::OPENED,
-            if found.is_some() {
-                opened::VERIFIED
-            } else {
-                opened::BAD_TAG
-            },
+            &key::CIPHER,
+            Fact::Uint(u64::from(keys.suite().number())),
         );
+        desk.note(layer, &key::OPENED, verdict);
         desk.note(layer, &key::SECRET, which);
         desk.note(
             layer,
             &key::SECRET_GENERATION,
-            Fact::Uint(u64::from(half.generation)),
+            Fact::Uint(u64::from(generation)),
         );
         desk.note(layer, &key::SEQUENCE, Fact::Uint(sequence));
         desk.note(layer, &key::NONCE, Fact::Bytes(bytes, nonce.len() as u8));
-        let Some((sequence, len)) = found else {
-            desk.buffers.arena.truncate(start);
-            return None;
-        };
-        if half.epoch == Epoch::Handshake && !handshake_secret {
-            half.epoch = Epoch::Application;
+
+        let half = self.halves.get_mut(dir)?;
+        (half.epoch, half.generation) = (epoch, generation);
+        half.sequence = sequence + u64::from(opened.is_some());
+        half.lost &= opened.is_none();
+        // Keys of a suite that was only guessed are kept when they have opened something.
+        if opened.is_some() || self.cipher_suite.is_some() || !fresh {
+            half.keys = Some(keys);
         }
-        half.lost = false;
-        half.sequence = sequence + 1;
-        desk.buffers.arena.truncate(start + len);
-        let first_piece = desk.buffers.pieces.len();
-        desk.buffers.close(BufKind::Plain, start, first_piece)
+        opened.map(|(_, plain)| plain)
+    }
+
+    /// The secret of one direction's keys in an epoch, if it is known.
+    fn secret(&self, dir: usize, epoch: Epoch, keylog: &KeyLog) -> Option<Secret> {
+        let secrets = keylog.secrets(self.random.as_ref()?)?;
+        let side = usize::from(dir != self.client);
+        match epoch {
+            Epoch::Early if side == 0 => secrets.early,
+            Epoch::Handshake => *secrets.handshake.get(side)?,
+            Epoch::Application => *secrets.application.get(side)?,
+            _ => None,
+        }
+    }
+
+    /// The keys of one direction in an epoch: of the suite that was agreed on, or while there is none (early data comes
+    /// before the ServerHello) of each suite whose hash the secret fits.
+    fn make(&self, dir: usize, epoch: Epoch, keylog: &KeyLog) -> impl Iterator<Item = Keys> {
+        let secret = self.secret(dir, epoch, keylog);
+        let agreed = self.cipher_suite;
+        Suite::ALL.into_iter().filter_map(move |suite| {
+            let possible = agreed.is_none_or(|number| number == suite.number());
+            Keys::new(suite, secret.filter(|_| possible)?)
+        })
     }
 
     /// What a record holds, but application data: handshake messages, an alert, a change of ciphers.
@@ -376,15 +395,27 @@ impl Tls {
             message::CLIENT_HELLO => {
                 self.client = dir;
                 self.random = message.random.or(self.random);
+                if let Some(half) = self.halves.get_mut(dir).filter(|_| message.early_data) {
+                    half.enter(Epoch::Early);
+                }
             }
             message::SERVER_HELLO if !message.hello_retry => {
                 self.client = 1 - dir.min(1);
                 self.version = message.version;
                 self.cipher_suite = message.cipher_suite;
                 if self.version == Some(TLS13) {
-                    for half in &mut self.halves {
+                    for half in self
+                        .halves
+                        .iter_mut()
+                        .filter(|half| half.epoch != Epoch::Early)
+                    {
                         half.enter(Epoch::Handshake);
                     }
+                }
+            }
+            message::END_OF_EARLY_DATA => {
+                if let Some(half) = self.halves.get_mut(dir) {
+                    half.enter(Epoch::Handshake);
                 }
             }
             message::FINISHED if self.version == Some(TLS13) => {

@@ -300,7 +300,7 @@ pub fn unhex(text: &str) -> Vec<u8> {
                 .unwrap_or_else(|| panic!("{c:?} is no hexadecimal digit"))
         })
         .collect();
-    assert!(digits.len() % 2 == 0, "half a byte is missing");
+    assert!(digits.len().is_multiple_of(2), "half a byte is missing");
     digits
         .chunks(2)
         .map(|pair| (pair[0] << 4 | pair[1]) as u8)

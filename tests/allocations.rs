@@ -1,0 +1,188 @@
+//! In steady state a packet costs no allocation: not to decode, not to open, not to print in detail.
+//!
+//! Counts are the same on every machine, where nanoseconds are not. Only what the measuring thread does is counted.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+
+use allocation_counter::measure;
+use layerwise::layers;
+use layerwise::packet::{Context, Frame, Labels, LinkType, Time};
+use layerwise::session::Session;
+use layerwise::text::Glossary;
+use layerwise::view::detail::{Depth, Detail};
+use layerwise::view::ladder::Ladder;
+use layerwise::view::paint::{Look, Out, Wish};
+use layerwise::view::words::Hosts;
+use layerwise::wire::memory::{Config, EPOCH, Memory};
+use layerwise::wire::{Host, Packet, Script, Seen};
+
+/// A recorded chat.
+#[derive(Default)]
+struct Chat {
+    packets: Vec<Packet>,
+    keys: Vec<String>,
+}
+
+impl Chat {
+    /// A says these messages, B answers each.
+    fn play(messages: Vec<String>) -> Self {
+        let script = Script {
+            messages,
+            ..Script::default()
+        };
+        let mut chat = Self::default();
+        for seen in Memory::new(&Config::default(), &script).unwrap() {
+            match seen.unwrap() {
+                Seen::Packet(packet) => chat.packets.push(packet),
+                Seen::Key { line, .. } => chat.keys.push(line),
+                Seen::Chat { .. } => {}
+            }
+        }
+        chat
+    }
+
+    /// 50 short messages each way.
+    fn short() -> Self {
+        let message = |n| format!("This is message {n}, neither long nor short.");
+        Self::play((0..50).map(message).collect())
+    }
+
+    fn session(&self) -> Session {
+        let mut session = Session::new();
+        for line in &self.keys {
+            session.keylog_line(line).unwrap();
+        }
+        session
+    }
+
+    fn frames(&self) -> Vec<Frame<'_>> {
+        (1..)
+            .zip(&self.packets)
+            .map(|(number, packet)| frame(number, packet.sent, &packet.bytes))
+            .collect()
+    }
+}
+
+fn frame(number: u64, time: Time, data: &[u8]) -> Frame<'_> {
+    Frame {
+        number,
+        time,
+        link: LinkType::RAW,
+        data,
+        wire_len: data.len() as u32,
+    }
+}
+
+/// How often `work` allocates.
+fn allocations(work: impl FnOnce()) -> u64 {
+    measure(work).count_total
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(Vec::<u8>::with_capacity(1))), 1);
+}
+
+#[test]
+fn headers_alone() {
+    let chat = Chat::short();
+    let mut labels = Labels::default();
+    let mut decode = |frame: &Frame<'_>| {
+        labels.clear();
+        let part = layers::decode(frame, &mut labels, &mut Context::default());
+        assert!(part.is_some() && labels.layers.len() == 2);
+    };
+    let frames = chat.frames();
+    decode(&frames[0]);
+    assert_eq!(allocations(|| frames.iter().for_each(&mut decode)), 0);
+}
+
+#[test]
+fn the_second_half_of_a_chat() {
+    let chat = Chat::short();
+    let frames = chat.frames();
+    let (first, second) = frames.split_at(frames.len() / 2);
+    let mut session = chat.session();
+    for frame in first {
+        session.push(*frame);
+    }
+    let (mut said, mut silent) = (0, 0);
+    for frame in second {
+        let mut layers = 0;
+        let count = allocations(|| layers = session.push(*frame).layers.len());
+        assert_eq!(count, 0, "frame {}", frame.number);
+        // IP, TCP, the record and what is said in it; or only the first two.
+        *(if layers == 4 { &mut said } else { &mut silent }) += 1;
+    }
+    assert!(
+        said >= 49 && silent >= 4,
+        "{said} with a message, {silent} without"
+    );
+}
+
+#[test]
+fn a_message_in_many_segments() {
+    let chat = Chat::play(vec!["lorem ipsum ".repeat(2000); 16]);
+    let (frames, mut session) = (chat.frames(), chat.session());
+    // Two records and many segments each. The first messages make all the room that the later ones need; as long as
+    // TCP's congestion window grows, more segments are under way at once, and each of them is remembered.
+    let (first, last) = frames.split_at(frames.len() / 2);
+    for frame in first {
+        session.push(*frame);
+    }
+    let count = allocations(|| {
+        for frame in last {
+            session.push(*frame);
+        }
+    });
+    assert_eq!(count, 0, "over {} packets", last.len());
+}
+
+#[test]
+fn printing() {
+    let glossary = Glossary::english().unwrap();
+    let chat = Chat::short();
+    let frames = chat.frames();
+    let (first, second) = frames.split_at(frames.len() / 2);
+    let hosts = Hosts::new(vec![
+        (Host::A.address().into(), "A"),
+        (Host::B.address().into(), "B"),
+    ]);
+    for (color, hex, depth, width) in [
+        (false, false, Depth::V, 80),
+        (true, true, Depth::V, 80),
+        (true, true, Depth::Vv, 120),
+    ] {
+        let wish = Wish {
+            width: Some(width),
+            ..Wish::default()
+        };
+        let mut out = Out::new(Look::new(wish, color, None));
+        let mut detail = Detail::new(&glossary, depth, hex, EPOCH);
+        let mut ladder = Ladder::default();
+        let mut session = chat.session();
+        for frame in first {
+            let event = session.push(*frame);
+            out.clear();
+            detail.print(&mut out, &event);
+            ladder.packet(&mut out, &glossary, &hosts, &event);
+        }
+        for frame in second {
+            let event = session.push(*frame);
+            out.clear();
+            assert_eq!(
+                allocations(|| detail.print(&mut out, &event)),
+                0,
+                "frame {}, {depth:?}",
+                frame.number
+            );
+            // The ladder puts its sentence and its label aside, to see how long they get.
+            let count = allocations(|| ladder.packet(&mut out, &glossary, &hosts, &event));
+            assert!(count <= 2, "frame {}: {count}", frame.number);
+        }
+    }
+}
