@@ -18,8 +18,9 @@ const MAX_SEGMENTS: usize = 2048;
 /// What a segment that is held back costs beside its bytes: its place in a list that grows by doubling, and what the
 /// allocator itself needs for both.
 const PLACE: usize = 256;
-/// The largest room that a message may be given before it is known to be long: enough for a TLS record.
-const RECORD: usize = 20 << 10;
+/// The largest room that a message may be given before it is known to be long: enough for a TLS record that grew into
+/// its room by doubling.
+const RECORD: usize = 36 << 10;
 
 /// The most messages that are cut from one run of bytes.
 const MAX_MESSAGES: usize = 1 << 15;
