@@ -254,11 +254,27 @@ fn read(c: &mut Cursor<'_, '_>, reads: &mut &[(u8, u32)], returned: &mut Vec<Str
     while let Some(((what, n), rest)) = reads.split_first() {
         *reads = rest;
         let aligned = bit % 8 == 0;
+        let at = c.position() * 8 + bit as usize % 8;
+        let expected = |c: &Cursor<'_, '_>, n: u32| {
+            let one = |bit: usize| u64::from(c.whole()[bit / 8] >> (7 - bit % 8) & 1);
+            (at..at + n as usize).fold(0, |value, bit| value << 1 | one(bit))
+        };
         match what {
-            0 => returned.push(c.flag(&BOOL)?.to_string()),
-            1 => returned.push(c.bits(&UINT, *n)?.to_string()),
-            2 => returned.push(c.bits(&HEX, *n)?.to_string()),
-            3 => returned.push(c.bits(&UNITS, n % 33)?.to_string()),
+            0 => {
+                let flag = c.flag(&BOOL)?;
+                assert_eq!(u64::from(flag), expected(c, 1));
+                returned.push(flag.to_string());
+            }
+            1 | 2 => {
+                let number = c.bits(if *what == 1 { &UINT } else { &HEX }, *n)?;
+                assert_eq!(number, expected(c, *n));
+                returned.push(number.to_string());
+            }
+            3 => {
+                let number = c.bits(&UNITS, n % 33)?;
+                assert_eq!(number, expected(c, n % 33) * 4);
+                returned.push(number.to_string());
+            }
             4 if aligned => returned.push(common::hex(c.bytes(&BYTES, *n as usize % 9)?)),
             5 if aligned => {
                 let text = c.bytes(&TEXT, *n as usize % 9)?;

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::Side::{Client, Server};
-use common::{Ends, Side, Story, Talk, frames, listen, shuffled};
+use common::{Ends, Random, Side, Story, Talk, frames, listen, shuffled};
 
 /// The chat's port: what is said inside TLS is decoded as lines.
 const PORT: u16 = 8080;
@@ -361,12 +361,12 @@ fn tls13(suite: &str, number: u16, key: &str, key_oid: &str) {
     }
 }
 
-/// The talk's frames, those of each run of one side shuffled and some of them twice.
+/// The talk's frames, those of each run of one side overlapping, shuffled, and some of them twice.
 fn mixed(talk: &Talk, cut: usize) -> Vec<Vec<u8>> {
     let mut ends = Ends::new(49152, PORT);
     let mut all = ends.open();
     for (seed, turn) in (1..).zip(talk) {
-        let frames = ends.data(std::slice::from_ref(turn), cut);
+        let frames = ends.overlapping(turn, cut, &mut Random(seed));
         all.extend(shuffled(&frames, 0, 16, seed));
     }
     all.extend(ends.close());

@@ -96,6 +96,31 @@ impl Ends {
         frames
     }
 
+    /// The same with segments that overlap: one in three begins up to `cut` bytes early, as a sender does that cuts its
+    /// data anew when it sends it again.
+    pub fn overlapping(
+        &mut self,
+        (side, bytes): &(Side, Vec<u8>),
+        cut: usize,
+        random: &mut Random,
+    ) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let end = (at + cut).min(bytes.len());
+            let early = match random.below(3) {
+                0 => random.below(cut.min(at) + 1).min(60_000),
+                _ => 0,
+            };
+            let from = (at - early).max(end.saturating_sub(65_000));
+            let seq = &mut self.seq[*side as usize];
+            *seq = seq.wrapping_sub((at - from) as u32);
+            frames.push(self.segment(*side, "PA", &bytes[from..end]));
+            at = end;
+        }
+        frames
+    }
+
     /// Both say FIN.
     pub fn close(&mut self) -> Vec<Vec<u8>> {
         vec![
