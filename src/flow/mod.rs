@@ -15,7 +15,7 @@ use core::ops::Range;
 
 use crate::cursor::Cursor;
 use crate::keylog::KeyLog;
-use crate::layers::{self, Bind, Decode, Framing, PROTOCOLS, Protocol, Stream, StreamPart};
+use crate::layers::{self, Bind, Decode, FindEnd, PROTOCOLS, Protocol, Stream, StreamPart};
 use crate::packet::{
     BufId, BufKind, Buffers, Context, Fact, FieldDef, Frame, Labels, Piece, Segment, Stop, Why,
 };
@@ -150,7 +150,7 @@ impl Desk<'_> {
     fn cut(
         &mut self,
         assembler: &mut Assembler,
-        next: fn(&[u8]) -> Framing,
+        next: FindEnd,
         (buf, range): (BufId, Range<usize>),
         kind: BufKind,
         level: Level,
@@ -509,7 +509,7 @@ impl Flow {
         let Some(half) = self.halves.get_mut(dir) else {
             return;
         };
-        let next = match &mut self.app {
+        let next: FindEnd = match &mut self.app {
             App::Silent | App::Unknown => return desk.label(buf, range, &layers::tcp::PAYLOAD),
             App::Tls(tls) => {
                 if tls.is_lost(dir)
@@ -518,7 +518,7 @@ impl Flow {
                 {
                     return desk.label(buf, range, &layers::tcp::PAYLOAD);
                 }
-                layers::tls::record::next
+                |bytes, _| layers::tls::record::next(bytes)
             }
             App::Plain(_, stream) => stream.next,
         };

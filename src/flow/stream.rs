@@ -5,7 +5,7 @@
 
 use core::ops::Range;
 
-use crate::layers::Framing;
+use crate::layers::{FindEnd, Framing};
 use crate::packet::{BufId, BufKind, Buffers, Piece};
 
 /// The most bytes that all streams together may hold back.
@@ -283,7 +283,7 @@ impl Assembler {
     /// to be kept with [`Self::keep`].
     pub(crate) fn cut(
         &mut self,
-        next: fn(&[u8]) -> Framing,
+        next: FindEnd,
         run: &[u8],
         (frame, at): (u64, u32),
         spans: &mut Vec<Range<usize>>,
@@ -306,7 +306,7 @@ impl Assembler {
             }
             self.partial.extend_from_slice(run);
             self.recount(budget);
-            let whole = match next(&self.partial) {
+            let whole = match next(&self.partial, had) {
                 Framing::Whole(len) => Some(len.max(had)),
                 Framing::More => None,
                 Framing::NotMine => {
@@ -334,7 +334,7 @@ impl Assembler {
                 cut.end = Some(Broken::Cap);
                 break;
             }
-            match next(rest) {
+            match next(rest, 0) {
                 Framing::Whole(len) if len > 0 && len <= rest.len() => {
                     spans.push(from..from + len);
                     from += len;
@@ -418,7 +418,7 @@ mod tests {
     use super::*;
 
     /// Messages of two bytes.
-    fn pairs(bytes: &[u8]) -> Framing {
+    fn pairs(bytes: &[u8], _: usize) -> Framing {
         if bytes.len() < 2 {
             Framing::More
         } else {
@@ -498,7 +498,7 @@ mod tests {
     #[test]
     fn a_message_without_an_end_is_given_up_at_the_cap() {
         let (mut asm, mut budget) = (Assembler::default(), Budget::default());
-        let never: fn(&[u8]) -> Framing = |_| Framing::More;
+        let never: FindEnd = |_, _| Framing::More;
         assert!(asm.keep(b"x", 0, 0, &mut budget));
         let run = vec![0; 64 << 10];
         let runs = (0..1000).take_while(|_| {

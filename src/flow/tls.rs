@@ -12,7 +12,7 @@ use crate::keylog::{KeyLog, Secret};
 use crate::layers::tls::handshake::kind as message;
 use crate::layers::tls::record::content_type as content;
 use crate::layers::tls::{self as key, alert, handshake, opened, record, secret};
-use crate::layers::{self, Framing, Protocol, Stream};
+use crate::layers::{self, FindEnd, Framing, Protocol, Stream};
 use crate::packet::{BufId, BufKind, Fact, Why};
 
 /// After a hole in the capture: so many record numbers are tried.
@@ -367,7 +367,7 @@ impl Tls {
             waiting: &key::SEGMENT_DATA,
             unknown: &key::SEGMENT_DATA,
         };
-        let next = |bytes: &[u8]| match handshake::length(bytes) {
+        let next: FindEnd = |bytes, _| match handshake::length(bytes) {
             Some(len) if len <= bytes.len() => Framing::Whole(len),
             _ => Framing::More,
         };

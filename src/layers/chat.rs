@@ -28,9 +28,10 @@ pub static PROTOCOL: Protocol = Protocol {
 };
 
 /// A message ends with its newline.
-fn next(bytes: &[u8]) -> Framing {
-    match bytes.iter().position(|b| *b == b'\n') {
-        Some(at) => Framing::Whole(at + 1),
+fn next(bytes: &[u8], searched: usize) -> Framing {
+    let new = bytes.get(searched..).unwrap_or(&[]);
+    match new.iter().position(|b| *b == b'\n') {
+        Some(at) => Framing::Whole(searched + at + 1),
         None => Framing::More,
     }
 }
@@ -105,11 +106,12 @@ mod tests {
 
     #[test]
     fn a_message_ends_with_the_first_newline() {
-        assert_eq!(next(b""), Framing::More);
-        assert_eq!(next(b"hi"), Framing::More);
-        assert_eq!(next(b"hi\n"), Framing::Whole(3));
-        assert_eq!(next(b"hi\nthere\n"), Framing::Whole(3));
-        assert_eq!(next(b"\n"), Framing::Whole(1));
+        assert_eq!(next(b"", 0), Framing::More);
+        assert_eq!(next(b"hi", 0), Framing::More);
+        assert_eq!(next(b"hi\n", 2), Framing::Whole(3));
+        assert_eq!(next(b"hi\n", 0), Framing::Whole(3));
+        assert_eq!(next(b"hi\nthere\n", 0), Framing::Whole(3));
+        assert_eq!(next(b"\n", 0), Framing::Whole(1));
     }
 
     #[test]

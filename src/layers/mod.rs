@@ -79,11 +79,15 @@ pub enum Decode {
     Apart,
 }
 
+/// Given the bytes of a stream from a message's start, and how many of them were there the last time it was asked and it
+/// wanted more: where the message ends. (So that a search need not begin again with every segment.)
+pub type FindEnd = fn(&[u8], usize) -> Framing;
+
 /// A protocol that runs on a byte stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Stream {
-    /// Given the bytes of a stream from a message's start: how long that message is.
-    pub next: fn(&[u8]) -> Framing,
+    /// Finds the end of a message.
+    pub next: FindEnd,
     /// Decodes one whole message.
     pub decode: fn(&mut Cursor<'_, '_>) -> Read<()>,
     /// Whether a stream that begins with these bytes is of this protocol.
