@@ -25,7 +25,6 @@ fields! {
     APP_DATA = "tls.app_data" Bytes;
     SEGMENT_DATA = "tls.segment.data" Bytes;
     // What only the session knows (see crate::flow).
-    EXPLICIT_NONCE = "tls.record.explicit_nonce" Bytes;
     TAG = "tls.record.tag" Bytes;
     OPENED = "tls.record.opened" Uint;
     SECRET = "tls.record.secret" Uint;
@@ -33,7 +32,6 @@ fields! {
     SEQUENCE = "tls.record.sequence" Uint;
     NONCE = "tls.record.nonce" Bytes;
     CIPHER = "tls.record.cipher" Hex;
-    PROTOCOL_VERSION = "tls.record.protocol_version" Hex;
     // A value that means nothing, on purpose.
     GREASE = "tls.grease" Hex;
 }
