@@ -3,7 +3,7 @@
 //! ```toml
 //! ["ip.ttl"]
 //! name  = "Time to live"
-//! short = "How many more routers may pass this packet on."
+//! short = "How many more hops the packet may make, the one it is on included."
 //! why   = "Each router takes one off; at zero the packet is thrown away, so that no packet circles for ever."
 //! rfc   = "RFC 791, section 3.1"
 //!

@@ -148,11 +148,14 @@ impl Deed {
                 ..deed(key, texts as u64 - 1)
             };
         }
+        let was_sealed = event.notes.iter().any(|note| {
+            core::ptr::eq(note.def, &raw const tls::OPENED) && note.value == tls::opened::VERIFIED
+        });
         if let Some(alert) = uint(event, &tls::alert::DESC) {
-            let key = if alert == 0 {
-                "say.packet.goodbye"
-            } else {
-                "say.packet.alert"
+            let key = match (alert, was_sealed) {
+                (0, true) => "say.packet.goodbye",
+                (0, false) => "say.packet.goodbye_clear",
+                _ => "say.packet.alert",
             };
             return Self {
                 and_fin,
@@ -165,7 +168,8 @@ impl Deed {
                 2 if event.note(&tls::handshake::HELLO_RETRY).is_some() => "say.packet.hello_retry",
                 2 => "say.packet.server_hello",
                 4 => "say.packet.ticket",
-                8 | 11 => "say.packet.certificate",
+                8 | 11 if was_sealed => "say.packet.certificate",
+                11 => "say.packet.certificate_clear",
                 20 => "say.packet.finished",
                 24 => "say.packet.key_update",
                 _ => "say.packet.handshake",
@@ -386,5 +390,31 @@ impl Parts {
         }
         out.text(name);
         self.any = true;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::packet::{Frame, LinkType, Time};
+    use crate::session::Session;
+
+    #[test]
+    fn a_goodbye_in_the_clear_is_not_called_safe() {
+        let mut data = Vec::new();
+        etherparse::PacketBuilder::ipv4([1, 2, 3, 4], [5, 6, 7, 8], 64)
+            .tcp(49152, 443, 1, 65_535)
+            .write(&mut data, &[21, 3, 3, 0, 2, 1, 0])
+            .unwrap();
+        let mut session = Session::new();
+        let event = session.push(Frame {
+            number: 1,
+            time: Time(0),
+            link: LinkType::RAW,
+            wire_len: data.len() as u32,
+            data: &data,
+        });
+        assert_eq!(Deed::of(&event).key, "say.packet.goodbye_clear");
     }
 }
