@@ -65,6 +65,8 @@ pub mod keylog;
 pub mod layers;
 pub mod packet;
 pub mod session;
+#[cfg(target_os = "linux")]
+pub(crate) mod sys;
 pub mod text;
 pub mod view;
 pub mod wire;

@@ -52,6 +52,13 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             explain::write(&lines, &mut out);
             Ok(out.flush_to(&mut stdout)?)
         }
+        Some(
+            Command::Read(_)
+            | Command::Capture(_)
+            | Command::Chat(_)
+            | Command::Certs(_)
+            | Command::Doctor(_),
+        ) => Err(Failure::Other("this command is still to come".to_owned())),
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
         None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),
     }

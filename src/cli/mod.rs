@@ -7,6 +7,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::view::paint::{When, Wish};
 
+pub mod capture;
+pub mod certs;
+pub mod chat;
+pub mod demo;
+pub mod doctor;
+pub mod read;
+
+pub use demo::Demo;
+
 /// What the arguments ask for.
 #[derive(Debug, Parser)]
 #[command(
@@ -29,6 +38,16 @@ pub struct Cli {
 pub enum Command {
     /// Two hosts chat over TLS 1.3, in memory: no network, no privilege, the same every time
     Demo(Demo),
+    /// Decode a capture file
+    Read(read::Read),
+    /// Watch an interface: every packet decoded and explained as it passes
+    Capture(capture::Capture),
+    /// A secure chat that many people use at once
+    Chat(chat::Chat),
+    /// Make a small certification authority and a certificate for the chat server
+    Certs(certs::Certs),
+    /// What works on this machine, what does not, why, and what mends it
+    Doctor(doctor::Doctor),
     /// What a field, a layer, a value or an alert means: explain tcp.flags.syn, explain tls, explain alert 20
     Explain {
         /// A key, a layer, a name, or a word and a number; nothing lists what there is
@@ -88,38 +107,6 @@ pub enum Color {
     Always,
     /// Never
     Never,
-}
-
-/// The demonstration.
-#[derive(Debug, Args)]
-pub struct Demo {
-    /// What A says, one message each; B answers each
-    #[arg(value_name = "MESSAGE", default_value = "hi")]
-    pub messages: Vec<String>,
-    /// What B answers
-    #[arg(long, value_name = "TEXT")]
-    pub reply: Option<String>,
-    /// A number that all that is random comes from: the same seed, the same packets
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// The most bytes an IP packet may have
-    #[arg(long, value_name = "BYTES", default_value_t = 1500)]
-    pub mtu: u32,
-    /// How long a packet takes from one host to the other: 5ms, 250us, 1.5s
-    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = duration)]
-    pub latency: Duration,
-}
-
-impl Default for Demo {
-    fn default() -> Self {
-        Self {
-            messages: vec!["hi".to_owned()],
-            reply: None,
-            seed: 1,
-            mtu: 1500,
-            latency: Duration::from_millis(5),
-        }
-    }
 }
 
 /// Reads the arguments.

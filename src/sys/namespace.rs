@@ -1,0 +1,1 @@
+//! Namespaces: entering them, and proving that one is our own before anything is sent.

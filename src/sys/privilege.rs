@@ -1,0 +1,1 @@
+//! Giving up rights that are no longer needed.

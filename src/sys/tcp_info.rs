@@ -1,0 +1,1 @@
+//! The kernel's own view of a TCP connection (`TCP_INFO`).
