@@ -232,11 +232,16 @@ impl<'b, 'l> Cursor<'b, 'l> {
         }
     }
 
-    /// Labels the last `len` of the bytes that may be read, and lets them be read no more; nothing if there are none.
-    pub fn tail(&mut self, def: &'static FieldDef, len: usize) {
+    /// Labels the last of the bytes that may be read, given part by part how many, and lets them be read no more.
+    ///
+    /// A part of no bytes is not labelled.
+    pub fn tail(&mut self, parts: &[(&'static FieldDef, usize)]) {
+        let len: usize = parts.iter().map(|(_, len)| len).sum();
         let (at, end) = (self.at, self.end - len.min(self.left()) * 8);
         self.at = end;
-        self.rest(def);
+        for (def, len) in parts.iter().filter(|(_, len)| *len > 0) {
+            self.bytes(def, *len).ok();
+        }
         (self.at, self.end) = (at, end);
     }
 

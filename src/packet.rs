@@ -19,7 +19,7 @@ impl Time {
 }
 
 /// How a frame begins, by its LINKTYPE number (the registry of pcap and pcapng).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct LinkType(pub u16);
 
 impl LinkType {
@@ -382,6 +382,8 @@ impl<'a> Name<'a> {
 /// What the layers of one frame tell those above them: enough to check a checksum and to find the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Context {
+    /// What the frame begins with.
+    pub link: LinkType,
     /// Source and destination address, from the innermost IP header.
     pub addresses: Option<(IpAddr, IpAddr)>,
     /// How long the payload of that header is, by the header itself.
