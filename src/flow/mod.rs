@@ -10,6 +10,7 @@ mod stream;
 mod table;
 mod tcp;
 mod tls;
+mod tls12;
 
 use core::ops::Range;
 
@@ -138,6 +139,51 @@ impl Desk<'_> {
         }
         self.buffers.arena.truncate(start);
         None
+    }
+
+    /// The same for a record of TLS 1.2, of that content type and version, whose parts are where the layout of the keys says.
+    /// Without success it gives the fault of the first try.
+    fn try_open12(
+        &mut self,
+        keys: &tls12::Keys,
+        numbers: Range<u64>,
+        (content_type, version): (u8, u16),
+        buf: BufId,
+        (head, sealed): (Range<usize>, Range<usize>),
+    ) -> Result<(u64, BufId, tls12::Inside), tls12::Fault> {
+        let mut fault = None;
+        let mut in_clear = [0; 16];
+        let bytes = self.buffers.bytes(self.frame.data, buf);
+        let in_clear = in_clear.get_mut(..head.len()).unwrap_or(&mut []);
+        in_clear.copy_from_slice(
+            bytes
+                .get(head)
+                .filter(|h| h.len() == in_clear.len())
+                .unwrap_or(&[]),
+        );
+        let (start, first_piece) = (self.buffers.arena.len(), self.buffers.pieces.len());
+        for sequence in numbers {
+            self.copy_to_arena(buf, sealed.clone(), start);
+            let covered = tls12::Covered {
+                sequence,
+                content_type,
+                version,
+            };
+            let place = self.buffers.arena.get_mut(start..).unwrap_or(&mut []);
+            match keys.open(covered, in_clear, place) {
+                Ok(inside) => {
+                    let len = inside.content + inside.mac + inside.padding;
+                    self.buffers.arena.truncate(start + len);
+                    let plain = self.buffers.close(BufKind::Plain, start, first_piece);
+                    return plain
+                        .map(|plain| (sequence, plain, inside))
+                        .ok_or(tls12::Fault::Tag);
+                }
+                Err(why) => fault = fault.or(Some(why)),
+            }
+        }
+        self.buffers.arena.truncate(start);
+        Err(fault.unwrap_or(tls12::Fault::Tag))
     }
 
     fn note(&mut self, layer: usize, def: &'static FieldDef, value: Fact) {
