@@ -56,6 +56,7 @@
 //! assert_eq!(verdict.value, ipv4::checksum_status::GOOD);
 //! ```
 
+pub mod bpf;
 pub mod certs;
 pub mod chat;
 pub mod cli;
