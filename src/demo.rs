@@ -91,11 +91,7 @@ pub fn run(
             .map(|host| (host.address().into(), name(host)))
             .to_vec(),
     );
-    let depth = match screen.verbose {
-        0 => Depth::Bytes,
-        1 => Depth::V,
-        _ => Depth::Vv,
-    };
+    let depth = Depth::of(screen.verbose);
     let detail = (screen.verbose > 0 || screen.hex)
         .then(|| Detail::new(glossary, depth, screen.hex, EPOCH).in_words(hosts.clone()));
     let mut show = Show {

@@ -29,6 +29,18 @@ pub enum Depth {
     Vv,
 }
 
+impl Depth {
+    /// As deep as so many `-v` ask for.
+    #[must_use]
+    pub fn of(verbose: u8) -> Self {
+        match verbose {
+            0 => Self::Bytes,
+            1 => Self::V,
+            _ => Self::Vv,
+        }
+    }
+}
+
 /// Prints packets in detail.
 #[derive(Debug)]
 pub struct Detail<'g> {

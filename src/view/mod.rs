@@ -13,6 +13,7 @@ pub mod explain;
 pub mod hex;
 pub mod journey;
 pub mod ladder;
+pub mod line;
 pub mod paint;
 pub mod value;
 pub mod words;

@@ -1,7 +1,7 @@
 //! A value as text: what a field's bytes or a note say, with the name and the unit that the glossary has for it.
 
 use std::io::Write;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::paint::Out;
 use crate::cursor::read_bits;
@@ -260,6 +260,15 @@ pub fn endpoint(out: &mut Out, address: &Value<'_>, port: Option<u64>) {
         out.byte(b':');
         out.number(port);
     }
+}
+
+/// The same of an address that was read already.
+pub fn address(out: &mut Out, address: IpAddr, port: Option<u64>) {
+    let value = match address {
+        IpAddr::V4(address) => Value::Ipv4(address.octets()),
+        IpAddr::V6(address) => Value::Ipv6(address.octets()),
+    };
+    endpoint(out, &value, port);
 }
 
 /// As RFC 5952 writes it, which is how the standard library does.
