@@ -62,6 +62,7 @@ pub mod chat;
 pub mod cli;
 pub mod cursor;
 pub mod demo;
+pub mod file;
 mod flow;
 pub mod keylog;
 pub mod layers;
