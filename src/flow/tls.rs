@@ -67,6 +67,8 @@ struct Half {
     generation: u32,
     /// Bytes were missed: records may be, too.
     lost: bool,
+    /// Where the next record begins is not known.
+    adrift: bool,
     /// A handshake message was too long to be kept: where the next one begins cannot be told.
     unreadable: bool,
     handshake: Assembler,
@@ -98,12 +100,13 @@ impl Tls {
     pub(crate) fn lose(&mut self, dir: usize) {
         if let Some(half) = self.halves.get_mut(dir) {
             half.lost = true;
+            half.adrift = true;
         }
     }
 
-    /// Whether bytes of this direction were missed and no record has been opened since.
-    pub(crate) fn is_lost(&self, dir: usize) -> bool {
-        self.halves.get(dir).is_some_and(|half| half.lost)
+    /// Whether bytes of this direction were missed and no record has been found since.
+    pub(crate) fn is_adrift(&self, dir: usize) -> bool {
+        self.halves.get(dir).is_some_and(|half| half.adrift)
     }
 
     /// The connection is forgotten.
@@ -160,6 +163,7 @@ impl Tls {
         desk: &mut Desk<'_>,
     ) -> Option<(u8, BufId, Range<usize>)> {
         let half = self.halves.get_mut(dir)?;
+        half.adrift = false;
         let end = range.end;
         let header_end = (range.start + record::HEADER_LEN).min(end);
         let kind = desk
