@@ -61,6 +61,36 @@ pub struct Secrets {
     pub master: Option<Secret>,
 }
 
+impl Secrets {
+    /// The lines of a key log that say the same.
+    pub fn lines(&self, client_random: &[u8; 32]) -> impl Iterator<Item = String> {
+        let [client_handshake, server_handshake] = self.handshake;
+        let [client, server] = self.application;
+        let random = *client_random;
+        [
+            ("CLIENT_EARLY_TRAFFIC_SECRET", self.early),
+            ("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_handshake),
+            ("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_handshake),
+            ("CLIENT_TRAFFIC_SECRET_0", client),
+            ("SERVER_TRAFFIC_SECRET_0", server),
+            ("CLIENT_RANDOM", self.master),
+        ]
+        .into_iter()
+        .filter_map(move |(label, secret)| {
+            let mut line = label.to_owned();
+            for bytes in [&random[..], secret?.bytes()] {
+                line.push(' ');
+                for byte in bytes {
+                    for digit in [byte >> 4, byte & 15] {
+                        line.extend(char::from_digit(digit.into(), 16));
+                    }
+                }
+            }
+            Some(line)
+        })
+    }
+}
+
 /// All secrets known so far.
 #[derive(Debug, Default)]
 pub struct KeyLog {

@@ -67,6 +67,9 @@ mod flow;
 pub mod keylog;
 pub mod layers;
 pub mod packet;
+pub mod progress;
+pub mod read;
+pub mod save;
 pub mod session;
 pub mod show;
 #[cfg(target_os = "linux")]

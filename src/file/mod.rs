@@ -8,6 +8,7 @@ mod error;
 mod pcap;
 mod pcapng;
 mod source;
+mod write;
 
 use core::ops::Range;
 use std::io::Read;
@@ -21,6 +22,7 @@ use pcap::Pcap;
 use pcapng::Pcapng;
 pub use source::Packing;
 use source::Source;
+pub use write::{WriteError, WriteOptions, Writer};
 
 /// The most bytes a captured packet has: what tcpdump and Wireshark keep at most. More is a sign of damage.
 pub const MAX_PACKET: u32 = 256 << 10;
@@ -58,6 +60,12 @@ pub struct Interface {
     pub link: LinkType,
 }
 
+/// A packet names an interface that has been described, or it is an error; so this is never seen.
+static NOWHERE: Interface = Interface {
+    name: String::new(),
+    link: LinkType::RAW,
+};
+
 /// What comes next in a file.
 #[derive(Debug)]
 pub enum Item<'a> {
@@ -76,8 +84,8 @@ pub enum Item<'a> {
 pub struct Packet<'a> {
     /// The packet.
     pub frame: Frame<'a>,
-    /// Which of [`Reader::interfaces`] it was caught on.
-    pub interface: usize,
+    /// What it was caught on.
+    pub interface: &'a Interface,
     /// What somebody wrote about it.
     pub comments: Comments<'a>,
 }
@@ -119,12 +127,6 @@ impl Reader {
             deferred: None,
             interfaces: Vec::new(),
         }
-    }
-
-    /// The interfaces that the file has named so far.
-    #[must_use]
-    pub fn interfaces(&self) -> &[Interface] {
-        &self.interfaces
     }
 
     /// The names that the file gives to addresses, as far as they have come.
@@ -190,14 +192,12 @@ impl Reader {
                 self.count += 1;
                 let block = self.source.front(whole);
                 let order = self.order();
+                let interface = self.interfaces.get(interface).unwrap_or(&NOWHERE);
                 Ok(Some(Item::Packet(Packet {
                     frame: Frame {
                         number: self.count,
                         time,
-                        link: self
-                            .interfaces
-                            .get(interface)
-                            .map_or(LinkType::RAW, |interface| interface.link),
+                        link: interface.link,
                         data: block.get(data).unwrap_or(&[]),
                         wire_len,
                     },

@@ -8,6 +8,7 @@
 )]
 pub(crate) mod samples;
 
+pub mod comment;
 pub mod detail;
 pub mod explain;
 pub mod hex;
