@@ -28,6 +28,7 @@ pub mod data;
 pub mod ipv4;
 pub mod ipv6;
 pub mod tcp;
+pub mod tcp_info;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;

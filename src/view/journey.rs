@@ -7,12 +7,13 @@
 //!     ┌─┴ TLS ────────────────────── 25┴─┐       ┌─┴ TLS ...
 //! ```
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use super::ladder::milliseconds;
 use super::paint::{Out, Role};
 use super::words::{self, Hosts, quoted};
-use crate::layers::{chat, ipv4, tcp, tls};
+use crate::layers::ipv4::checksum_status;
+use crate::layers::{chat, ipv4, ipv6, tcp, tls};
 use crate::packet::{Event, Fact, Time};
 use crate::text::Glossary;
 
@@ -25,8 +26,8 @@ const NARROWEST: usize = 76;
 /// What one message became on its way, as measured on its packets.
 #[derive(Debug, Clone, Default)]
 pub struct Journey {
-    from: Option<IpAddr>,
-    to: Option<IpAddr>,
+    from: Option<SocketAddr>,
+    to: Option<SocketAddr>,
     /// The packet that completed it, and the first of those that carried it.
     last: u64,
     first: u64,
@@ -49,6 +50,8 @@ pub struct Journey {
     tcp: u64,
     tcp_headers: u64,
     tcp_good: bool,
+    /// Whether a checksum was left to the hardware.
+    tcp_partial: bool,
     ports: (u64, u64),
     seq: u64,
     wire: u64,
@@ -78,6 +81,15 @@ impl Journeys {
             return;
         }
         if journey.segments == 0 {
+            let again = event.note(&tcp::ANALYSIS_RETRANSMISSION).is_some();
+            let adds = event
+                .layers
+                .iter()
+                .any(|layer| core::ptr::eq(layer.def, &raw const tls::TLS));
+            if again && !adds {
+                // Of a message whose journey is over.
+                return;
+            }
             *journey = Journey {
                 from: Some(from),
                 to: Some(to),
@@ -98,10 +110,20 @@ impl Journeys {
         journey.last = event.frame.number;
         journey.segments += 1;
         journey.tcp += len;
-        journey.wire += u64::from(event.frame.wire_len);
+        // The box of IP ends where IP does; what a link puts around it is not counted.
+        let link = event.layers.iter().find(|layer| {
+            core::ptr::eq(layer.def, &raw const ipv4::IP)
+                || core::ptr::eq(layer.def, &raw const ipv6::IPV6)
+        });
+        let link = link.map_or(0, |layer| layer.bytes.start);
+        journey.wire += u64::from(event.frame.wire_len.saturating_sub(link));
         journey.tcp_headers += words::uint(event, &tcp::HDR_LEN).unwrap_or(0);
         journey.ip_headers += words::uint(event, &ipv4::HDR_LEN).unwrap_or(40);
-        journey.tcp_good &= words::fact(event, &tcp::CHECKSUM_STATUS) == Some(1);
+        match words::fact(event, &tcp::CHECKSUM_STATUS).map(Fact::Uint) {
+            Some(checksum_status::GOOD) => {}
+            Some(checksum_status::PARTIAL) => journey.tcp_partial = true,
+            _ => journey.tcp_good = false,
+        }
         journey.ip_good &=
             words::fact(event, &ipv4::CHECKSUM_STATUS).is_none_or(|status| status == 1);
         let mut application = false;
@@ -135,12 +157,13 @@ impl Journeys {
         }
     }
 
-    /// The receiver's application has read a message, at that time.
-    pub fn read(&mut self, by: IpAddr, at: Time) {
+    /// The application of the host with that name has read a message, at that time.
+    pub fn read(&mut self, hosts: &Hosts, by: &str, at: Time) {
+        let to_them = |journey: &Journey| journey.to.and_then(|to| hosts.name(to)) == Some(by);
         if let Some(journey) = self
             .done
             .iter_mut()
-            .find(|j| j.to == Some(by) && j.read_at.is_none())
+            .find(|j| to_them(j) && j.read_at.is_none())
         {
             journey.read_at = Some(at);
         }
@@ -382,7 +405,7 @@ impl Journey {
             "b" => hosts.write(out, self.to),
             "src" | "dst" => {
                 let address = if name == "src" { self.from } else { self.to };
-                out.text(&address.map(|a| a.to_string()).unwrap_or_default());
+                out.text(&address.map(|a| a.ip().to_string()).unwrap_or_default());
             }
             "text" => quoted(out, &self.text, room),
             "first" => out.number(self.first),
@@ -425,6 +448,9 @@ impl Journey {
             "wire" => out.number(self.wire),
             "ttl" => out.number(self.ttl),
             "tag_ok" => verdict(out, self.tags_good),
+            "tcp_ok" if self.tcp_partial && self.tcp_good => {
+                out.text(glossary.say("say.journey.partial"));
+            }
             "tcp_ok" => verdict(out, self.tcp_good),
             "ip_ok" => verdict(out, self.ip_good),
             "read_ok" => verdict(out, self.read_at.is_some()),

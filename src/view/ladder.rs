@@ -44,8 +44,14 @@ impl Ladder {
         out.newline();
     }
 
-    /// One packet's line.
-    pub fn packet(&mut self, out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>) {
+    /// One packet's line; `false` if it is one of many, which are summed up.
+    pub fn packet(
+        &mut self,
+        out: &mut Out,
+        glossary: &Glossary,
+        hosts: &Hosts,
+        event: &Event<'_>,
+    ) -> bool {
         let start = *self.start.get_or_insert(event.frame.time);
         let deed = Deed::of(event);
         if deed.bulk {
@@ -53,7 +59,7 @@ impl Ladder {
             if self.bulk > BULK_SHOWN {
                 self.hidden += 1;
                 self.hidden_bytes += u64::from(event.frame.wire_len);
-                return;
+                return false;
             }
         } else {
             self.finish(out, glossary);
@@ -64,6 +70,25 @@ impl Ladder {
             plain(out, glossary, hosts, event, &deed, since);
         } else {
             line(out, glossary, hosts, event, &deed, since);
+        }
+        out.newline();
+        true
+    }
+
+    /// A line of its own about a packet, without an arrow.
+    pub fn remark(&mut self, out: &mut Out, number: u64, time: Time, text: &str) {
+        let since = time.since(*self.start.get_or_insert(time));
+        if !out.look().plain {
+            let (glyphs, right) = (out.glyphs(), right_column(out));
+            start_of_line(out, number, since);
+            out.text(glyphs.vertical);
+            out.to_column(right);
+            out.text(glyphs.vertical);
+            out.ascii(b"  ");
+            let margin = out.column();
+            out.wrapped(text, |out| continuation(out, right, margin));
+        } else {
+            out.wrapped(text, |_| ());
         }
         out.newline();
     }
@@ -117,11 +142,7 @@ fn line(
 ) {
     let right = right_column(out);
     let glyphs = out.glyphs();
-    let number = event.frame.number;
-    out.spaces(3_usize.saturating_sub(number.max(1).ilog10() as usize + 1));
-    out.number(number);
-    milliseconds(out, since, 8);
-    out.to_column(LEFT - 1);
+    start_of_line(out, event.frame.number, since);
     let to_right = words::ends(event).is_none_or(|(from, _)| hosts.is_left(from));
     let role = event
         .layers
@@ -153,6 +174,14 @@ fn line(
     let margin = out.column();
     let sentence = out.aside(|out| deed.write(out, glossary, hosts, event));
     out.wrapped(&sentence, |out| continuation(out, right, margin));
+}
+
+/// Number and time of a packet.
+fn start_of_line(out: &mut Out, number: u64, since: u64) {
+    out.spaces(3_usize.saturating_sub(number.max(1).ilog10() as usize + 1));
+    out.number(number);
+    milliseconds(out, since, 8);
+    out.to_column(LEFT - 1);
 }
 
 /// The lifelines go on beside a sentence that takes more than one line.

@@ -1,6 +1,6 @@
 //! A packet in words: who does what with it. The words themselves are in the glossary, under `say.packet.*`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::paint::Out;
 use crate::layers::{chat, ipv4, ipv6, tcp, tls};
@@ -10,49 +10,72 @@ use crate::text::Glossary;
 /// So much of a text is spoken, in columns.
 const SPOKEN: usize = 200;
 
+/// A host that has a name on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port, where two hosts share an address; without, every port of the address that is not another host's is its.
+    pub port: Option<u16>,
+    /// Its name.
+    pub name: &'static str,
+}
+
 /// The hosts that have a name on the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
-    named: Vec<(IpAddr, &'static str)>,
+    named: Vec<Named>,
 }
 
 impl Hosts {
     /// These hosts, the first of them on the left.
     #[must_use]
-    pub fn new(named: Vec<(IpAddr, &'static str)>) -> Self {
+    pub fn new(named: Vec<Named>) -> Self {
         Self { named }
+    }
+
+    fn find(&self, end: SocketAddr) -> Option<usize> {
+        let with = |port| {
+            let mut named = self.named.iter();
+            named.position(|named| named.address == end.ip() && named.port == port)
+        };
+        with(Some(end.port())).or_else(|| with(None))
     }
 
     /// The name of a host, if it has one.
     #[must_use]
-    pub fn name(&self, host: IpAddr) -> Option<&'static str> {
-        self.named
-            .iter()
-            .find(|(address, _)| *address == host)
-            .map(|(_, name)| *name)
+    pub fn name(&self, end: SocketAddr) -> Option<&'static str> {
+        self.named.get(self.find(end)?).map(|named| named.name)
     }
 
     /// Whether it stands on the left.
     #[must_use]
-    pub fn is_left(&self, host: IpAddr) -> bool {
-        self.named
-            .first()
-            .is_some_and(|(address, _)| *address == host)
+    pub fn is_left(&self, end: SocketAddr) -> bool {
+        self.find(end) == Some(0)
     }
 
     /// Writes a host's name, or its address.
-    pub fn write(&self, out: &mut Out, host: Option<IpAddr>) {
-        match host.map(|host| (host, self.name(host))) {
+    pub fn write(&self, out: &mut Out, end: Option<SocketAddr>) {
+        match end.map(|end| (end, self.name(end))) {
             Some((_, Some(name))) => out.text(name),
-            Some((host, None)) => out.text(&host.to_string()),
+            Some((end, None)) => out.text(&end.ip().to_string()),
             None => out.byte(b'?'),
         }
     }
 }
 
-/// Source and destination of a packet, from its innermost IP header.
+/// Source and destination of a packet, from its innermost IP header and from TCP's (port 0 without one).
 #[must_use]
-pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
+pub fn ends(event: &Event<'_>) -> Option<(SocketAddr, SocketAddr)> {
+    let port = |def| uint(event, def).and_then(|port| u16::try_from(port).ok());
+    let (from, to) = addresses(event)?;
+    Some((
+        SocketAddr::new(from, port(&tcp::SRCPORT).unwrap_or(0)),
+        SocketAddr::new(to, port(&tcp::DSTPORT).unwrap_or(0)),
+    ))
+}
+
+fn addresses(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
     event.layers.iter().rev().find_map(|layer| {
         let (source, destination) = match layer.def {
             def if core::ptr::eq(def, &raw const ipv4::IP) => (&ipv4::SRC, &ipv4::DST),
@@ -193,7 +216,13 @@ impl Deed {
             } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
                 "say.packet.keep_alive"
             } else if present(&tcp::ANALYSIS_RETRANSMISSION) {
-                "say.packet.again"
+                if !present(&tcp::ANALYSIS_RTO) {
+                    "say.packet.again"
+                } else if present(&tcp::ANALYSIS_FAST_RETRANSMISSION) {
+                    "say.packet.again_fast"
+                } else {
+                    "say.packet.again_timeout"
+                }
             } else if sealed {
                 "say.packet.sealed"
             } else if event.field(&tcp::SEGMENT_DATA).is_some() {
@@ -246,6 +275,10 @@ impl Deed {
             "a" => hosts.write(out, ends.map(|(from, _)| from)),
             "b" => hosts.write(out, ends.map(|(_, to)| to)),
             "n" => out.number(self.number),
+            "ms" => {
+                let since = fact(event, &tcp::ANALYSIS_RTO).unwrap_or(0);
+                super::ladder::milliseconds(out, since, 0);
+            }
             "alert" => {
                 let name = glossary
                     .of(&tls::alert::DESC)
