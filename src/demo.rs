@@ -244,7 +244,13 @@ impl Show<'_> {
             return;
         }
         if sent {
-            let shown = self.ladder.packet(out, self.glossary, &self.hosts, event);
+            let shown = self.ladder.packet(
+                out,
+                self.glossary,
+                &self.hosts,
+                event,
+                packet.from == Host::A,
+            );
             if shown && packet.bytes.len() > usize::from(u16::MAX) / 8 {
                 self.remark(out, "say.demo.super", packet, event);
             }

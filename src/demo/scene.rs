@@ -9,7 +9,7 @@ use super::{DemoError, name};
 use crate::cli;
 use crate::cli::demo::Wire as Kind;
 use crate::packet::Time;
-use crate::view::words::{Hosts, Named};
+use crate::view::words::Hosts;
 use crate::wire::memory::{self, Memory};
 use crate::wire::{Host, Link, Script, Wire};
 #[cfg(target_os = "linux")]
@@ -148,11 +148,7 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
 
 /// A and B, each with an address of its own.
 fn two_hosts() -> Hosts {
-    let named = [Host::A, Host::B].map(|host| Named {
-        address: host.address().into(),
-        port: None,
-        name: name(host),
-    });
+    let named = [Host::A, Host::B].map(|host| (host.address().into(), name(host)));
     Hosts::new(named.to_vec())
 }
 
@@ -230,15 +226,13 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
             ..Words::new("say.demo.wire.loopback.machine")
         },
     };
-    let host = |host, port| Named {
-        address: IpAddr::from(Ipv4Addr::LOCALHOST),
-        port,
-        name: name(host),
-    };
     Ok(Scene {
         wire: Box::new(wire),
-        // They share an address: the server is known by its port, the client is whoever else there is.
-        hosts: Hosts::new(vec![host(Host::A, None), host(Host::B, Some(config.port))]),
+        hosts: Hosts::sharing(
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            [name(Host::A), name(Host::B)],
+            config.port,
+        ),
         origin,
         links: 1,
         title: "say.demo.title.loopback",

@@ -36,6 +36,8 @@ struct End {
     /// How often it has repeated its last acknowledgment, and when it did last.
     repeats: u32,
     repeated_at: Time,
+    /// When it last acknowledged no more than before although more was under way to it.
+    asked_at: Time,
     /// When it last sent something new.
     sent_at: Time,
     /// What it has sent and was not acknowledged, in the order of sequence numbers.
@@ -171,6 +173,9 @@ impl Track {
             if let (true, Some(first)) = (resent, first) {
                 note(&key::ANALYSIS_RTO, Fact::Uint(time.since(first.at)));
                 note(&key::ANALYSIS_RTO_FRAME, Fact::Uint(first.frame));
+                if them.asked_at < first.at {
+                    note(&key::ANALYSIS_TIMEOUT, Fact::Present);
+                }
             }
         } else if after(segment.seq, us.next) && !segment.has(Segment::RST) {
             note(&key::ANALYSIS_LOST_SEGMENT, Fact::Present);
@@ -186,6 +191,9 @@ impl Track {
             if after(segment.ack, them.next) {
                 note(&key::ANALYSIS_ACK_LOST_SEGMENT, Fact::Present);
             } else if pure && us.ack == Some(segment.ack) && segment.seq == us.next {
+                if after(them.next, segment.ack) {
+                    us.asked_at = time;
+                }
                 if them.probing {
                     note(&key::ANALYSIS_KEEP_ALIVE_ACK, Fact::Present);
                 } else if us.window != segment.window {

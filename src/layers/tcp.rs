@@ -107,6 +107,7 @@ fields! {
     ANALYSIS_SPURIOUS_RETRANSMISSION = "tcp.analysis.spurious_retransmission" Group;
     ANALYSIS_RTO = "tcp.analysis.rto" Uint;
     ANALYSIS_RTO_FRAME = "tcp.analysis.rto_frame" Uint;
+    ANALYSIS_TIMEOUT = "tcp.analysis.timeout" Group;
     ANALYSIS_OUT_OF_ORDER = "tcp.analysis.out_of_order" Group;
     ANALYSIS_LOST_SEGMENT = "tcp.analysis.lost_segment" Group;
     ANALYSIS_ACK_LOST_SEGMENT = "tcp.analysis.ack_lost_segment" Group;

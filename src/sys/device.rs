@@ -60,15 +60,6 @@ impl Device {
         Ok(())
     }
 
-    /// So many packets may wait to leave.
-    pub(crate) fn set_queue(&self, packets: u16) -> Result<(), Errno> {
-        // The number shares its place with the metric.
-        self.ioctl(libc::SIOCSIFTXQLEN, |request| {
-            request.ifr_ifru.ifru_metric = c_int::from(packets);
-        })?;
-        Ok(())
-    }
-
     /// The Ethernet address.
     pub(crate) fn set_mac(&self, mac: [u8; 6]) -> Result<(), Errno> {
         let mut address = libc::sockaddr {

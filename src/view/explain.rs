@@ -169,6 +169,7 @@ const NOT_IN_WIRESHARK: &[&str] = &[
     "stop",
     "tcp.analysis.acks_fin",
     "tcp.analysis.bytes_acked",
+    "tcp.analysis.timeout",
     "tcp_info",
     "tcp.options.mptcp",
     "tcp.options.mptcp.data",

@@ -7,7 +7,8 @@
 //!     ┌─┴ TLS ────────────────────── 25┴─┐       ┌─┴ TLS ...
 //! ```
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use super::ladder::milliseconds;
 use super::paint::{Out, Role};
@@ -20,14 +21,17 @@ use crate::text::Glossary;
 /// So much of a message is kept to be shown.
 const PREVIEW: usize = 256;
 
+/// So many messages may be read before their packets are shown.
+const MAX_EARLY: usize = 1024;
+
 /// The picture needs so many columns; on a narrower screen a journey is a sentence.
 const NARROWEST: usize = 76;
 
 /// What one message became on its way, as measured on its packets.
 #[derive(Debug, Clone, Default)]
 pub struct Journey {
-    from: Option<SocketAddr>,
-    to: Option<SocketAddr>,
+    from: Option<IpAddr>,
+    to: Option<IpAddr>,
     /// The packet that completed it, and the first of those that carried it.
     last: u64,
     first: u64,
@@ -65,6 +69,8 @@ pub struct Journey {
 pub struct Journeys {
     underway: [Journey; 2],
     done: Vec<Journey>,
+    /// Who has read a message, and when, before the packet was shown.
+    early: VecDeque<(&'static str, Time)>,
 }
 
 impl Journeys {
@@ -73,7 +79,10 @@ impl Journeys {
         let Some((from, to)) = words::ends(event) else {
             return;
         };
-        let Some(journey) = self.underway.get_mut(usize::from(!hosts.is_left(from))) else {
+        let Some(journey) = self
+            .underway
+            .get_mut(usize::from(!hosts.is_left(from, words::ports(event).0)))
+        else {
             return;
         };
         let len = words::fact(event, &tcp::LEN).unwrap_or(0);
@@ -150,6 +159,10 @@ impl Journeys {
             }
         }
         if journey.messages > 0 {
+            let read = |(by, _): &(&str, Time)| journey.is_for(hosts, by);
+            if let Some(early) = self.early.iter().position(read) {
+                journey.read_at = self.early.remove(early).map(|(_, at)| at);
+            }
             self.done.push(core::mem::take(journey));
         } else if journey.other_records > 0 && !application {
             // These bytes were the handshake's, not a message's.
@@ -158,14 +171,16 @@ impl Journeys {
     }
 
     /// The application of the host with that name has read a message, at that time.
-    pub fn read(&mut self, hosts: &Hosts, by: &str, at: Time) {
-        let to_them = |journey: &Journey| journey.to.and_then(|to| hosts.name(to)) == Some(by);
-        if let Some(journey) = self
-            .done
-            .iter_mut()
-            .find(|j| to_them(j) && j.read_at.is_none())
-        {
-            journey.read_at = Some(at);
+    ///
+    /// A wire over the kernel's own TCP may show this before the packet that carried the message.
+    pub fn read(&mut self, hosts: &Hosts, by: &'static str, at: Time) {
+        let mut done = self.done.iter_mut();
+        match done.find(|j| j.read_at.is_none() && j.is_for(hosts, by)) {
+            Some(journey) => journey.read_at = Some(at),
+            None => self.early.push_back((by, at)),
+        }
+        if self.early.len() > MAX_EARLY {
+            self.early.pop_front();
         }
     }
 
@@ -177,6 +192,12 @@ impl Journeys {
 }
 
 impl Journey {
+    /// Whether it leads to the host with that name.
+    fn is_for(&self, hosts: &Hosts, name: &str) -> bool {
+        let to = self.to.and_then(|to| hosts.name(to, Some(self.ports.1)));
+        to == Some(name)
+    }
+
     /// Takes up one TLS record; says whether it carries application data.
     fn record(&mut self, event: &Event<'_>, layer: usize) -> bool {
         let fields = event
@@ -401,11 +422,11 @@ impl Journey {
             });
         };
         match name {
-            "a" => hosts.write(out, self.from),
-            "b" => hosts.write(out, self.to),
+            "a" => hosts.write(out, self.from, Some(self.ports.0)),
+            "b" => hosts.write(out, self.to, Some(self.ports.1)),
             "src" | "dst" => {
                 let address = if name == "src" { self.from } else { self.to };
-                out.text(&address.map(|a| a.ip().to_string()).unwrap_or_default());
+                out.text(&address.map(|a| a.to_string()).unwrap_or_default());
             }
             "text" => quoted(out, &self.text, room),
             "first" => out.number(self.first),

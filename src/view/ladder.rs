@@ -44,13 +44,14 @@ impl Ladder {
         out.newline();
     }
 
-    /// One packet's line; `false` if it is one of many, which are summed up.
+    /// One packet's line, with an arrow to the right or to the left; `false` if it is one of many, which are summed up.
     pub fn packet(
         &mut self,
         out: &mut Out,
         glossary: &Glossary,
         hosts: &Hosts,
         event: &Event<'_>,
+        to_right: bool,
     ) -> bool {
         let start = *self.start.get_or_insert(event.frame.time);
         let deed = Deed::of(event);
@@ -69,7 +70,7 @@ impl Ladder {
         if out.look().plain {
             plain(out, glossary, hosts, event, &deed, since);
         } else {
-            line(out, glossary, hosts, event, &deed, since);
+            line(out, glossary, hosts, event, &deed, (since, to_right));
         }
         out.newline();
         true
@@ -138,12 +139,11 @@ fn line(
     hosts: &Hosts,
     event: &Event<'_>,
     deed: &Deed,
-    since: u64,
+    (since, to_right): (u64, bool),
 ) {
     let right = right_column(out);
     let glyphs = out.glyphs();
     start_of_line(out, event.frame.number, since);
-    let to_right = words::ends(event).is_none_or(|(from, _)| hosts.is_left(from));
     let role = event
         .layers
         .last()
@@ -202,12 +202,12 @@ fn plain(
     deed: &Deed,
     since: u64,
 ) {
-    let ends = words::ends(event);
+    let (ends, ports) = (words::ends(event), words::ports(event));
     out.sentence(glossary.say("say.ladder.plain"), |out, name| match name {
         "number" => out.number(event.frame.number),
         "ms" => milliseconds(out, since, 0),
-        "a" => hosts.write(out, ends.map(|(from, _)| from)),
-        "b" => hosts.write(out, ends.map(|(_, to)| to)),
+        "a" => hosts.write_end(out, ends, ports.0, false),
+        "b" => hosts.write_end(out, ends, ports.1, true),
         "bytes" => out.number(u64::from(event.frame.wire_len)),
         "label" => words::label(out, glossary, event, 60),
         "sentence" => deed.write(out, glossary, hosts, event),

@@ -1,6 +1,6 @@
 //! A packet in words: who does what with it. The words themselves are in the glossary, under `say.packet.*`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::paint::Out;
 use crate::layers::{chat, ipv4, ipv6, tcp, tls};
@@ -10,72 +10,81 @@ use crate::text::Glossary;
 /// So much of a text is spoken, in columns.
 const SPOKEN: usize = 200;
 
-/// A host that has a name on the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Named {
-    /// Its address.
-    pub address: IpAddr,
-    /// Its port, where two hosts share an address; without, every port of the address that is not another host's is its.
-    pub port: Option<u16>,
-    /// Its name.
-    pub name: &'static str,
-}
+/// A TCP or UDP port, where there is one.
+pub type Port = Option<u64>;
 
 /// The hosts that have a name on the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
-    named: Vec<Named>,
+    named: Vec<(IpAddr, &'static str)>,
+    /// The port of the second, where the first two have the same address.
+    port: Port,
 }
 
 impl Hosts {
     /// These hosts, the first of them on the left.
     #[must_use]
-    pub fn new(named: Vec<Named>) -> Self {
-        Self { named }
+    pub fn new(named: Vec<(IpAddr, &'static str)>) -> Self {
+        Self { named, port: None }
     }
 
-    fn find(&self, end: SocketAddr) -> Option<usize> {
-        let with = |port| {
-            let mut named = self.named.iter();
-            named.position(|named| named.address == end.ip() && named.port == port)
-        };
-        with(Some(end.port())).or_else(|| with(None))
-    }
-
-    /// The name of a host, if it has one.
+    /// Two hosts that share an address: the one on the right is known by its port.
     #[must_use]
-    pub fn name(&self, end: SocketAddr) -> Option<&'static str> {
-        self.named.get(self.find(end)?).map(|named| named.name)
+    pub fn sharing(address: IpAddr, [left, right]: [&'static str; 2], port: u16) -> Self {
+        Self {
+            named: vec![(address, left), (address, right)],
+            port: Some(port.into()),
+        }
+    }
+
+    /// The name of a host at one end of a packet, if it has one.
+    #[must_use]
+    pub fn name(&self, host: IpAddr, port: Port) -> Option<&'static str> {
+        self.named
+            .get(self.find(host, port)?)
+            .map(|(_, name)| *name)
     }
 
     /// Whether it stands on the left.
     #[must_use]
-    pub fn is_left(&self, end: SocketAddr) -> bool {
-        self.find(end) == Some(0)
+    pub fn is_left(&self, host: IpAddr, port: Port) -> bool {
+        self.find(host, port) == Some(0)
+    }
+
+    fn find(&self, host: IpAddr, port: Port) -> Option<usize> {
+        let at = self
+            .named
+            .iter()
+            .position(|(address, _)| *address == host)?;
+        // Of two with one address, the first was found.
+        Some(at + usize::from(self.port.is_some() && self.port == port))
+    }
+
+    /// Writes a short name for an end of a packet: its host's name; the port where both ends are one host; the address.
+    pub fn write_end(&self, out: &mut Out, ends: Option<(IpAddr, IpAddr)>, port: Port, to: bool) {
+        let host = ends.map(|(a, b)| if to { b } else { a });
+        match port {
+            Some(port) if ends.is_some_and(|(a, b)| a == b && self.name(a, None).is_none()) => {
+                out.byte(b':');
+                out.number(port);
+            }
+            _ => self.write(out, host, port),
+        }
     }
 
     /// Writes a host's name, or its address.
-    pub fn write(&self, out: &mut Out, end: Option<SocketAddr>) {
-        match end.map(|end| (end, self.name(end))) {
+    pub fn write(&self, out: &mut Out, host: Option<IpAddr>, port: Port) {
+        match host.map(|host| (host, self.name(host, port))) {
             Some((_, Some(name))) => out.text(name),
-            Some((end, None)) => out.text(&end.ip().to_string()),
+            Some((host, None)) => out.text(&host.to_string()),
             None => out.byte(b'?'),
         }
     }
 }
 
-/// Source and destination of a packet, from its innermost IP header and from TCP's (port 0 without one).
+/// Source and destination of a packet, from its innermost IP header.
 #[must_use]
-pub fn ends(event: &Event<'_>) -> Option<(SocketAddr, SocketAddr)> {
-    let port = |def| uint(event, def).and_then(|port| u16::try_from(port).ok());
-    let (from, to) = addresses(event)?;
-    Some((
-        SocketAddr::new(from, port(&tcp::SRCPORT).unwrap_or(0)),
-        SocketAddr::new(to, port(&tcp::DSTPORT).unwrap_or(0)),
-    ))
-}
-
-fn addresses(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
+pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
     event.layers.iter().rev().find_map(|layer| {
         let (source, destination) = match layer.def {
             def if core::ptr::eq(def, &raw const ipv4::IP) => (&ipv4::SRC, &ipv4::DST),
@@ -93,6 +102,12 @@ fn addresses(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
         };
         Some((address(source)?, address(destination)?))
     })
+}
+
+/// Source and destination port of a packet, if it has ports.
+#[must_use]
+pub fn ports(event: &Event<'_>) -> (Port, Port) {
+    (uint(event, &tcp::SRCPORT), uint(event, &tcp::DSTPORT))
 }
 
 /// The number under a field of that name, if the packet has one.
@@ -152,7 +167,9 @@ impl Deed {
         }
         if has(Segment::SYN) {
             return deed(
-                if has(Segment::ACK) {
+                if present(&tcp::ANALYSIS_RTO) {
+                    "say.packet.syn_again"
+                } else if has(Segment::ACK) {
                     "say.packet.syn_ack"
                 } else {
                     "say.packet.syn"
@@ -216,12 +233,12 @@ impl Deed {
             } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
                 "say.packet.keep_alive"
             } else if present(&tcp::ANALYSIS_RETRANSMISSION) {
-                if !present(&tcp::ANALYSIS_RTO) {
-                    "say.packet.again"
-                } else if present(&tcp::ANALYSIS_FAST_RETRANSMISSION) {
-                    "say.packet.again_fast"
-                } else {
+                if present(&tcp::ANALYSIS_TIMEOUT) {
                     "say.packet.again_timeout"
+                } else if present(&tcp::ANALYSIS_RTO) {
+                    "say.packet.again_after"
+                } else {
+                    "say.packet.again"
                 }
             } else if sealed {
                 "say.packet.sealed"
@@ -270,10 +287,10 @@ impl Deed {
 
     /// Writes the sentence, in at most the rest of the line.
     pub fn write(&self, out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>) {
-        let ends = ends(event);
+        let (ends, ports) = (ends(event), ports(event));
         let mut fill = |out: &mut Out, name: &str| match name {
-            "a" => hosts.write(out, ends.map(|(from, _)| from)),
-            "b" => hosts.write(out, ends.map(|(_, to)| to)),
+            "a" => hosts.write_end(out, ends, ports.0, false),
+            "b" => hosts.write_end(out, ends, ports.1, true),
             "n" => out.number(self.number),
             "ms" => {
                 let since = fact(event, &tcp::ANALYSIS_RTO).unwrap_or(0);

@@ -15,14 +15,14 @@ mod kernel;
 pub mod loopback;
 pub mod memory;
 #[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
 pub mod refusal;
 #[cfg(target_os = "linux")]
 mod relay;
 mod router;
 #[cfg(target_os = "linux")]
 pub mod tun;
-#[cfg(target_os = "linux")]
-mod veth;
 
 use core::fmt;
 use core::time::Duration;

@@ -23,7 +23,7 @@ use super::kernel::{self, Part, Setting, Stage};
 use super::refusal::{Refusal, Step};
 use super::relay::{Plan, Port, Relay};
 use super::router::{MAX_HOPS, gateway, mac};
-use super::{Host, Link, PORT, Policy, SERVER_NAME, Script, Seen, Wire, WireError, veth};
+use super::{Host, Link, PORT, Policy, SERVER_NAME, Script, Seen, Wire, WireError, netlink};
 use crate::sys::device::{Device, Offload, descriptor, packet_socket};
 
 /// The smallest MTU: every IPv4 host must take datagrams of this size (RFC 791, section 3.1).
@@ -36,7 +36,7 @@ pub const MAX_MTU: usize = 65_521;
 pub const MAX_LATENCY: Duration = Duration::from_secs(60);
 
 /// So many packets may wait in a device; with the usual 500 some are lost in bulk without a word.
-const QUEUE: u16 = 10_000;
+const QUEUE: u32 = 10_000;
 
 /// What the wire is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,7 +258,7 @@ fn veths(hosts: [&Network; 2], config: &Config) -> Result<[Port; 2], Refusal> {
     let [a, b] = [(Host::A, a), (Host::B, b)].map(|(host, network)| {
         let near = if host == Host::A { "a" } else { "b" };
         let device = ours.within(|| {
-            veth::make(near, DEVICE, network.fd())?;
+            netlink::make_veth(near, DEVICE, network.fd())?;
             let device = Device::named(near).map_err(Refusal::at(Step::Device))?;
             device
                 .set_mtu(config.mtu)
@@ -304,7 +304,7 @@ fn set_up(host: Host, config: &Config, ethernet: bool, arp: bool) -> Result<(), 
     let set = || {
         let device = Device::named(DEVICE)?;
         device.set_mtu(config.mtu)?;
-        device.set_queue(QUEUE)?;
+        netlink::set_queue(DEVICE, QUEUE)?;
         if ethernet {
             device.set_mac(mac(host))?;
         }

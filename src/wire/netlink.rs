@@ -1,5 +1,6 @@
-//! A pair of virtual Ethernet devices, one end in another network namespace: the one thing that takes a netlink message
-//! (rtnetlink(7)); everything else is done by ioctl.
+//! What takes a netlink message (rtnetlink(7)) where everything else about a device is done by ioctl: a pair of virtual
+//! Ethernet devices, one end in another network namespace; and the length of a queue, which the ioctl grants to nobody
+//! but the machine's own root.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -13,9 +14,11 @@ use super::refusal::{Refusal, Step};
 
 // linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/veth.h
 const RTM_NEWLINK: u16 = 16;
-const REQUEST_CREATE_ACK: u16 = 0x1 | 0x400 | 0x200 | 0x4;
+const REQUEST_ACK: u16 = 0x1 | 0x4;
+const CREATE: u16 = 0x400 | 0x200;
 const NLMSG_ERROR: u16 = 2;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_TXQLEN: u16 = 13;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
@@ -30,7 +33,7 @@ const LINK: usize = 16;
 ///
 /// # Errors
 /// What is refused.
-pub(super) fn make(near: &str, far: &str, namespace: &OwnedFd) -> Result<(), Refusal> {
+pub(super) fn make_veth(near: &str, far: &str, namespace: &OwnedFd) -> Result<(), Refusal> {
     let place = namespace.as_raw_fd().to_ne_bytes();
     let peer = [
         vec![0; LINK],
@@ -49,7 +52,21 @@ pub(super) fn make(near: &str, far: &str, namespace: &OwnedFd) -> Result<(), Ref
         attribute(IFLA_LINKINFO, &info),
     ]
     .concat();
-    ask(&message(RTM_NEWLINK, &body)).map_err(Refusal::at(Step::Veth))
+    ask(CREATE, &body).map_err(Refusal::at(Step::Veth))
+}
+
+/// Lets so many packets wait to leave a device of this thread's namespace.
+///
+/// # Errors
+/// What is refused.
+pub(super) fn set_queue(device: &str, packets: u32) -> Result<(), Errno> {
+    let body = [
+        vec![0; LINK],
+        attribute(IFLA_IFNAME, &text(device)),
+        attribute(IFLA_TXQLEN, &packets.to_ne_bytes()),
+    ]
+    .concat();
+    ask(0, &body)
 }
 
 fn text(name: &str) -> Vec<u8> {
@@ -64,22 +81,19 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// `struct nlmsghdr`: length, kind, flags, number, port; then the body.
-fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+/// Sends one request about a link and waits for the answer, which is an errno.
+fn ask(flags: u16, body: &[u8]) -> Result<(), Errno> {
+    // struct nlmsghdr: length, kind, flags, number, port.
     let len = (HEADER + body.len()) as u32;
-    [
+    let message = [
         &len.to_ne_bytes()[..],
-        &kind.to_ne_bytes(),
-        &REQUEST_CREATE_ACK.to_ne_bytes(),
+        &RTM_NEWLINK.to_ne_bytes(),
+        &(REQUEST_ACK | flags).to_ne_bytes(),
         &1_u32.to_ne_bytes(),
         &[0; 4],
         body,
     ]
-    .concat()
-}
-
-/// Sends one request and waits for the answer, which is an errno.
-fn ask(message: &[u8]) -> Result<(), Errno> {
+    .concat();
     let netlink = socket(
         AddressFamily::Netlink,
         SockType::Raw,
@@ -87,7 +101,7 @@ fn ask(message: &[u8]) -> Result<(), Errno> {
         SockProtocol::NetlinkRoute,
     )?;
     bind(netlink.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
-    send(netlink.as_raw_fd(), message, MsgFlags::empty())?;
+    send(netlink.as_raw_fd(), &message, MsgFlags::empty())?;
     let mut answer = [0; 4096];
     let count = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;
     let answer = answer.get(..count).unwrap_or(&[]);
