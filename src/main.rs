@@ -56,6 +56,10 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
     let glossary = Glossary::english().map_err(|error| Failure::Other(error.to_string()))?;
     let mut out = Out::new(Look::for_stdout(cli.screen.wish()));
     let mut stdout = io::stdout().lock();
+    if cli.wire.is_some() && cli.command.is_some() {
+        let text = "--wire stands behind the command: layerwise demo --wire tun, or layerwise --wire tun alone";
+        return Err(Failure::Usage(text.to_owned()));
+    }
     match &cli.command {
         Some(Command::Explain { what }) => {
             let width = out.look().width;
@@ -78,7 +82,13 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             Err(Failure::Other("this command is still to come".to_owned()))
         }
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
-        None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),
+        None => {
+            let demo = cli::Demo {
+                wire: cli.wire,
+                ..cli::Demo::default()
+            };
+            play(&demo, cli, &glossary, &mut out, &mut stdout)
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),
+    ("kernel.toml", include_str!("../glossary/en/kernel.toml")),
     ("tls.toml", include_str!("../glossary/en/tls.toml")),
     ("x509.toml", include_str!("../glossary/en/x509.toml")),
     ("chat.toml", include_str!("../glossary/en/chat.toml")),

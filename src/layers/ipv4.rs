@@ -93,6 +93,8 @@ pub mod checksum_status {
     pub const GOOD: Fact = Fact::Uint(1);
     /// Not all bytes it covers are there, so nobody can tell.
     pub const UNVERIFIED: Fact = Fact::Uint(2);
+    /// Only the pseudo header is summed up: the rest was left to the network card. (TCP alone; the number is our own.)
+    pub const PARTIAL: Fact = Fact::Uint(16);
 }
 
 fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {

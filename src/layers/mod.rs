@@ -32,6 +32,7 @@ pub mod ipv6;
 pub mod null;
 pub mod sll;
 pub mod tcp;
+pub mod tcp_info;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;

@@ -171,6 +171,8 @@ const NOT_IN_WIRESHARK: &[&str] = &[
     "stop",
     "tcp.analysis.acks_fin",
     "tcp.analysis.bytes_acked",
+    "tcp.analysis.timeout",
+    "tcp_info",
     "tcp.options.mptcp",
     "tcp.options.mptcp.data",
     "tcp.options.padding",
