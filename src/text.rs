@@ -31,6 +31,7 @@ use crate::packet::FieldDef;
 pub static ENGLISH: &[(&str, &str)] = &[
     ("screen.toml", include_str!("../glossary/en/screen.toml")),
     ("demo.toml", include_str!("../glossary/en/demo.toml")),
+    ("capture.toml", include_str!("../glossary/en/capture.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),
