@@ -459,27 +459,26 @@ impl Watch<'_> {
             if !pending {
                 self.next = 0;
             }
+            fresh |= news.any;
             for (tap, error) in news.ended {
                 ended = Some(self.down(tap, &error));
             }
             self.read_keys()?;
             let pause = self.packets(limit, out, to)?;
-            fresh |= pause != Pause::Empty;
-            if pause == Pause::Enough {
+            // Only what was found empty wakes who sleeps over it, so nothing may lie between the two.
+            let idle = pause == Pause::Empty && !news.any;
+            if pause == Pause::Enough || (idle && news.done) {
                 break;
-            }
-            if news.done && pause == Pause::Empty {
-                break;
-            }
-            if pause != Pause::Turn {
-                out.flush_to(to)?;
             }
             let timeout = match pause {
-                Pause::Turn => PollTimeout::ZERO,
                 Pause::Held => PollTimeout::from(1_u8),
+                _ if !idle => PollTimeout::ZERO,
                 _ if fresh => PollTimeout::from(ASK_AGAIN),
                 _ => PollTimeout::NONE,
             };
+            if timeout != PollTimeout::ZERO {
+                out.flush_to(to)?;
+            }
             match wait(&queue, signals, to.as_fd(), timeout)? {
                 Woken::Signal if stopped => break,
                 Woken::Signal => {
@@ -488,7 +487,7 @@ impl Watch<'_> {
                     let now = now.map_or(0, |time| time.as_nanos());
                     queue.stop(u64::try_from(now).unwrap_or(u64::MAX));
                 }
-                Woken::Nothing if pause == Pause::Empty => {
+                Woken::Nothing if idle => {
                     fresh = false;
                     self.losses(&mut queue);
                 }

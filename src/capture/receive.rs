@@ -245,6 +245,8 @@ pub(super) struct Counts {
 /// What [`Queue::take`] found beside packets.
 #[derive(Debug, Default)]
 pub(super) struct News {
+    /// Whether there was anything.
+    pub(super) any: bool,
     /// Interfaces that have ended, and why.
     pub(super) ended: Vec<(usize, io::Error)>,
     /// Nothing will come any more.
@@ -279,8 +281,8 @@ impl Queue {
         })
     }
 
-    /// Takes what waits, behind what is in `batch` from `from` on. If that leaves nothing, [`wake`](Self::wake) tells when
-    /// something comes.
+    /// Takes what waits into `batch`, behind what is in it if that is to be kept. If there was nothing, [`wake`](Self::wake)
+    /// tells when something comes.
     pub(super) fn take(&self, batch: &mut Batch, keep: bool) -> News {
         if !keep {
             batch.clear();
@@ -291,14 +293,16 @@ impl Queue {
         let before = batch.len();
         batch.append(&mut waiting.batch);
         let ended = std::mem::take(&mut waiting.ended);
-        waiting.asleep = batch.len() == before && ended.is_empty() && !waiting.done;
+        let any = batch.len() > before || !ended.is_empty();
+        waiting.asleep = !any;
         News {
+            any,
             ended,
             done: waiting.done,
         }
     }
 
-    /// Readable when something waits that was not there at the last [`take`](Self::take).
+    /// Readable when something came after a [`take`](Self::take) that found nothing.
     pub(super) fn wake(&self) -> BorrowedFd<'_> {
         self.shared.wake.as_fd()
     }
