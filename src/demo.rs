@@ -153,7 +153,8 @@ pub fn run(
                     show.packet(out, &packet, &event);
                     if let Some(save) = &mut save {
                         save.describe(&event);
-                        let interface = save.interface(&interface(kind, links, packet.hop), frame.link)?;
+                        let interface =
+                            save.interface(&interface(kind, links, packet.hop), frame.link)?;
                         save.write(session, interface, &frame, [])?;
                     }
                 }

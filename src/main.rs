@@ -78,9 +78,10 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
                 }
             })
         }
-        Some(Command::Capture(_) | Command::Chat(_) | Command::Certs(_) | Command::Doctor(_)) => {
+        Some(Command::Chat(_) | Command::Certs(_) | Command::Doctor(_)) => {
             Err(Failure::Other("this command is still to come".to_owned()))
         }
+        Some(Command::Capture(capture)) => watch(capture, cli, &glossary, &mut out, &mut stdout),
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
         None => {
             let demo = cli::Demo {
@@ -90,6 +91,35 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             play(&demo, cli, &glossary, &mut out, &mut stdout)
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn watch(
+    capture: &cli::capture::Capture,
+    cli: &cli::Cli,
+    glossary: &Glossary,
+    out: &mut Out,
+    to: &mut io::StdoutLock<'_>,
+) -> Result<(), Failure> {
+    use layerwise::capture::{self, CaptureError};
+    capture::run(capture, &cli.screen, glossary, out, to).map_err(|error| match error {
+        CaptureError::Output(error) => Failure::Output(error),
+        CaptureError::Usage(text) => Failure::Usage(text),
+        CaptureError::System(text) => Failure::Other(text),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watch(
+    _: &cli::capture::Capture,
+    _: &cli::Cli,
+    _: &Glossary,
+    _: &mut Out,
+    _: &mut impl Write,
+) -> Result<(), Failure> {
+    Err(Failure::Other(
+        "live capture needs Linux; layerwise demo runs anywhere, and layerwise read shows a capture file".to_owned(),
+    ))
 }
 
 fn play(

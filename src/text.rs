@@ -38,6 +38,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("cooked.toml", include_str!("../glossary/en/cooked.toml")),
     ("arp.toml", include_str!("../glossary/en/arp.toml")),
     ("file.toml", include_str!("../glossary/en/file.toml")),
+    ("capture.toml", include_str!("../glossary/en/capture.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),
