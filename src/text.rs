@@ -45,6 +45,10 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("kernel.toml", include_str!("../glossary/en/kernel.toml")),
     ("tls.toml", include_str!("../glossary/en/tls.toml")),
     ("x509.toml", include_str!("../glossary/en/x509.toml")),
+    (
+        "chat_program.toml",
+        include_str!("../glossary/en/chat_program.toml"),
+    ),
     ("chat.toml", include_str!("../glossary/en/chat.toml")),
     ("data.toml", include_str!("../glossary/en/data.toml")),
 ];
