@@ -43,6 +43,9 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),
     ("kernel.toml", include_str!("../glossary/en/kernel.toml")),
+    ("icmp.toml", include_str!("../glossary/en/icmp.toml")),
+    ("udp.toml", include_str!("../glossary/en/udp.toml")),
+    ("dns.toml", include_str!("../glossary/en/dns.toml")),
     ("tls.toml", include_str!("../glossary/en/tls.toml")),
     ("x509.toml", include_str!("../glossary/en/x509.toml")),
     (

@@ -20,10 +20,6 @@
 //! +---------------------------------------------------------------+
 //! ```
 
-use std::net::IpAddr;
-
-use etherparse::checksum::Sum16BitWords;
-
 use super::{Bind, Decode, Next, Protocol, tcp_info};
 use crate::cursor::{Cursor, Read};
 use crate::packet::{Fact, FieldDef, Segment, Why};
@@ -166,18 +162,9 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         c.sub(&OPTIONS, hdr_len - 20, |c| options(c, &mut window_shift))?;
     }
     let len = c.context.payload.saturating_sub(hdr_len as u32);
-    let sum = c
-        .context
-        .addresses
-        .filter(|_| c.context.payload as usize <= whole.len())
-        .map(|a| sum(a, whole));
+    let sum = super::sum_over(c.context, 6, whole);
     let fits = sum.as_ref().map(|sum| sum.ones_complement() == 0);
-    // A sum over the pseudo header alone, not yet inverted, is what a sender leaves to its network card to complete.
-    let partial = fits == Some(false)
-        && c.context.addresses.is_some_and(|addresses| {
-            let pseudo = pseudo_header(addresses, whole.len()).ones_complement();
-            u16::from_be(pseudo) == !checksum
-        });
+    let partial = fits == Some(false) && super::is_partial(c.context, 6, checksum);
     let (status, checksum_good) = match (fits, partial) {
         (Some(true), _) => (super::ipv4::checksum_status::GOOD, fits),
         (_, true) => (super::ipv4::checksum_status::PARTIAL, None),
@@ -186,13 +173,14 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
     };
     c.note(&CHECKSUM_STATUS, status);
     if let (Some(false), Some(sum)) = (fits, sum) {
-        let without = sum.add_2bytes((!checksum).to_be_bytes()).ones_complement();
-        c.note(
-            &CHECKSUM_CALCULATED,
-            Fact::Uint(u64::from(u16::from_be(without))),
-        );
+        c.note(&CHECKSUM_CALCULATED, super::right_checksum(sum, checksum));
     }
     c.note(&LEN, Fact::Uint(u64::from(len)));
+    if c.context.quoted {
+        // A packet that an error quotes is no part of the conversation.
+        c.rest(&PAYLOAD);
+        return Ok(Next::End);
+    }
     c.context.segment = Some(Segment {
         from,
         to,
@@ -205,24 +193,6 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         len,
     });
     Ok(Next::Stream)
-}
-
-/// The sum over pseudo header, header and data, the checksum included (RFC 9293, section 3.1; IPv6: RFC 8200, 8.1).
-fn sum(addresses: (IpAddr, IpAddr), segment: &[u8]) -> Sum16BitWords {
-    pseudo_header(addresses, segment.len()).add_slice(segment)
-}
-
-fn pseudo_header((src, dst): (IpAddr, IpAddr), len: usize) -> Sum16BitWords {
-    let mut sum = Sum16BitWords::new();
-    let sum = match (src, dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            sum.add_16bytes(src.octets()).add_16bytes(dst.octets())
-        }
-        _ => sum,
-    };
-    sum.add_2bytes([0, 6])
-        .add_4bytes((len as u32).to_be_bytes())
 }
 
 fn options(c: &mut Cursor<'_, '_>, window_shift: &mut Option<u8>) -> Read<()> {
