@@ -60,6 +60,7 @@ pub mod chat;
 pub mod cli;
 pub mod cursor;
 pub mod demo;
+pub mod filter;
 mod flow;
 pub mod keylog;
 pub mod layers;

@@ -3,7 +3,7 @@
 use crate::flow::{self, Desk};
 use crate::keylog::{KeyLog, KeyLogError};
 use crate::layers;
-use crate::packet::{Buffers, Context, Event, Frame, Labels};
+use crate::packet::{Buffers, Context, Event, Frame, Labels, Time};
 
 /// Decodes one capture, frame by frame.
 ///
@@ -24,6 +24,8 @@ pub struct Session {
     buffers: Buffers,
     budget: flow::Budget,
     spans: [Vec<core::ops::Range<usize>>; 3],
+    /// The times of the first frame and of the last one.
+    times: Option<(Time, Time)>,
 }
 
 impl Session {
@@ -46,6 +48,8 @@ impl Session {
         self.labels.clear();
         self.buffers.clear();
         let mut context = Context::default();
+        let (first, before) = self.times.unwrap_or((frame.time, frame.time));
+        self.times = Some((first, frame.time));
         let part = layers::decode(&frame, &mut self.labels, &mut context);
         if let (Some(addresses), Some(segment), Some(part)) =
             (context.addresses, context.segment, part)
@@ -65,6 +69,8 @@ impl Session {
         }
         Event {
             frame,
+            first,
+            before,
             layers: &self.labels.layers,
             fields: &self.labels.fields,
             notes: &self.labels.notes,

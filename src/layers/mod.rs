@@ -25,6 +25,7 @@ macro_rules! fields {
 
 pub mod chat;
 pub mod data;
+pub mod frame;
 pub mod ipv4;
 pub mod ipv6;
 pub mod tcp;
@@ -34,6 +35,7 @@ pub mod tls;
 
 /// Every protocol there is. A new layer adds its line here.
 pub static PROTOCOLS: &[&Protocol] = &[
+    &frame::PROTOCOL,
     &ipv4::PROTOCOL,
     &ipv6::PROTOCOL,
     &tcp::PROTOCOL,
