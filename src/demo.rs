@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use crate::cli;
+use crate::file::WriteError;
 use crate::packet::{Event, Frame, LinkType};
+use crate::save::Save;
 use crate::session::Session;
 use crate::text::Glossary;
 use crate::view::detail::{Depth, Detail};
@@ -19,6 +21,9 @@ use crate::wire::{Host, Script, Seen, WireError};
 /// So many journeys are shown as a whole picture; the later ones in a line each.
 const PICTURES: usize = 4;
 
+/// What a capture file calls the memory wire.
+const INTERFACE: &str = "memory";
+
 /// When so much has been written into the buffer, it is handed on.
 const BATCH: usize = 256 << 10;
 
@@ -31,6 +36,8 @@ pub enum DemoError {
     Usage(String),
     /// The wire failed.
     Wire(String),
+    /// The file that is written.
+    Write(WriteError),
 }
 
 impl fmt::Display for DemoError {
@@ -38,6 +45,7 @@ impl fmt::Display for DemoError {
         match self {
             Self::Output(error) => write!(f, "cannot write the output: {error}"),
             Self::Usage(text) | Self::Wire(text) => f.write_str(text),
+            Self::Write(error) => error.fmt(f),
         }
     }
 }
@@ -47,6 +55,12 @@ impl std::error::Error for DemoError {}
 impl From<io::Error> for DemoError {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
+    }
+}
+
+impl From<WriteError> for DemoError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
     }
 }
 
@@ -91,11 +105,7 @@ pub fn run(
             .map(|host| (host.address().into(), name(host)))
             .to_vec(),
     );
-    let depth = match screen.verbose {
-        0 => Depth::Bytes,
-        1 => Depth::V,
-        _ => Depth::Vv,
-    };
+    let depth = Depth::of(screen.verbose);
     let detail = (screen.verbose > 0 || screen.hex)
         .then(|| Detail::new(glossary, depth, screen.hex, EPOCH).in_words(hosts.clone()));
     let mut show = Show {
@@ -105,26 +115,41 @@ pub fn run(
         ladder: Ladder::default(),
         journeys: Journeys::default(),
     };
+    let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
+    let quiet = demo.output.takes_stdout();
+    let most = demo.output.count.unwrap_or(u64::MAX);
     let mut session = Session::new();
     let mut count = Count::default();
 
     show.begin(out);
     for seen in wire {
         match seen? {
-            Seen::Key { line, .. } => session
-                .keylog_line(&line)
-                .map_err(|error| DemoError::Wire(error.to_string()))?,
+            Seen::Key { line, .. } => {
+                session
+                    .keylog_line(&line)
+                    .map_err(|error| DemoError::Wire(error.to_string()))?;
+                if let Some(save) = &mut save {
+                    save.secret(&line)?;
+                }
+            }
+            Seen::Packet(_) if count.packets == most => break,
             Seen::Packet(packet) => {
                 count.packets += 1;
                 count.bytes += packet.bytes.len() as u64;
-                let event = session.push(Frame {
+                let frame = Frame {
                     number: count.packets,
                     time: packet.sent,
                     link: LinkType::RAW,
                     wire_len: packet.bytes.len() as u32,
                     data: &packet.bytes,
-                });
+                };
+                let event = session.push(frame);
                 show.packet(out, &event);
+                if let Some(save) = &mut save {
+                    save.describe(&event);
+                    let interface = save.interface(INTERFACE, frame.link)?;
+                    save.write(&session, interface, &frame, [])?;
+                }
             }
             Seen::Chat { host, time, what } => {
                 if let Some(line) = what.heard() {
@@ -134,11 +159,19 @@ pub fn run(
                 }
             }
         }
-        if out.bytes().len() >= BATCH {
+        if quiet {
+            out.clear();
+        } else if out.bytes().len() >= BATCH {
             out.flush_to(to)?;
         }
     }
     show.end(out, &count);
+    if quiet {
+        out.clear();
+    }
+    if let Some(save) = save {
+        save.finish(out)?;
+    }
     Ok(out.flush_to(to)?)
 }
 

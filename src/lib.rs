@@ -22,6 +22,7 @@
 //!   [`Field`](packet::Field), [`Note`](packet::Note), [`Stop`](packet::Stop), [`Event`](packet::Event).
 //! - [`text`]: the words. What a field is called and why it exists stands in `glossary/en/*.toml`, not in Rust.
 //! - [`view`]: what one sees: the ladder, the journey of a message, a packet in detail, its bytes, an explanation.
+//! - [`show`]: packets on a screen as they come; every command that shows them goes through it.
 //! - [`demo`] and [`cli`] put it together for the program.
 //!
 //! # Five ideas that hold it together
@@ -55,17 +56,23 @@
 //! assert_eq!(verdict.value, ipv4::checksum_status::GOOD);
 //! ```
 
+pub mod bpf;
 pub mod certs;
 pub mod chat;
 pub mod cli;
 pub mod cursor;
 pub mod demo;
 pub mod filter;
+pub mod file;
 mod flow;
 pub mod keylog;
 pub mod layers;
 pub mod packet;
+pub mod progress;
+pub mod read;
+pub mod save;
 pub mod session;
+pub mod show;
 #[cfg(target_os = "linux")]
 pub(crate) mod sys;
 pub mod text;

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use layerwise::cli::{self, Command};
 use layerwise::demo;
+use layerwise::file::WriteError;
+use layerwise::read;
 use layerwise::text::Glossary;
 use layerwise::view::explain;
 use layerwise::view::paint::{Look, Out};
@@ -40,6 +42,16 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            error if error.is_closed_pipe() => Self::Output(io::ErrorKind::BrokenPipe.into()),
+            error if error.is_usage() => Self::Usage(error.to_string()),
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
 fn run(cli: &cli::Cli) -> Result<(), Failure> {
     let glossary = Glossary::english().map_err(|error| Failure::Other(error.to_string()))?;
     let mut out = Out::new(Look::for_stdout(cli.screen.wish()));
@@ -52,13 +64,19 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             explain::write(&lines, &mut out);
             Ok(out.flush_to(&mut stdout)?)
         }
-        Some(
-            Command::Read(_)
-            | Command::Capture(_)
-            | Command::Chat(_)
-            | Command::Certs(_)
-            | Command::Doctor(_),
-        ) => Err(Failure::Other("this command is still to come".to_owned())),
+        Some(Command::Read(arguments)) => {
+            read::run(arguments, &cli.screen, &glossary, &mut out, &mut stdout).map_err(|error| {
+                match error {
+                    read::ReadError::Output(error) => Failure::Output(error),
+                    read::ReadError::Write(error) => error.into(),
+                    error if error.is_usage() => Failure::Usage(error.to_string()),
+                    error => Failure::Other(error.to_string()),
+                }
+            })
+        }
+        Some(Command::Capture(_) | Command::Chat(_) | Command::Certs(_) | Command::Doctor(_)) => {
+            Err(Failure::Other("this command is still to come".to_owned()))
+        }
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
         None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),
     }
@@ -75,6 +93,7 @@ fn play(
         demo::DemoError::Output(error) => Failure::Output(error),
         demo::DemoError::Usage(text) => Failure::Usage(text),
         demo::DemoError::Wire(text) => Failure::Other(text),
+        demo::DemoError::Write(error) => error.into(),
     })
 }
 

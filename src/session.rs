@@ -1,7 +1,7 @@
 //! Frames in, events out: the pure core. No clock, no thread, no socket; the same frames give the same events.
 
 use crate::flow::{self, Desk};
-use crate::keylog::{KeyLog, KeyLogError};
+use crate::keylog::{KeyLog, KeyLogError, Secrets};
 use crate::layers;
 use crate::packet::{Buffers, Context, Event, Frame, Labels, Time};
 
@@ -41,6 +41,12 @@ impl Session {
     /// When the line is not of the form of a key log.
     pub fn keylog_line(&mut self, line: &str) -> Result<(), KeyLogError> {
         self.keylog.line(line)
+    }
+
+    /// What is known of the connection that begins with this client random.
+    #[must_use]
+    pub fn secrets(&self, client_random: &[u8; 32]) -> Option<&Secrets> {
+        self.keylog.secrets(client_random)
     }
 
     /// Takes up one frame and gives everything that it completed.

@@ -31,6 +31,13 @@ use crate::packet::FieldDef;
 pub static ENGLISH: &[(&str, &str)] = &[
     ("screen.toml", include_str!("../glossary/en/screen.toml")),
     ("demo.toml", include_str!("../glossary/en/demo.toml")),
+    (
+        "ethernet.toml",
+        include_str!("../glossary/en/ethernet.toml"),
+    ),
+    ("cooked.toml", include_str!("../glossary/en/cooked.toml")),
+    ("arp.toml", include_str!("../glossary/en/arp.toml")),
+    ("file.toml", include_str!("../glossary/en/file.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),

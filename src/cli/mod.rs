@@ -12,6 +12,7 @@ pub mod certs;
 pub mod chat;
 pub mod demo;
 pub mod doctor;
+pub mod output;
 pub mod read;
 
 pub use demo::Demo;

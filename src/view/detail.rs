@@ -29,6 +29,18 @@ pub enum Depth {
     Vv,
 }
 
+impl Depth {
+    /// As deep as so many `-v` ask for.
+    #[must_use]
+    pub fn of(verbose: u8) -> Self {
+        match verbose {
+            0 => Self::Bytes,
+            1 => Self::V,
+            _ => Self::Vv,
+        }
+    }
+}
+
 /// Prints packets in detail.
 #[derive(Debug)]
 pub struct Detail<'g> {
@@ -443,6 +455,7 @@ impl<'g> Detail<'g> {
     fn buffer(&self, out: &mut Out, event: &Event<'_>, id: BufId, layer: Role) {
         let key = match event.buffer_kind(id) {
             BufKind::Frame => "say.detail.frame",
+            BufKind::Packet => "say.detail.packet_buffer",
             BufKind::Stream => "say.detail.stream",
             BufKind::Plain => "say.detail.plain",
             BufKind::Message => "say.detail.message",

@@ -159,6 +159,7 @@ const NOT_IN_WIRESHARK: &[&str] = &[
     "ber.header",
     "chat",
     "dtls.use_srtp.protection_profiles",
+    "ieee8021ad.len",
     "ip.opt",
     "ip.opt.data",
     "ip.options",
@@ -166,6 +167,7 @@ const NOT_IN_WIRESHARK: &[&str] = &[
     "ipv6.routing.srh.tlv.len",
     "ipv6.routing.srh.tlv.type",
     "ipv6.routing.srh.tlv.value",
+    "sll.reserved",
     "stop",
     "tcp.analysis.acks_fin",
     "tcp.analysis.bytes_acked",
@@ -616,8 +618,11 @@ fn filter(def: &'static FieldDef, entry: &Entry, value: Option<u64>) -> Option<S
         // A header of twenty bytes is one without options.
         (Kind::Units(4), None) => format!("{key} > 20"),
         (Kind::Uint | Kind::Units(_), None) if entry.unit == "bytes" => format!("{key} > 0"),
+        (Kind::Host, Some(n)) => format!("{key} == {n}"),
+        (Kind::Ether, _) => format!("{key} == 02:00:00:00:00:0a"),
         (Kind::Ipv4, _) => format!("{key} == 1.2.3.4"),
         (Kind::Ipv6, _) => format!("{key} == 2001:db8::1"),
+        (Kind::Name, _) => format!("{key} == \"example.com\""),
         (Kind::Text, _) => format!("{key} contains \"a\""),
         _ => key.to_owned(),
     })

@@ -8,11 +8,13 @@
 )]
 pub(crate) mod samples;
 
+pub mod comment;
 pub mod detail;
 pub mod explain;
 pub mod hex;
 pub mod journey;
 pub mod ladder;
+pub mod line;
 pub mod paint;
 pub mod value;
 pub mod words;

@@ -3,12 +3,16 @@
 use std::net::IpAddr;
 
 use super::paint::Out;
+use super::value;
 use crate::layers::{chat, ipv4, ipv6, tcp, tls};
 use crate::packet::{Event, Fact, FieldDef, Segment, Value};
 use crate::text::Glossary;
 
 /// So much of a text is spoken, in columns.
 const SPOKEN: usize = 200;
+
+/// A TCP or UDP port, where there is one.
+pub type Port = Option<u64>;
 
 /// The hosts that have a name on the screen.
 #[derive(Debug, Clone, Default)]
@@ -40,11 +44,23 @@ impl Hosts {
             .is_some_and(|(address, _)| *address == host)
     }
 
+    /// Writes a short name for an end of a packet: its host's name; the port where both ends are one host; the address.
+    pub fn write_end(&self, out: &mut Out, ends: Option<(IpAddr, IpAddr)>, port: Port, to: bool) {
+        let host = ends.map(|(a, b)| if to { b } else { a });
+        match port {
+            Some(port) if ends.is_some_and(|(a, b)| a == b && self.name(a).is_none()) => {
+                out.byte(b':');
+                out.number(port);
+            }
+            _ => self.write(out, host),
+        }
+    }
+
     /// Writes a host's name, or its address.
     pub fn write(&self, out: &mut Out, host: Option<IpAddr>) {
         match host.map(|host| (host, self.name(host))) {
             Some((_, Some(name))) => out.text(name),
-            Some((host, None)) => out.text(&host.to_string()),
+            Some((host, None)) => value::address(out, host, None),
             None => out.byte(b'?'),
         }
     }
@@ -70,6 +86,12 @@ pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
         };
         Some((address(source)?, address(destination)?))
     })
+}
+
+/// Source and destination port of a packet, if it has ports.
+#[must_use]
+pub fn ports(event: &Event<'_>) -> (Port, Port) {
+    (uint(event, &tcp::SRCPORT), uint(event, &tcp::DSTPORT))
 }
 
 /// The number under a field of that name, if the packet has one.
@@ -180,14 +202,13 @@ impl Deed {
             };
         }
         if len > 0 {
-            let bad_tag = event
-                .notes
-                .iter()
-                .any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(2));
-            let sealed = event
-                .notes
-                .iter()
-                .any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(0));
+            let is = |values: [Fact; 2]| {
+                event.notes.iter().any(|n| {
+                    core::ptr::eq(n.def, &raw const tls::OPENED) && values.contains(&n.value)
+                })
+            };
+            let bad_tag = is([tls::opened::BAD_TAG, tls::opened::BAD_PADDING]);
+            let sealed = is([tls::opened::NO_SECRET, tls::opened::UNSUPPORTED]);
             let key = if bad_tag {
                 "say.packet.bad_tag"
             } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
@@ -241,10 +262,10 @@ impl Deed {
 
     /// Writes the sentence, in at most the rest of the line.
     pub fn write(&self, out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>) {
-        let ends = ends(event);
+        let (ends, ports) = (ends(event), ports(event));
         let mut fill = |out: &mut Out, name: &str| match name {
-            "a" => hosts.write(out, ends.map(|(from, _)| from)),
-            "b" => hosts.write(out, ends.map(|(_, to)| to)),
+            "a" => hosts.write_end(out, ends, ports.0, false),
+            "b" => hosts.write_end(out, ends, ports.1, true),
             "n" => out.number(self.number),
             "alert" => {
                 let name = glossary
