@@ -229,7 +229,8 @@ impl Operand {
             return count > 0 && visit(Val::Number(count));
         }
         self.key.visit(event, &mut |found| {
-            let mut value = found.value(event, self.key.is);
+            let mut room = [0; 256];
+            let mut value = found.value(event, self.key.is, &mut room);
             let (four, sixteen);
             if self.slice.is_some() || self.what == What::Len {
                 let bytes = match value {

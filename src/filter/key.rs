@@ -1,7 +1,7 @@
 //! What a name in an expression means, and where its values are: fields, notes, layers, facts about the frame.
 
 use crate::layers::{self, frame, tcp};
-use crate::packet::{Event, Fact, Field, FieldDef, Kind, Layer, Note, Value};
+use crate::packet::{Event, Fact, Field, FieldDef, Kind, Layer, Name, Note, Value};
 
 /// Names that stand for several fields at once, as Wireshark has them: `tcp.port` is either port.
 static SEVERAL: &[(&str, &[&str])] = &[
@@ -48,6 +48,8 @@ pub enum Type {
     Seconds,
     /// A point in time, in nanoseconds since the Unix epoch.
     Date,
+    /// A MAC address.
+    Ether,
     /// An IPv4 address.
     Ipv4,
     /// An IPv6 address.
@@ -73,6 +75,7 @@ impl Type {
             Self::Bool => "a flag (true or false)",
             Self::Seconds => "a time in seconds",
             Self::Date => "a date and time",
+            Self::Ether => "a MAC address",
             Self::Ipv4 => "an IPv4 address",
             Self::Ipv6 => "an IPv6 address",
             Self::Bytes => "a row of bytes",
@@ -88,7 +91,13 @@ impl Type {
     pub fn has_bytes(self) -> bool {
         matches!(
             self,
-            Self::Ipv4 | Self::Ipv6 | Self::Bytes | Self::Text | Self::Oid | Self::Part
+            Self::Ether
+                | Self::Ipv4
+                | Self::Ipv6
+                | Self::Bytes
+                | Self::Text
+                | Self::Oid
+                | Self::Part
         )
     }
 
@@ -145,6 +154,9 @@ pub(crate) enum Val<'e> {
     Bytes(&'e [u8]),
     Text(&'e [u8]),
 }
+
+/// Room for a value that stands nowhere as a whole: a domain name, the row of a frame's protocols.
+pub(crate) type Room = [u8; 256];
 
 impl Key {
     /// Looks a name up.
@@ -243,10 +255,11 @@ fn is(def: &FieldDef) -> Type {
         Kind::Group if def.key.starts_with("tcp.analysis.") => Type::Mark,
         Kind::Group => Type::Part,
         Kind::Bool => Type::Bool,
-        Kind::Uint | Kind::Hex | Kind::Units(_) => Type::Number,
+        Kind::Uint | Kind::Hex | Kind::Units(_) | Kind::Host => Type::Number,
         Kind::Nanos => Type::Seconds,
         Kind::Bytes => Type::Bytes,
-        Kind::Text => Type::Text,
+        Kind::Text | Kind::Name => Type::Text,
+        Kind::Ether => Type::Ether,
         Kind::Ipv4 => Type::Ipv4,
         Kind::Ipv6 => Type::Ipv6,
         Kind::Oid => Type::Oid,
@@ -255,8 +268,8 @@ fn is(def: &FieldDef) -> Type {
 }
 
 impl<'e> Found<'e> {
-    /// Its value, to be compared as its key says.
-    pub(crate) fn value(&self, event: &Event<'e>, is: Type) -> Val<'e> {
+    /// Its value, to be compared as its key says. What has to be put together is put into `room`.
+    pub(crate) fn value(&self, event: &Event<'e>, is: Type, room: &'e mut Room) -> Val<'e> {
         match *self {
             Self::Layer(layer) => Val::Bytes(layer_bytes(event, layer)),
             Self::Field(field) => match field.value(event.bytes(field.buf)) {
@@ -267,6 +280,8 @@ impl<'e> Found<'e> {
                 Value::Ipv4(address) => Val::V4(u32::from_be_bytes(address)),
                 Value::Ipv6(address) => Val::V6(u128::from_be_bytes(address)),
                 Value::Bytes(bytes) | Value::Oid(bytes) => Val::Bytes(bytes),
+                Value::Ether(_) => Val::Bytes(event.field_bytes(field)),
+                Value::Name(name) => Val::Text(dotted(name, room)),
                 Value::Text(text) => Val::Text(text),
                 Value::Time(time) => asn1_time(time).map_or(Val::Nothing, Val::Nanos),
             },
@@ -332,17 +347,34 @@ pub(crate) fn of_frame<'e>(event: &Event<'e>, def: &'static FieldDef) -> Val<'e>
     }
 }
 
-/// The layers' names from the link up, each kind once in a row, with colons between; cut off when they have no room.
-pub(crate) fn protocols<'r>(event: &Event<'_>, room: &'r mut [u8; 256]) -> &'r [u8] {
+/// A domain name with dots, without the last; the root has a name of its own, as in Wireshark.
+pub(crate) fn dotted<'r>(name: Name<'_>, room: &'r mut Room) -> &'r [u8] {
     let mut len = 0;
-    let mut push = |text: &[u8]| {
-        if let Some(place) = room.get_mut(len..len + text.len()) {
-            place.copy_from_slice(text);
-            len += text.len();
+    for label in name.labels() {
+        if len > 0 {
+            push(room, &mut len, b".");
         }
-    };
+        push(room, &mut len, label);
+    }
+    if len == 0 {
+        push(room, &mut len, b"<Root>");
+    }
+    room.get(..len).unwrap_or(&[])
+}
+
+fn push(room: &mut Room, len: &mut usize, text: &[u8]) {
+    if let Some(place) = room.get_mut(*len..*len + text.len()) {
+        place.copy_from_slice(text);
+        *len += text.len();
+    }
+}
+
+/// The layers' names from the link up, each kind once in a row, with colons between; cut off when they have no room.
+pub(crate) fn protocols<'r>(event: &Event<'_>, room: &'r mut Room) -> &'r [u8] {
+    let mut len = 0;
+    let mut push = |text: &[u8]| push(room, &mut len, text);
     let mut last = "";
-    if event.frame.link == crate::packet::LinkType::RAW {
+    if event.frame.link.is_raw_ip() {
         last = "raw";
         push(b"raw");
     }
@@ -350,6 +382,10 @@ pub(crate) fn protocols<'r>(event: &Event<'_>, room: &'r mut [u8; 256]) -> &'r [
         if layer.def.key != last {
             if !last.is_empty() {
                 push(b":");
+            }
+            // What follows these says so by an EtherType, which Wireshark counts as a protocol.
+            if matches!(last, "eth" | "vlan" | "ieee8021ad" | "sll") && layer.def.key != "data" {
+                push(b"ethertype:");
             }
             push(layer.def.key.as_bytes());
         }

@@ -57,6 +57,10 @@ pub(super) fn literal(
             Token::Word(text) => Some(Literal::Text(text.clone().into_bytes())),
             _ => None,
         },
+        Type::Ether => word(token)
+            .and_then(|_| bytes(token))
+            .filter(|bytes| bytes.len() == 6)
+            .map(Literal::Bytes),
         Type::Bytes | Type::Part => bytes(token).map(Literal::Bytes),
         Type::Oid => match token {
             Token::Text(text) => str::from_utf8(text).ok().and_then(oid),
@@ -73,6 +77,7 @@ pub(super) fn literal(
             Type::Date => {
                 "write it as \"2026-01-01 12:00:00\" (UTC), quotation marks included".to_owned()
             }
+            Type::Ether => "such as 02:00:00:00:00:0a".to_owned(),
             Type::Ipv4 => "such as 1.2.3.4 or 1.2.0.0/16, without quotation marks".to_owned(),
             Type::Ipv6 => {
                 "such as 2001:db8::1 or 2001:db8::/32, without quotation marks".to_owned()

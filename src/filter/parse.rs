@@ -541,12 +541,20 @@ fn compare(
 
 /// Whether values of the two kinds can be compared with each other.
 fn alike(one: Type, other: Type) -> bool {
-    let bytes = |is| matches!(is, Type::Bytes | Type::Text | Type::Oid | Type::Part);
+    let bytes = |is| {
+        matches!(
+            is,
+            Type::Bytes | Type::Text | Type::Oid | Type::Part | Type::Ether
+        )
+    };
     one == other || (one.is_number() && other.is_number()) || (bytes(one) && bytes(other))
 }
 
 fn searchable(operand: &Operand) -> bool {
-    matches!(operand.is, Type::Bytes | Type::Text | Type::Part)
+    matches!(
+        operand.is,
+        Type::Bytes | Type::Text | Type::Part | Type::Ether
+    )
 }
 
 /// The left side of `contains` and `matches`.
