@@ -394,7 +394,7 @@ impl Field {
             Kind::Bool => {
                 Value::Bool(read_bits(buffer, self.start as usize, self.bits as usize) != 0)
             }
-            Kind::Uint | Kind::Hex | Kind::Units(_) => Value::Uint(
+            Kind::Uint | Kind::Hex | Kind::Units(_) | Kind::Nanos => Value::Uint(
                 read_bits(buffer, self.start as usize, self.bits.min(64) as usize)
                     * self.def.kind.unit(),
             ),

@@ -64,6 +64,7 @@ pub mod chat;
 pub mod cli;
 pub mod cursor;
 pub mod demo;
+pub mod filter;
 pub mod file;
 mod flow;
 pub mod keylog;

@@ -93,6 +93,8 @@ pub enum Kind {
     Host,
     /// A number that counts units of so many bytes; its value is in bytes (`ip.hdr_len` counts four at a time).
     Units(u8),
+    /// A number of nanoseconds; filters and scripts count it in seconds, as Wireshark does.
+    Nanos,
     /// Bytes without further meaning.
     Bytes,
     /// Text, meant to be UTF-8; what is not is shown escaped.
@@ -575,6 +577,10 @@ impl Buffers {
 pub struct Event<'s> {
     /// The frame.
     pub frame: Frame<'s>,
+    /// When the session's first frame was seen.
+    pub first: Time,
+    /// When the frame before this one was seen; this one's own time if it is the first.
+    pub before: Time,
     /// The layers, from the lowest up; one for each TLS record and each application message.
     pub layers: &'s [Layer],
     /// The fields of all layers, in pre-order.

@@ -4,7 +4,7 @@ use crate::flow::{self, Desk};
 use crate::keylog::{KeyLog, KeyLogError, Secrets};
 use crate::layers::tcp_info::TcpInfo;
 use crate::layers::{self, tcp};
-use crate::packet::{Buffers, Context, Event, Frame, Labels, Layer};
+use crate::packet::{Buffers, Context, Event, Frame, Labels, Layer, Time};
 
 /// Decodes one capture, frame by frame.
 ///
@@ -25,6 +25,8 @@ pub struct Session {
     buffers: Buffers,
     budget: flow::Budget,
     spans: [Vec<core::ops::Range<usize>>; 3],
+    /// The times of the first frame and of the last one.
+    times: Option<(Time, Time)>,
 }
 
 impl Session {
@@ -59,6 +61,8 @@ impl Session {
         self.labels.clear();
         self.buffers.clear();
         let mut context = Context::default();
+        let (first, before) = self.times.unwrap_or((frame.time, frame.time));
+        self.times = Some((first, frame.time));
         let part = layers::decode(&frame, &mut self.labels, &mut context);
         if let (Some(addresses), Some(segment), Some(part)) =
             (context.addresses, context.segment, part)
@@ -84,6 +88,8 @@ impl Session {
         }
         Event {
             frame,
+            first,
+            before,
             layers: &self.labels.layers,
             fields: &self.labels.fields,
             notes: &self.labels.notes,

@@ -31,6 +31,7 @@ pub mod arp;
 pub mod chat;
 pub mod data;
 pub mod dns;
+pub mod frame;
 pub mod ethernet;
 pub mod icmp;
 pub mod icmpv6;
@@ -48,6 +49,7 @@ pub mod vlan;
 
 /// Every protocol there is. A new layer adds its line here.
 pub static PROTOCOLS: &[&Protocol] = &[
+    &frame::PROTOCOL,
     &ethernet::PROTOCOL,
     &vlan::PROTOCOL,
     &vlan::SERVICE,

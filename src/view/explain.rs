@@ -17,7 +17,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::layers::{self, PROTOCOLS};
 use crate::packet::{FieldDef, Kind};
-use crate::text::{Entry, Glossary, NamedValue};
+use crate::text::{Entry, Glossary, NamedValue, distance};
 use crate::view::paint::{self, Out};
 
 /// What a piece of text is, for whoever chooses its colour.
@@ -381,37 +381,6 @@ fn near(glossary: &Glossary, asked: &str) -> Vec<String> {
         }
     }
     names
-}
-
-/// How many letters must be added, taken away or changed, or neighbours swapped, to make one text of the other.
-fn distance(one: &str, two: &str) -> usize {
-    let two: Vec<char> = two.chars().collect();
-    // The rows of the usual table for the letters of `one`: this, the one before, and the one before that.
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    let mut above = row.clone();
-    let mut before = None;
-    for (i, a) in one.chars().enumerate() {
-        let above2 = std::mem::replace(&mut above, row);
-        row = vec![i + 1];
-        let mut left = i + 1;
-        for (j, b) in two.iter().enumerate() {
-            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
-            let mut cost = (at(&above, j) + usize::from(a != *b))
-                .min(at(&above, j + 1) + 1)
-                .min(left + 1);
-            if let (Some(swapped), Some(last)) = (before, j.checked_sub(1).and_then(|j| two.get(j)))
-                && swapped == *b
-                && *last == a
-                && i > 0
-            {
-                cost = cost.min(at(&above2, j - 1) + 1);
-            }
-            row.push(cost);
-            left = cost;
-        }
-        before = Some(a);
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// The lines of an answer while they are written.

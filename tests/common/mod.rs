@@ -13,6 +13,8 @@
     reason = "a test may fail by panicking"
 )]
 
+pub mod pcap;
+
 use std::fmt::Write as _;
 
 use etherparse::PacketBuilder;
