@@ -25,6 +25,8 @@ pub struct Session {
     buffers: Buffers,
     budget: flow::Budget,
     spans: [Vec<core::ops::Range<usize>>; 3],
+    /// A port, and the well-known one that it stands for.
+    alias: Option<(u16, u16)>,
 }
 
 impl Session {
@@ -40,6 +42,11 @@ impl Session {
     /// When the line is not of the form of a key log.
     pub fn keylog_line(&mut self, line: &str) -> Result<(), KeyLogError> {
         self.keylog.line(line)
+    }
+
+    /// What runs on `port` is decoded as if it ran on `known`.
+    pub fn treat_port(&mut self, port: u16, known: u16) {
+        self.alias = Some((port, known));
     }
 
     /// Takes up one frame and gives everything that it completed.
@@ -66,7 +73,10 @@ impl Session {
                 keylog: &self.keylog,
                 budget: &mut self.budget,
                 spans: &mut self.spans,
-                ports: [segment.from, segment.to],
+                ports: [segment.from, segment.to].map(|port| match self.alias {
+                    Some((alias, known)) if alias == port => known,
+                    _ => port,
+                }),
             };
             flow.segment(dir, &segment, part, &mut desk);
         }

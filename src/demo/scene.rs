@@ -11,7 +11,7 @@ use crate::cli::demo::Wire as Kind;
 use crate::packet::Time;
 use crate::view::words::Hosts;
 use crate::wire::memory::{self, Memory};
-use crate::wire::{Host, Link, Script, Wire};
+use crate::wire::{Host, Link, PORT, Script, Wire};
 #[cfg(target_os = "linux")]
 use crate::wire::{loopback, lose_data, tun};
 
@@ -23,6 +23,8 @@ pub(super) struct Scene {
     pub(super) origin: Time,
     /// How many links there are from A to B.
     pub(super) links: usize,
+    /// The server's port.
+    pub(super) port: u16,
     /// The glossary key of the title.
     pub(super) title: &'static str,
     /// What is to be known about this wire.
@@ -141,6 +143,7 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         hosts: two_hosts(),
         origin: memory::EPOCH,
         links: 1,
+        port: PORT,
         title: "say.demo.title",
         words: Vec::new(),
     })
@@ -203,6 +206,7 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         hosts: two_hosts(),
         origin,
         links: config.hops + 1,
+        port: PORT,
         title: "say.demo.title",
         words,
     })
@@ -235,6 +239,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         ),
         origin,
         links: 1,
+        port: config.port,
         title: "say.demo.title.loopback",
         words: vec![
             words,
