@@ -251,7 +251,7 @@ impl Show<'_> {
             return;
         }
         if sent {
-            let shown = self.ladder.packet(
+            let shown = self.ladder.arrow(
                 out,
                 self.glossary,
                 &self.hosts,
