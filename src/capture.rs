@@ -254,6 +254,13 @@ fn program(
     }
 }
 
+/// The command that lets this program watch interfaces for whoever runs it.
+pub(crate) fn grant() -> String {
+    let program = std::env::current_exe();
+    let program = program.map_or("layerwise".into(), |path| path.display().to_string());
+    format!("sudo setcap cap_net_raw,cap_net_admin=eip {program}")
+}
+
 /// Why an interface cannot be opened, and what mends it.
 fn explain(name: &str, error: &OpenError) -> CaptureError {
     let text = match error.error.raw_os_error() {
@@ -263,11 +270,9 @@ fn explain(name: &str, error: &OpenError) -> CaptureError {
                 .to_owned()
         }
         Some(nix::libc::EPERM | nix::libc::EACCES) => {
-            let program = std::env::current_exe();
-            let program = program.map_or("layerwise".into(), |path| path.display().to_string());
             format!(
-                "no right to open a packet socket: run it with sudo, or give the program the right once and for all: \
-                 sudo setcap cap_net_raw,cap_net_admin=eip {program}"
+                "no right to open a packet socket: run it with sudo, or give the program the right once and for all: {}",
+                grant()
             )
         }
         Some(nix::libc::EAFNOSUPPORT) => {

@@ -18,7 +18,7 @@ use crate::view::journey::Journeys;
 use crate::view::ladder::{Ladder, milliseconds};
 use crate::view::paint::{Out, Role};
 use crate::view::words::{self, Deed, Hosts};
-use crate::wire::{Host, Link, Packet, Script, Seen, WireError};
+use crate::wire::{Host, Link, PORT, Packet, Script, Seen, WireError};
 use scene::{Scene, Words};
 
 /// So many journeys are shown as a whole picture; the later ones in a line each.
@@ -100,6 +100,7 @@ pub fn run(
         origin,
         links,
         kind,
+        port,
         title,
         words,
     } = scene::set(demo, &script)?;
@@ -120,9 +121,12 @@ pub fn run(
     let most = demo.output.count.unwrap_or(u64::MAX);
     // On each link it is a capture of its own: otherwise a packet on the second would look like one that is sent again.
     let mut sessions: Vec<_> = (0..links).map(|_| Session::new()).collect();
+    for session in &mut sessions {
+        session.treat_port(port, PORT);
+    }
     let mut count = Count::default();
 
-    show.begin(out, title, &words);
+    show.begin(out, (title, port), &words);
     while let Some(seen) = wire.next() {
         match seen? {
             Seen::Key { line, .. } => {
@@ -227,9 +231,12 @@ struct Show<'s> {
 }
 
 impl Show<'_> {
-    fn begin(&self, out: &mut Out, title: &str, words: &[Words]) {
+    fn begin(&self, out: &mut Out, (title, port): (&str, u16), words: &[Words]) {
         out.start(Role::Heading);
-        out.wrapped(self.glossary.say(title), |_| ());
+        let title = out.aside(|out| {
+            out.sentence(self.glossary.say(title), |out, _| out.number(port.into()));
+        });
+        out.wrapped(&title, |_| ());
         out.end(Role::Heading);
         out.newline();
         out.wrapped(self.glossary.say("say.demo.legend"), |_| ());
@@ -282,7 +289,7 @@ impl Show<'_> {
             return;
         }
         if sent {
-            let shown = self.ladder.packet(
+            let shown = self.ladder.arrow(
                 out,
                 self.glossary,
                 &self.hosts,

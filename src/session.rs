@@ -27,6 +27,8 @@ pub struct Session {
     spans: [Vec<core::ops::Range<usize>>; 3],
     /// The times of the first frame and of the last one.
     times: Option<(Time, Time)>,
+    /// A port, and the well-known one that it stands for.
+    alias: Option<(u16, u16)>,
 }
 
 impl Session {
@@ -48,6 +50,11 @@ impl Session {
     #[must_use]
     pub fn secrets(&self, client_random: &[u8; 32]) -> Option<&Secrets> {
         self.keylog.secrets(client_random)
+    }
+
+    /// What runs on `port` is decoded as if it ran on `known`.
+    pub fn treat_port(&mut self, port: u16, known: u16) {
+        self.alias = Some((port, known));
     }
 
     /// Takes up one frame and gives everything that it completed.
@@ -76,7 +83,10 @@ impl Session {
                 keylog: &self.keylog,
                 budget: &mut self.budget,
                 spans: &mut self.spans,
-                ports: [segment.from, segment.to],
+                ports: [segment.from, segment.to].map(|port| match self.alias {
+                    Some((alias, known)) if alias == port => known,
+                    _ => port,
+                }),
             };
             flow.segment(dir, &segment, part, &mut desk);
         }

@@ -39,6 +39,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("arp.toml", include_str!("../glossary/en/arp.toml")),
     ("file.toml", include_str!("../glossary/en/file.toml")),
     ("capture.toml", include_str!("../glossary/en/capture.toml")),
+    ("doctor.toml", include_str!("../glossary/en/doctor.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),

@@ -11,7 +11,7 @@ use crate::cli::demo::Wire as Kind;
 use crate::packet::Time;
 use crate::view::words::Hosts;
 use crate::wire::memory::{self, Memory};
-use crate::wire::{Host, Link, Script, Wire};
+use crate::wire::{Host, Link, PORT, Script, Wire};
 #[cfg(target_os = "linux")]
 use crate::wire::{loopback, lose_data, tun};
 
@@ -25,6 +25,8 @@ pub(super) struct Scene {
     pub(super) links: usize,
     /// The wire's name, as it was asked for.
     pub(super) kind: &'static str,
+    /// The server's port.
+    pub(super) port: u16,
     /// The glossary key of the title.
     pub(super) title: &'static str,
     /// What is to be known about this wire.
@@ -144,6 +146,7 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         origin: memory::EPOCH,
         links: 1,
         kind: wire_name(Kind::Memory),
+        port: PORT,
         title: "say.demo.title",
         words: Vec::new(),
     })
@@ -207,6 +210,7 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         origin,
         links: config.hops + 1,
         kind: wire_name(Kind::Tun),
+        port: PORT,
         title: "say.demo.title",
         words,
     })
@@ -240,6 +244,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         origin,
         links: 1,
         kind: wire_name(Kind::Loopback),
+        port: config.port,
         title: "say.demo.title.loopback",
         words: vec![
             words,

@@ -766,7 +766,7 @@ mod tests {
         let text = ask("timestamp value").unwrap();
         assert!(text.starts_with("Timestamp value\ntcp.options.timestamp.tsval\n"));
         let text = ask("retransm").unwrap();
-        assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!(text.lines().count(), 4, "{text}");
     }
 
     #[test]

@@ -275,10 +275,10 @@ impl Deed {
                 bulk: true,
                 ..deed("say.packet.ack", acked)
             };
+        } else if present(&tcp::ANALYSIS_DUPLICATE_ACK) || event.field(&tcp::SACK_LE).is_some() {
+            "say.packet.duplicate_ack"
         } else if present(&tcp::ANALYSIS_WINDOW_UPDATE) {
             "say.packet.window"
-        } else if present(&tcp::ANALYSIS_DUPLICATE_ACK) {
-            "say.packet.duplicate_ack"
         } else {
             "say.packet.ack_again"
         };
