@@ -67,12 +67,10 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             explain::write(&lines, &mut out);
             Ok(out.flush_to(&mut stdout)?)
         }
-        Some(
-            Command::Read(_) | Command::Capture(_) | Command::Chat(_) | Command::Doctor(_),
-        ) => Err(Failure::Other("this command is still to come".to_owned())),
-        Some(Command::Certs(certs)) => {
-            Ok(program::certs(certs, &glossary, &mut out, &mut stdout)?)
+        Some(Command::Read(_) | Command::Capture(_) | Command::Chat(_) | Command::Doctor(_)) => {
+            Err(Failure::Other("this command is still to come".to_owned()))
         }
+        Some(Command::Certs(certs)) => Ok(program::certs(certs, &glossary, &mut out, &mut stdout)?),
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
         None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),
     }

@@ -52,9 +52,9 @@ impl Facts {
         for field in &labels.fields {
             let is = |def| core::ptr::eq(field.def, def);
             match field.value(der) {
-                Value::Text(name) if is(&certificate::DNS_NAME) => facts
-                    .names
-                    .push(String::from_utf8_lossy(name).into_owned()),
+                Value::Text(name) if is(&certificate::DNS_NAME) => {
+                    facts.names.push(String::from_utf8_lossy(name).into_owned())
+                }
                 Value::Ipv4(bytes) => facts.names.push(IpAddr::from(bytes).to_string()),
                 Value::Ipv6(bytes) => facts.names.push(IpAddr::from(bytes).to_string()),
                 Value::Bool(ca) if is(&certificate::CA) => facts.is_authority = ca,
@@ -128,7 +128,14 @@ mod tests {
             let facts = Facts::of(bytes);
             assert!(facts.names.is_empty() && facts.until.is_none());
         }
-        for time in ["", "Z", "9913", "991332000000Z", "é0101000000Z", "4901010000Z"] {
+        for time in [
+            "",
+            "Z",
+            "9913",
+            "991332000000Z",
+            "é0101000000Z",
+            "4901010000Z",
+        ] {
             assert_eq!(moment(time.as_bytes()), None, "{time}");
         }
         assert_eq!(moment(b"491231235959Z").unwrap().year(), 2049);

@@ -69,7 +69,11 @@ pub fn make(dir: &Path, names: &[&str], days: u16) -> Result<Files, FileError> {
         0o600,
     )?;
     made.file(&files.certificate, &chain, 0o644)?;
-    made.file(&files.ca, &pem("CERTIFICATE", authority.certificate()), 0o644)?;
+    made.file(
+        &files.ca,
+        &pem("CERTIFICATE", authority.certificate()),
+        0o644,
+    )?;
     made.keep();
     Ok(files)
 }

@@ -18,7 +18,9 @@ impl Place {
     /// not given.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let wrong = |what: &str| {
-            format!("{text:?} is no address to chat at: {what}; such as localhost:8080, 127.0.0.1:8080, [::1]:8080")
+            format!(
+                "{text:?} is no address to chat at: {what}; such as localhost:8080, 127.0.0.1:8080, [::1]:8080"
+            )
         };
         let place = |host: &str, port: Option<&str>| {
             let port = match port {

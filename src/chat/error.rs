@@ -93,9 +93,7 @@ impl fmt::Display for ChatError {
                 Ok(())
             }
             Self::Lost(error) => write!(f, "the connection was lost: {error}"),
-            Self::KeyMismatch => {
-                f.write_str("the private key does not belong to the certificate")
-            }
+            Self::KeyMismatch => f.write_str("the private key does not belong to the certificate"),
             Self::Tls(error) => write!(f, "TLS cannot go on: {error}"),
         }
     }
@@ -153,7 +151,9 @@ fn certificate_words(f: &mut fmt::Formatter<'_>, error: &CertificateError) -> fm
         CertificateError::Revoked => f.write_str("it was revoked"),
         // Not among rustls's own words: only webpki's says it.
         CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => f
-            .write_str("it is an authority's own, which may not serve as a server's (CaUsedAsEndEntity)"),
+            .write_str(
+                "it is an authority's own, which may not serve as a server's (CaUsedAsEndEntity)",
+            ),
         other => write!(f, "{other}"),
     }
 }

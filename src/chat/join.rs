@@ -143,7 +143,9 @@ async fn connect(place: &Place) -> Result<TcpStream, ProgramError> {
                     "nobody listens there; start a server (layerwise chat serve), or look at the port {}",
                     place.port
                 ),
-                io::ErrorKind::TimedOut => "no answer; a firewall may drop the packets, or the host is down".to_owned(),
+                io::ErrorKind::TimedOut => {
+                    "no answer; a firewall may drop the packets, or the host is down".to_owned()
+                }
                 io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
                     "there is no way there from this machine; look at the network".to_owned()
                 }
@@ -290,11 +292,21 @@ impl Chat<'_> {
         match &self.trust {
             Trust::File(path) => {
                 let file = path.display().to_string();
-                row(out, glossary, "say.chat.join.checked_file", &[("file", &file), ("host", &self.place.host)]);
+                row(
+                    out,
+                    glossary,
+                    "say.chat.join.checked_file",
+                    &[("file", &file), ("host", &self.place.host)],
+                );
             }
             Trust::System(count) => {
                 let count = count.to_string();
-                row(out, glossary, "say.chat.join.checked_system", &[("count", &count), ("host", &self.place.host)]);
+                row(
+                    out,
+                    glossary,
+                    "say.chat.join.checked_system",
+                    &[("count", &count), ("host", &self.place.host)],
+                );
             }
             Trust::Nobody => {}
         }
@@ -328,10 +340,12 @@ impl Chat<'_> {
         let mut buffer = vec![0; 32 << 10];
         // What came together with the end of the handshake.
         let mut over = self.events(terminal)?;
+        // Whether the server was the first to say it.
+        let mut ended = over;
         let mut farewell = core::pin::pin!(sleep(Duration::MAX));
         loop {
             if over && self.peer.outgoing().is_empty() {
-                return Ok(Over::Ended);
+                return Ok(if ended { Over::Ended } else { Over::Left });
             }
             let (sending, leaving) = (!self.peer.outgoing().is_empty(), self.peer.has_closed());
             let room = !leaving && self.peer.outgoing().len() < AHEAD;
@@ -349,8 +363,8 @@ impl Chat<'_> {
                     ready.map_err(|error| cut(&self.place, &error))?;
                     match self.stream.try_read(&mut buffer) {
                         Ok(0) => match self.peer.eof() {
-                            Ok(()) if leaving => return Ok(Over::Left),
-                            Ok(()) => return Ok(Over::Ended),
+                            Ok(()) if ended => return Ok(Over::Ended),
+                            Ok(()) => return Ok(Over::Left),
                             Err(error) => return Err(cut(&self.place, &error)),
                         },
                         Ok(count) => {
@@ -360,9 +374,7 @@ impl Chat<'_> {
                                 let _ = timeout(FAREWELL, self.flush()).await;
                                 return Err(cut(&self.place, &error));
                             }
-                            if over && leaving {
-                                return Ok(Over::Left);
-                            }
+                            ended |= over && !leaving;
                             if over {
                                 self.peer.close();
                             }
@@ -385,7 +397,9 @@ impl Chat<'_> {
             }
             if leave {
                 self.peer.close();
-                farewell.as_mut().reset(tokio::time::Instant::now() + FAREWELL);
+                farewell
+                    .as_mut()
+                    .reset(tokio::time::Instant::now() + FAREWELL);
             }
         }
     }

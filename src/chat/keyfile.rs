@@ -23,9 +23,8 @@ impl KeyFile {
     /// # Errors
     /// A sentence: why the file cannot take secrets, and what to do.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
-        let refuse = |why: &dyn fmt::Display| {
-            format!("cannot write secrets to {}: {why}", path.display())
-        };
+        let refuse =
+            |why: &dyn fmt::Display| format!("cannot write secrets to {}: {why}", path.display());
         let file = match create_new(path, 0o600) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -97,6 +96,8 @@ impl KeyLog for KeyFile {
 // The secrets stay out of logs.
 impl fmt::Debug for KeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyFile").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("KeyFile")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }

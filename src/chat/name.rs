@@ -21,7 +21,10 @@ fn is_letter(c: char) -> bool {
 
 /// What is the same for two names that a reader could mistake for one another: `B0b`, `bob` and `Böb`.
 pub(super) fn fold(name: &str) -> String {
-    name.chars().flat_map(char::to_lowercase).map(plain).collect()
+    name.chars()
+        .flat_map(char::to_lowercase)
+        .map(plain)
+        .collect()
 }
 
 fn plain(c: char) -> char {
@@ -72,7 +75,12 @@ mod tests {
 
     #[test]
     fn names_that_look_alike_are_one() {
-        for (one, other) in [("Bob", "B0b"), ("Alice", "AlLce"), ("ìda", "1DA"), ("a_b", "A-B")] {
+        for (one, other) in [
+            ("Bob", "B0b"),
+            ("Alice", "AlLce"),
+            ("ìda", "1DA"),
+            ("a_b", "A-B"),
+        ] {
             assert_eq!(fold(one), fold(other));
         }
         assert_ne!(fold("guest-1"), fold("guest-2"));

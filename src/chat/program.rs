@@ -66,10 +66,11 @@ pub fn certs(
             names.push(name);
         }
     }
-    let files = certs::make(&arguments.dir, &names, arguments.days).map_err(|error| match error {
-        certs::FileError::Io(..) => ProgramError::other(error),
-        other => ProgramError::Usage(other.to_string()),
-    })?;
+    let files =
+        certs::make(&arguments.dir, &names, arguments.days).map_err(|error| match error {
+            certs::FileError::Io(..) => ProgramError::other(error),
+            other => ProgramError::Usage(other.to_string()),
+        })?;
     out.paint(Role::Heading, glossary.say("say.certs.title"));
     out.newline();
     out.newline();

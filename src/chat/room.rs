@@ -146,7 +146,9 @@ impl Room {
         };
         let mut state = room.lock();
         state.names.insert(name::fold(operator), OPERATOR);
-        state.members.push(Some(Member::new(operator.into(), None, 0)));
+        state
+            .members
+            .push(Some(Member::new(operator.into(), None, 0)));
         drop(state);
         room
     }
@@ -238,7 +240,9 @@ impl Room {
         if let Some(member) = state.member(id) {
             member.heard = Instant::now();
             if member.unannounced.take().is_some() {
-                let text = self.notices.of("say.chat.joined", &[("name", &member.name)]);
+                let text = self
+                    .notices
+                    .of("say.chat.joined", &[("name", &member.name)]);
                 self.append(&mut state, To::AllBut(id), text.into_bytes());
             }
         }
@@ -318,13 +322,18 @@ impl Room {
         let mut names = Vec::new();
         let first = state.first;
         let State { members, wake, .. } = &mut *state;
-        for member in members.iter_mut().skip(1).flatten() {
+        let mut last = OPERATOR;
+        for (id, member) in members.iter_mut().enumerate().skip(1) {
+            let Some(member) = member else {
+                continue;
+            };
             if member
                 .unannounced
                 .is_some_and(|since| now.duration_since(since) >= SETTLING)
             {
                 member.unannounced = None;
                 names.push(Arc::clone(&member.name));
+                last = id;
             }
             if !idle.is_zero() && now.duration_since(member.heard) >= idle {
                 member.cut(Cut::Idle, wake);
@@ -334,12 +343,12 @@ impl Room {
             }
         }
         if !names.is_empty() {
-            let key = match names.len() {
-                1 => "say.chat.joined",
-                _ => "say.chat.joined_many",
+            let (key, to) = match names.len() {
+                1 => ("say.chat.joined", To::AllBut(last)),
+                _ => ("say.chat.joined_many", To::All),
             };
             let text = self.notices.of(key, &[("name", &listed(&names))]);
-            self.append(&mut state, To::All, text.into_bytes());
+            self.append(&mut state, to, text.into_bytes());
         }
         self.unlock(state);
     }

@@ -42,7 +42,10 @@ const OTHER_FILES: u64 = 64;
 pub(super) fn run(serve: &Serve, glossary: &Glossary, mut out: Out) -> Result<(), ProgramError> {
     if !name::is_good(&serve.name) {
         let text = glossary.say("say.chat.bad_name");
-        return Err(ProgramError::Usage(fill(text, &[("name", &super::printable(&serve.name))])));
+        return Err(ProgramError::Usage(fill(
+            text,
+            &[("name", &super::printable(&serve.name))],
+        )));
     }
     let place = Place::parse(&serve.listen).map_err(ProgramError::Usage)?;
     let chain = load_chain(&serve.cert).map_err(|error| missing(error, &serve.cert))?;
@@ -70,9 +73,21 @@ pub(super) fn run(serve: &Serve, glossary: &Glossary, mut out: Out) -> Result<()
             port,
             host: place.host.clone(),
         };
-        header(&mut out, glossary, serve, &shown, &addresses, facts.as_ref());
+        header(
+            &mut out,
+            glossary,
+            serve,
+            &shown,
+            &addresses,
+            facts.as_ref(),
+        );
         if let Some(limit) = lowered {
-            warn(&mut out, glossary, "say.chat.few_files", &[("limit", &limit.to_string())]);
+            warn(
+                &mut out,
+                glossary,
+                "say.chat.few_files",
+                &[("limit", &limit.to_string())],
+            );
         }
         operate(serve, limits, glossary, out, tls, listeners).await
     })
@@ -104,7 +119,9 @@ fn files(limits: &mut ServeLimits) -> Option<u32> {
     if now >= wanted {
         return None;
     }
-    limits.max_clients = u32::try_from(now.saturating_sub(others)).unwrap_or(1).max(1);
+    limits.max_clients = u32::try_from(now.saturating_sub(others))
+        .unwrap_or(1)
+        .max(1);
     Some(limits.max_clients)
 }
 
@@ -227,16 +244,40 @@ fn header(
         host: super::printable(host).into_owned(),
         port: place.port,
     };
-    let (target, ca, port) = (target.to_string(), ca.display().to_string(), place.port.to_string());
+    let (target, ca, port) = (
+        target.to_string(),
+        ca.display().to_string(),
+        place.port.to_string(),
+    );
     out.paint(Role::Heading, glossary.say("say.chat.serve.title"));
     out.newline();
     out.newline();
-    row(out, glossary, "say.chat.serve.listening", &[("addresses", &addresses.join(", "))]);
+    row(
+        out,
+        glossary,
+        "say.chat.serve.listening",
+        &[("addresses", &addresses.join(", "))],
+    );
     certificate(out, glossary, facts);
     out.newline();
-    let values = [("target", target.as_str()), ("ca", &ca), ("host", host), ("port", &port)];
-    for key in ["say.chat.serve.join", "say.chat.serve.openssl", "say.chat.serve.ncat"] {
-        row(out, glossary, key, &values);
+    let values = [
+        ("target", target.as_str()),
+        ("ca", &ca),
+        ("host", host),
+        ("port", &port),
+    ];
+    out.text("  ");
+    out.paint(Role::Dim, glossary.say("say.chat.serve.to_join"));
+    out.newline();
+    // As they are, so that they can be copied.
+    for key in [
+        "say.chat.serve.join",
+        "say.chat.serve.openssl",
+        "say.chat.serve.ncat",
+    ] {
+        out.text("    ");
+        out.text(&fill(glossary.say(key), &values));
+        out.newline();
     }
     out.newline();
     if let Some(path) = &serve.keylog {
@@ -247,7 +288,10 @@ fn header(
         warn(out, glossary, "say.chat.serve.is_authority", &[]);
     }
     let now = time::OffsetDateTime::now_utc();
-    if facts.and_then(|facts| facts.until).is_some_and(|until| until < now) {
+    if facts
+        .and_then(|facts| facts.until)
+        .is_some_and(|until| until < now)
+    {
         warn(out, glossary, "say.chat.serve.expired", &[]);
     }
     out.wrapped(glossary.say("say.chat.serve.hint"), |_| {});
@@ -267,8 +311,18 @@ pub(super) fn certificate(out: &mut Out, glossary: &Glossary, facts: Option<&Fac
     let until = facts
         .until
         .map_or_else(|| "?".to_owned(), |until| until.date().to_string());
-    row(out, glossary, "say.chat.certificate", &[("names", &names), ("until", &until)]);
-    row(out, glossary, "say.chat.fingerprint", &[("sha256", &facts.fingerprint)]);
+    row(
+        out,
+        glossary,
+        "say.chat.certificate",
+        &[("names", &names), ("until", &until)],
+    );
+    row(
+        out,
+        glossary,
+        "say.chat.fingerprint",
+        &[("sha256", &facts.fingerprint)],
+    );
 }
 
 /// A label and what it labels: `label|text` in the glossary.
@@ -307,7 +361,11 @@ async fn operate(
     tls: Arc<ServerConfig>,
     listeners: Vec<TcpListener>,
 ) -> Result<(), ProgramError> {
-    let words = || Glossary::english().map(Notices::new).map_err(ProgramError::other);
+    let words = || {
+        Glossary::english()
+            .map(Notices::new)
+            .map_err(ProgramError::other)
+    };
     let shared = Arc::new(Shared {
         room: Room::new(&serve.name, limits.queue as usize, words()?),
         notices: words()?,
@@ -327,7 +385,9 @@ async fn operate(
     });
     let mut tasks: Vec<AbortHandle> = listeners
         .into_iter()
-        .map(|listener| tokio::spawn(accept(listener, Arc::clone(&door), alive.clone())).abort_handle())
+        .map(|listener| {
+            tokio::spawn(accept(listener, Arc::clone(&door), alive.clone())).abort_handle()
+        })
         .collect();
     drop(alive);
     tasks.push(tokio::spawn(tend(Arc::clone(&door))).abort_handle());
@@ -336,7 +396,9 @@ async fn operate(
     {
         use std::io::Write as _;
         let mut stdout = io::stdout().lock();
-        stdout.write_all(head.as_bytes()).and_then(|()| stdout.flush())?;
+        stdout
+            .write_all(head.as_bytes())
+            .and_then(|()| stdout.flush())?;
     }
     let (mut terminal, mut inputs) = Terminal::start(out.look(), ("> ", Role::Heading));
     let mut stop = stopped()?;
@@ -419,7 +481,10 @@ fn operator_line(line: &str, serve: &Serve, shared: &Shared, limits: ServeLimits
         ("help", _) => tell("say.chat.serve.help", &[]),
         ("kick", name) => {
             if !room.kick(name) {
-                tell("say.chat.serve.nobody", &[("name", &super::printable(name))]);
+                tell(
+                    "say.chat.serve.nobody",
+                    &[("name", &super::printable(name))],
+                );
             }
         }
         _ if command.starts_with('/') => say(command),
@@ -574,7 +639,10 @@ async fn tend(door: Arc<Door>) {
             let count = counter.swap(0, Ordering::Relaxed);
             if count > 0 {
                 silent = 0;
-                let text = door.shared.notices.of(key, &[("count", &count.to_string())]);
+                let text = door
+                    .shared
+                    .notices
+                    .of(key, &[("count", &count.to_string())]);
                 door.shared.room.tell(OPERATOR, text);
             }
         }

@@ -14,12 +14,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustyline::completion::Completer;
+use rustyline::config::Configurer as _;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
-use rustyline::config::Configurer as _;
 use rustyline::{ColorMode, Config, Editor, ExternalPrinter, Helper};
 use tokio::sync::mpsc;
 
@@ -240,7 +240,10 @@ fn edit_lines(
             // What is pasted may have several lines.
             Ok(text) => {
                 let lines = text.split('\n').map(|line| Input::Line(line.to_owned()));
-                if lines.map(|line| inputs.blocking_send(line)).any(|sent| sent.is_err()) {
+                if lines
+                    .map(|line| inputs.blocking_send(line))
+                    .any(|sent| sent.is_err())
+                {
                     return;
                 }
                 continue;
