@@ -784,8 +784,8 @@ mod tests {
                 .unwrap()
                 .starts_with("VOICE-ADMIT\nip.dsfield.dscp = 44\n")
         );
-        let text = ask("udp").unwrap();
-        assert!(text.starts_with("UDP\nip.proto = 17\n"), "{text}");
+        let text = ask("sctp").unwrap();
+        assert!(text.starts_with("SCTP\nip.proto = 132\n"), "{text}");
         assert!(text.contains("\nSee also\n  ipv6.nxt"), "{text}");
         let text = ask("source address").unwrap();
         assert!(text.starts_with("Source address\nip.src\n"), "{text}");
@@ -800,7 +800,7 @@ mod tests {
         let text = ask("timestamp value").unwrap();
         assert!(text.starts_with("Timestamp value\ntcp.options.timestamp.tsval\n"));
         let text = ask("retransm").unwrap();
-        assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!(text.lines().count(), 4, "{text}");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub(crate) mod samples;
 
 pub mod detail;
+mod errand;
 pub mod explain;
 pub mod hex;
 pub mod journey;
