@@ -88,6 +88,8 @@ pub enum Kind {
     Uint,
     /// The same, written in hexadecimal with all its digits.
     Hex,
+    /// A number written in digits of this base, at most 64 bits.
+    Digits(u8),
     /// A small number of whole bytes (at most eight) in the byte order of whoever wrote it: read in the order in which it
     /// is smaller.
     Host,
@@ -432,10 +434,29 @@ pub struct Context {
     pub payload: u32,
     /// What TCP said of this segment.
     pub segment: Option<Segment>,
+    /// That this is only a part of a packet.
+    pub fragment: Option<Fragment>,
     /// Source and destination port of a UDP datagram.
     pub datagram: Option<(u16, u16)>,
     /// Whether what is decoded now is the beginning of another packet, which an ICMP error quotes: it may end anywhere.
     pub quoted: bool,
+}
+
+/// What an IP header says of a packet that comes in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fragment {
+    /// Which packet it is a part of, together with the addresses.
+    pub ident: u32,
+    /// Where in the packet it belongs, in bytes.
+    pub offset: usize,
+    /// Whether others come behind it.
+    pub more: bool,
+    /// Where in its buffer its bytes start.
+    pub start: usize,
+    /// How many there are, by the header.
+    pub len: usize,
+    /// The number of the protocol that the packet carries; for IPv6 only the first fragment knows it.
+    pub protocol: u8,
 }
 
 /// What TCP's header says, as the flow table needs it.
@@ -666,7 +687,15 @@ impl<'s> Event<'s> {
             .is_none_or(|next| next.parent as usize != index)
     }
 
-    /// The byte ranges of a buffer that no leaf field labels, in order.
+    /// Whether all bytes of the field at `index` can be seen: it is a leaf, or its own value is text or bytes, of which the
+    /// fields in it only name parts.
+    #[must_use]
+    pub fn shows(&self, index: usize) -> bool {
+        let whole = |field: &Field| matches!(field.def.kind, Kind::Text | Kind::Bytes);
+        self.is_leaf(index) || self.fields.get(index).is_some_and(whole)
+    }
+
+    /// The byte ranges of a buffer that no field shows, in order.
     #[must_use]
     pub fn gaps(&self, id: BufId) -> Vec<Range<usize>> {
         let mut gaps = Vec::new();
@@ -679,7 +708,7 @@ impl<'s> Event<'s> {
         gaps.clear();
         // First what is covered, in order; then, in the same places, what is not.
         for (i, field) in self.fields.iter().enumerate() {
-            if field.buf != id || field.bits == 0 || !self.is_leaf(i) {
+            if field.buf != id || field.bits == 0 || !self.shows(i) {
                 continue;
             }
             let bytes = field.bytes();

@@ -47,6 +47,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("icmp.toml", include_str!("../glossary/en/icmp.toml")),
     ("udp.toml", include_str!("../glossary/en/udp.toml")),
     ("dns.toml", include_str!("../glossary/en/dns.toml")),
+    ("http.toml", include_str!("../glossary/en/http.toml")),
     ("tls.toml", include_str!("../glossary/en/tls.toml")),
     ("x509.toml", include_str!("../glossary/en/x509.toml")),
     (
