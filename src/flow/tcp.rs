@@ -136,7 +136,7 @@ impl Track {
         if syn && !acks {
             self.asked_at = Some(time);
         }
-        if !syn && acks && self.round_trip.is_none() && !segment.has(Segment::RST) {
+        if !syn && acks && self.round_trip.is_none() {
             self.round_trip = self.asked_at.map(|asked| time.since(asked));
         }
 
@@ -181,6 +181,11 @@ fn numbers(us: &mut End, them: &mut End, segment: &Segment, notes: &mut Notes<'_
     let acks = segment.has(Segment::ACK);
     // A connection whose SYN was not seen is counted from one, as if the SYN had been just before.
     let before = segment.seq.wrapping_sub(u32::from(!syn));
+    // The answer to a SYN that was not seen, on the ports of an earlier connection.
+    if syn && acks && us.base.is_some_and(|base| base != segment.seq) {
+        us.base = Some(segment.seq);
+        notes.guess(&key::ANALYSIS_REUSED_PORTS);
+    }
     let base = *us.base.get_or_insert(before);
     if acks {
         them.base.get_or_insert(segment.ack.wrapping_sub(1));
@@ -207,9 +212,9 @@ fn numbers(us: &mut End, them: &mut End, segment: &Segment, notes: &mut Notes<'_
     if syn {
         us.scale = segment
             .window_shift
-            .map_or(Scale::Unknown, |shift| Scale::By(shift.min(14)));
+            .map_or(Scale::None, |shift| Scale::By(shift.min(14)));
         // RFC 7323, section 2.2: the scale holds in both directions only if both SYNs carried it.
-        if acks && (us.scale == Scale::Unknown || them.scale == Scale::Unknown) {
+        if acks && (us.scale == Scale::None || them.scale == Scale::None) {
             (us.scale, them.scale) = (Scale::None, Scale::None);
         }
     }
@@ -325,7 +330,8 @@ impl Turn<'_, '_> {
         self.them.holed = false;
         if self.them.seen.is_some_and(|seen| after(segment.ack, seen)) {
             self.notes.guess(&key::ANALYSIS_ACK_LOST_SEGMENT);
-            self.them.seen = Some(segment.ack);
+            // Said once for each hole.
+            self.them.seen = self.them.next.map(|newest| newest.next);
         }
         if !changed || segment.has(Segment::RST) {
             return;
@@ -382,7 +388,7 @@ impl Turn<'_, '_> {
             return;
         }
         self.notes.guess(&key::ANALYSIS_RETRANSMISSION);
-        let waited = self.us.unacked.eldest_from(segment.seq).unwrap_or(newest);
+        let waited = self.us.unacked.eldest().unwrap_or(newest);
         let rto = self.time.since(waited.time);
         if rto > 0 {
             self.notes.fact(&key::ANALYSIS_RTO, Fact::Uint(rto));
@@ -451,11 +457,12 @@ impl Turn<'_, '_> {
         let arrived = arrived.fold(0, u32::wrapping_add);
         // The SYN or the FIN takes a place, too, but is no byte.
         let marks = u32::from(segment.flags & (Segment::SYN | Segment::FIN) != 0);
-        let in_flight = self.us.unacked.in_flight().wrapping_sub(arrived + marks);
-        if (1..2_000_000_000).contains(&in_flight) {
-            self.notes.any = true;
-            self.notes.number(&key::ANALYSIS_BYTES_IN_FLIGHT, in_flight);
-        }
+        let base = self.us.base.unwrap_or(0);
+        let in_flight = self
+            .us
+            .unacked
+            .in_flight(base)
+            .wrapping_sub(arrived.wrapping_add(marks));
         // A segment with PSH is counted to those before it, the next one begins anew.
         if self.us.pushed {
             self.us.pushing = 0;
@@ -463,7 +470,11 @@ impl Turn<'_, '_> {
         self.us.pushing = self.us.pushing.wrapping_add(segment.len);
         self.us.pushed = segment.has(Segment::PSH);
         self.notes.any = true;
-        self.notes
-            .number(&key::ANALYSIS_PUSH_BYTES_SENT, self.us.pushing);
+        if (1..2_000_000_000).contains(&in_flight) {
+            self.notes.any = true;
+            self.notes.number(&key::ANALYSIS_BYTES_IN_FLIGHT, in_flight);
+            self.notes
+                .number(&key::ANALYSIS_PUSH_BYTES_SENT, self.us.pushing);
+        }
     }
 }

@@ -92,27 +92,24 @@ impl Unacked {
         exact
     }
 
-    /// The eldest that begins at a number or behind it.
-    pub(crate) fn eldest_from(&self, seq: u32) -> Option<Sent> {
-        let mut waiting = self.waiting().iter();
-        waiting.find(|sent| !after(seq, sent.seq)).copied()
+    /// The first that was sent of those that wait.
+    pub(crate) fn eldest(&self) -> Option<Sent> {
+        self.waiting().first().copied()
     }
 
-    /// From the first byte that is not acknowledged to the last that was sent.
-    pub(crate) fn in_flight(&self) -> u32 {
+    /// From the first byte that is not acknowledged to the last that was sent, both counted from `base`: of a capture that
+    /// begins in the middle nothing can be said as long as something waits from before it began.
+    pub(crate) fn in_flight(&self, base: u32) -> u32 {
         let waiting = self.waiting();
+        let place = |number: u32| number.wrapping_sub(base);
         let (Some(first), Some(last)) = (waiting.first(), waiting.last()) else {
             return 0;
         };
-        let (mut from, mut to) = (first.seq, last.next);
-        if self.tangled {
+        let (mut from, mut to) = (place(first.seq), place(last.next));
+        if self.tangled || from > to {
             for sent in waiting {
-                if after(from, sent.seq) {
-                    from = sent.seq;
-                }
-                if after(sent.next, to) {
-                    to = sent.next;
-                }
+                from = from.min(place(sent.seq));
+                to = to.max(place(sent.next));
             }
         }
         to.wrapping_sub(from)
@@ -164,16 +161,19 @@ mod tests {
                 &mut budget,
             );
         }
-        assert_eq!(unacked.in_flight(), 40);
+        assert_eq!(unacked.in_flight(u32::MAX - 14), 40);
         assert!(
             unacked.acknowledge(0, &mut budget).is_none(),
             "in the middle of the second"
         );
-        assert_eq!(unacked.in_flight(), 25);
+        assert_eq!(unacked.in_flight(u32::MAX - 14), 25);
         assert_eq!(unacked.acknowledge(15, &mut budget).unwrap().frame, 2);
         unacked.push(sent(15, 10, 9), &mut budget);
         assert_eq!(
-            (unacked.in_flight(), unacked.eldest_from(15).unwrap().frame),
+            (
+                unacked.in_flight(u32::MAX - 14),
+                unacked.eldest().unwrap().frame
+            ),
             (10, 3)
         );
         assert_eq!(
@@ -181,7 +181,7 @@ mod tests {
             3,
             "the first that was sent"
         );
-        assert_eq!((unacked.in_flight(), unacked.counted), (0, 0));
+        assert_eq!((unacked.in_flight(u32::MAX - 14), unacked.counted), (0, 0));
     }
 
     #[test]
@@ -190,9 +190,9 @@ mod tests {
         for n in 0..20_000 {
             unacked.push(sent(n, 1, n.into()), &mut budget);
         }
-        assert_eq!(unacked.in_flight(), MAX as u32);
+        assert_eq!(unacked.in_flight(u32::MAX - 14), MAX as u32);
         unacked.acknowledge(9_000, &mut budget);
-        assert_eq!(unacked.in_flight(), 1000);
+        assert_eq!(unacked.in_flight(u32::MAX - 14), 1000);
         for n in 20_000..30_000 {
             unacked.push(sent(n, 1, n.into()), &mut budget);
             unacked.acknowledge(n - 500, &mut budget);

@@ -15,6 +15,7 @@ mod net;
 mod scenes;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -179,22 +180,20 @@ fn wrapped(recording: &Recording) -> Recording {
         .collect()
 }
 
-/// Compares recordings and prints what differs. `LAYERWISE_TSHARK_EXAMPLES` says how many examples of each key.
-fn compared(recordings: &[(String, Recording)]) -> Report {
-    let mut all = Report::default();
-    for (name, recording) in recordings {
-        let path = folder().join(format!("{name}.pcap"));
-        net::write(&path, recording);
-        let report = compare::compare(&path, None).unwrap();
-        let (cells, differ) = report.total(|_| true);
-        println!(
-            "{name}: {} frames, {cells} cells, {differ} differ",
-            report.frames
-        );
-        all.add(&report);
+/// Puts recordings into one capture, each with addresses of its own, compares it and prints what differs.
+fn compared(name: &str, recordings: Vec<(String, Recording)>, keylog: Option<&Path>) -> Report {
+    let mut all = Recording::new();
+    for (net, (what, mut recording)) in (1..).zip(recordings) {
+        println!("{what}: 10.9.{net}.0, frames from {}", all.len() + 1);
+        net::readdress(&mut recording, net);
+        all.extend(recording);
     }
-    println!("{}", all.table(4));
-    all
+    let path = folder().join(format!("{name}.pcap"));
+    net::write(&path, &all);
+    let report = compare::compare(&path, keylog).unwrap();
+    println!("{}: {} frames", path.display(), report.frames);
+    println!("{}", report.table(5));
+    report
 }
 
 /// At least so much agrees: 97 % of the observer's guesses, 99.5 % of everything else, key by key and together.
@@ -229,5 +228,160 @@ fn tcp() {
         })
         .collect();
     recordings.extend(more);
-    agrees(&compared(&recordings));
+    agrees(&compared("tcp", recordings, None));
+}
+
+const SUITES_12: [&str; 11] = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-ECDSA-AES128-SHA256",
+    "ECDHE-ECDSA-AES256-SHA384",
+    "ECDHE-ECDSA-AES128-SHA256 -no_etm",
+    "ECDHE-ECDSA-AES256-SHA384 -no_etm",
+    "ECDHE-ECDSA-AES128-CCM",
+    "ECDHE-ECDSA-CAMELLIA128-SHA256",
+];
+
+#[test]
+fn tls() {
+    let folder = folder();
+    let openssl = |arguments: &str| {
+        let command = Command::new("openssl")
+            .args(arguments.split(' '))
+            .current_dir(&folder)
+            .output();
+        assert!(
+            command
+                .expect("these tests need the program openssl")
+                .status
+                .success(),
+            "{arguments}"
+        );
+    };
+    openssl(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k.pem -out c.pem -days 7 -subj /CN=b.example",
+    );
+    let keylog = folder.join("keys.log");
+    std::fs::write(&keylog, "").unwrap();
+    std::fs::write(folder.join("early.txt"), "GET / HTTP/1.0\r\n\r\n").unwrap();
+    std::fs::write(folder.join("big.bin"), vec![0x61; 200_000]).unwrap();
+    let ask = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -connect 10.9.0.2:443 -quiet -keylogfile";
+    let server =
+        "openssl s_server -accept 443 -cert c.pem -key k.pem -www -quiet -cipher ALL:@SECLEVEL=0";
+    let lossy = Policy {
+        lost: [2, 2],
+        late: [2, 2],
+        late_by: Duration::from_millis(2),
+        delay: Duration::from_millis(1),
+        seed: 11,
+        ..Policy::default()
+    };
+    let clean = Policy::default();
+    let curl = "SSLKEYLOGFILE=keys-c.log curl -sk --max-time 15 https://10.9.0.2/";
+    let suites: Vec<String> = SUITES_12
+        .iter()
+        .map(|suite| format!("{ask} keys-a.log -tls1_2 -cipher {suite}"))
+        .collect();
+    let versions = [
+        "-tls1_3",
+        "-tls1_2",
+        "-tls1_1 -cipher ALL:@SECLEVEL=0",
+        "-tls1 -cipher ALL:@SECLEVEL=0",
+        "-tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256",
+        "-tls1_3 -ciphersuites TLS_AES_128_CCM_SHA256",
+    ];
+    let versions: Vec<String> = versions
+        .iter()
+        .map(|version| format!("{ask} keys-b.log {version}"))
+        .collect();
+    let talk = "(echo hello; sleep 0.3) | openssl s_client -connect 10.9.0.2:443 -keylogfile";
+    let special = vec![
+        // A ticket, resumed with early data; a retry; a session of TLS 1.2 resumed; a certificate of the client; refused.
+        format!("{talk} keys-d.log -tls1_3 -sess_out t13.pem"),
+        format!("{talk} keys-d.log -tls1_3 -sess_in t13.pem -early_data early.txt"),
+        format!("{talk} keys-d.log -tls1_3 -groups X448:P-384"),
+        format!("{talk} keys-d.log -tls1_2 -sess_out t12.pem"),
+        format!("{talk} keys-d.log -tls1_2 -sess_in t12.pem"),
+        format!("{talk} keys-d.log -tls1_2 -no_ticket"),
+        format!("{talk} keys-d.log -tls1_3 -cert c.pem -key k.pem"),
+        format!("{talk} keys-d.log -tls1_3 -groups X25519 -sigalgs RSA+SHA256"),
+    ];
+    let python = "python3 -c \"
+import http.server, ssl
+server = http.server.HTTPServer(('10.9.0.2', 443), http.server.SimpleHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('c.pem', 'k.pem')
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()\"";
+    let urllib = |version: &str| {
+        format!(
+            "python3 -c \"
+import ssl, urllib.request
+context = ssl._create_unverified_context()
+context.keylog_filename = 'keys-e.log'
+context.maximum_version = ssl.TLSVersion.{version}
+print(len(urllib.request.urlopen('https://10.9.0.2/big.bin', context=context).read()))\""
+        )
+    };
+    let jobs: Vec<(&str, Policy, &str, Vec<String>)> = vec![
+        ("suites", clean, server, suites),
+        ("versions", clean, server, versions),
+        (
+            "curl",
+            clean,
+            server,
+            vec![
+                curl.to_owned(),
+                format!("{curl} --tls-max 1.2"),
+                format!("{curl} -T big.bin"),
+            ],
+        ),
+        (
+            "special",
+            clean,
+            "openssl s_server -accept 443 -cert c.pem -key k.pem -quiet -early_data -groups X25519:P-384:P-256 -verify 1",
+            special,
+        ),
+        (
+            "python",
+            clean,
+            python,
+            vec![urllib("TLSv1_3"), urllib("TLSv1_2")],
+        ),
+        (
+            "python-lossy",
+            lossy,
+            python,
+            vec![urllib("TLSv1_3"), urllib("TLSv1_2")],
+        ),
+        (
+            "ncat",
+            clean,
+            "ncat --ssl -l 443 --ssl-cert c.pem --ssl-key k.pem -k --exec /bin/cat",
+            vec!["echo sealed | ncat --ssl -i 1 10.9.0.2 443".to_owned()],
+        ),
+    ];
+    let running: Vec<_> = jobs
+        .into_iter()
+        .map(|(name, policy, server, clients)| {
+            let (folder, server) = (folder.clone(), server.to_owned());
+            let scene = thread::spawn(move || scenes::programs(&folder, policy, &server, &clients));
+            (name.to_owned(), scene)
+        })
+        .collect();
+    let mut recordings = Vec::new();
+    for (name, scene) in running {
+        match scene.join().unwrap() {
+            Ok(recording) => recordings.push((name, recording)),
+            Err(why) => return unable("tls", &why),
+        }
+    }
+    let logs = ["a", "b", "c", "d", "e"]
+        .map(|n| std::fs::read_to_string(folder.join(format!("keys-{n}.log"))).unwrap());
+    std::fs::write(&keylog, logs.concat()).unwrap();
+    let report = compared("tls", recordings, Some(&keylog));
+    agrees(&report);
 }

@@ -24,11 +24,11 @@ pub(crate) struct Host {
 
 impl Host {
     /// With that address, and a route to the peer's. Gives the host's end of the wire as well.
-    fn new(address: &'static str, peer: &'static str) -> Result<(Self, Iface), String> {
+    fn new(address: String, peer: String) -> Result<(Self, Iface), String> {
         let (jobs, todo) = channel::<Job>();
         let (ready, is_ready) = channel();
         thread::spawn(move || {
-            let prepared = prepare(address, peer);
+            let prepared = prepare(&address, &peer);
             let failed = prepared.is_err();
             ready.send(prepared).ok();
             while let Some(job) = (!failed).then(|| todo.recv().ok()).flatten() {
@@ -104,18 +104,16 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// Over IPv4: A is 10.9.0.1, B is 10.9.0.2.
-    pub(crate) fn new(policy: Policy) -> Result<Self, String> {
-        Self::between("10.9.0.1", "10.9.0.2", policy)
-    }
-
-    /// Over IPv6: A is fd09::1, B is fd09::2.
-    pub(crate) fn new6(policy: Policy) -> Result<Self, String> {
-        Self::between("fd09::1", "fd09::2", policy)
-    }
-
-    fn between(a: &'static str, b: &'static str, policy: Policy) -> Result<Self, String> {
-        let (host_a, wire_a) = Host::new(a, b)?;
+    /// Over IPv4: A is 10.9.0.1, B is 10.9.0.2. Over IPv6: fd09::1 and fd09::2.
+    pub(crate) fn new(policy: Policy, v6: bool) -> Result<Self, String> {
+        let [a, b] = [1, 2].map(|end| {
+            if v6 {
+                format!("fd09::{end}")
+            } else {
+                format!("10.9.0.{end}")
+            }
+        });
+        let (host_a, wire_a) = Host::new(a.clone(), b.clone())?;
         let (host_b, wire_b) = Host::new(b, a)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -215,6 +213,38 @@ fn carry(wires: [Iface; 2], policy: &Policy, stop: &AtomicBool) -> Recording {
         let over = stop.load(Ordering::Relaxed) && under_way.is_empty();
         if over && quiet_since.elapsed() > Duration::from_millis(60) {
             return recording;
+        }
+    }
+}
+
+/// Gives both ends of a recording addresses of their own: `net` stands in the middle of each.
+pub(crate) fn readdress(recording: &mut Recording, net: u8) {
+    for (_, packet) in recording {
+        let v6 = packet[0] >> 4 == 6;
+        let (places, sums): ([usize; 2], Vec<usize>) = match (v6, packet[0] & 0xf) {
+            (true, _) => ([9, 25], vec![40 + 16]),
+            (false, words) => ([14, 18], vec![10, usize::from(words) * 4 + 16]),
+        };
+        let is_tcp = packet[if v6 { 6 } else { 9 }] == 6;
+        for place in places {
+            // The changed byte is the upper or the lower half of a 16-bit word of the sums (RFC 1624).
+            let old = std::mem::replace(&mut packet[place], net);
+            let change = |byte: u8| {
+                if place % 2 == 0 {
+                    u32::from(byte) << 8
+                } else {
+                    u32::from(byte)
+                }
+            };
+            for sum in sums.iter().filter(|sum| is_tcp || **sum == 10) {
+                let before =
+                    !u32::from(u16::from_be_bytes([packet[*sum], packet[sum + 1]])) & 0xffff;
+                let mut after = before + (!change(old) & 0xffff) + change(net);
+                while after > 0xffff {
+                    after = (after & 0xffff) + (after >> 16);
+                }
+                packet[*sum..sum + 2].copy_from_slice(&(!(after as u16)).to_be_bytes());
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -55,11 +57,7 @@ fn drain(mut from: &TcpStream) -> usize {
 
 /// Bulk one way, then the other, over a wire with that policy.
 pub(crate) fn bulk(policy: Policy, v6: bool, bytes: usize) -> Result<Recording, String> {
-    let net = if v6 {
-        Net::new6(policy)?
-    } else {
-        Net::new(policy)?
-    };
+    let net = Net::new(policy, v6)?;
     let to = if v6 {
         (Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 2), PORT).into()
     } else {
@@ -83,7 +81,7 @@ pub(crate) fn bulk(policy: Policy, v6: bool, bytes: usize) -> Result<Recording, 
 
 /// Small messages to and fro at the same time, each way lossy.
 pub(crate) fn talk(policy: Policy) -> Result<Recording, String> {
-    let net = Net::new(policy)?;
+    let net = Net::new(policy, false)?;
     let (a, b) = pair(&net, b4(), None);
     for end in [&a, &b] {
         end.set_nodelay(true).unwrap();
@@ -107,7 +105,7 @@ pub(crate) fn talk(policy: Policy) -> Result<Recording, String> {
 
 /// A reader that does not read for a while: the window closes, is asked about, and opens again.
 pub(crate) fn slow_reader() -> Result<Recording, String> {
-    let net = Net::new(Policy::default())?;
+    let net = Net::new(Policy::default(), false)?;
     let (a, b) = pair(&net, b4(), Some(6000));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -128,7 +126,7 @@ pub(crate) fn slow_reader() -> Result<Recording, String> {
 
 /// Nobody says anything, but the kernel asks whether the other side is still there.
 pub(crate) fn keep_alive() -> Result<Recording, String> {
-    let net = Net::new(Policy::default())?;
+    let net = Net::new(Policy::default(), false)?;
     let (a, b) = pair(&net, b4(), None);
     setsockopt(&a, sockopt::KeepAlive, &true).unwrap();
     setsockopt(&a, sockopt::TcpKeepIdle, &1).unwrap();
@@ -144,9 +142,60 @@ pub(crate) fn keep_alive() -> Result<Recording, String> {
     Ok(net.finish())
 }
 
+/// Programs speak TLS: a server at B on port 443, where tshark looks for it, and clients at A, one after the other.
+pub(crate) fn programs(
+    folder: &Path,
+    policy: Policy,
+    server: &str,
+    clients: &[String],
+) -> Result<Recording, String> {
+    let net = Net::new(policy, false)?;
+    let shell = |line: &str| {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("exec {line}")])
+            .current_dir(folder);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    };
+    let mut serve = shell(server);
+    serve.stdin(Stdio::piped());
+    let mut serving = net.b.run(move || serve.spawn().unwrap());
+    // It listens when a connection to it succeeds, from B itself, so that the wire does not see it.
+    let ready = net.b.run(|| {
+        (0..400).any(|_| {
+            thread::sleep(Duration::from_millis(20));
+            let listening = std::fs::read_to_string("/proc/thread-self/net/tcp")
+                .unwrap_or_default()
+                + &std::fs::read_to_string("/proc/thread-self/net/tcp6").unwrap_or_default();
+            // Port 443, state LISTEN.
+            listening
+                .lines()
+                .any(|line| line.contains(":01BB ") && line.contains(" 0A "))
+        })
+    });
+    assert!(ready, "{server} does not listen");
+    for client in clients {
+        let mut command = Command::new("timeout");
+        command.args(["20", "sh", "-c", client]).current_dir(folder);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // How it ends is no matter: some are refused on purpose.
+        net.a.run(move || command.status().unwrap());
+    }
+    serving.kill().ok();
+    serving.wait().ok();
+    Ok(net.finish())
+}
+
 /// Connections that end in every way: refused, reset, half-closed, closed by both at once; and ports that are used again.
 pub(crate) fn endings() -> Result<Recording, String> {
-    let net = Net::new(Policy::default())?;
+    let net = Net::new(Policy::default(), false)?;
     let refused = net
         .a
         .run(|| TcpStream::connect(("10.9.0.2", 47_002)).map(drop));
