@@ -459,8 +459,30 @@ pub struct Fragment {
     pub protocol: u8,
 }
 
+/// The blocks of a selective acknowledgment: each from its first sequence number to the one behind it, as sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sack {
+    blocks: [(u32, u32); 4],
+    len: u8,
+}
+
+impl Sack {
+    /// Adds a block. No header has room for more than four.
+    pub fn push(&mut self, left: u32, right: u32) {
+        if let Some(place) = self.blocks.get_mut(usize::from(self.len)) {
+            *place = (left, right);
+            self.len += 1;
+        }
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.blocks.iter().take(usize::from(self.len)).copied()
+    }
+}
+
 /// What TCP's header says, as the flow table needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Segment {
     /// Source port.
     pub from: u16,
@@ -476,6 +498,8 @@ pub struct Segment {
     pub window: u16,
     /// The window scale option's shift, if the segment has one.
     pub window_shift: Option<u8>,
+    /// The selective acknowledgment option, if the segment has one.
+    pub sack: Sack,
     /// Whether the checksum was right; `None` where it could not be checked.
     pub checksum_good: Option<bool>,
     /// How many bytes of data the segment carries, by its IP header.

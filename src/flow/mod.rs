@@ -11,8 +11,10 @@ mod fragment;
 mod stream;
 mod table;
 mod tcp;
+mod tcp_state;
 mod tls;
 mod tls12;
+mod unacked;
 
 use core::ops::Range;
 
@@ -412,6 +414,13 @@ impl Flow {
         }
     }
 
+    /// On the ports of an earlier connection.
+    pub(crate) fn on_reused_ports(number: u64) -> Self {
+        let mut flow = Self::new(number);
+        flow.track.reuses_ports = true;
+        flow
+    }
+
     /// Whether this segment opens another connection, on the same addresses and ports.
     pub(crate) fn is_followed_by(&self, segment: &Segment) -> bool {
         let opens = segment.has(Segment::SYN) && !segment.has(Segment::ACK);
@@ -451,10 +460,10 @@ impl Flow {
         self.track.observe(
             dir,
             segment,
-            seen,
             (desk.frame.number, desk.frame.time),
             layer,
             desk.labels,
+            desk.budget,
         );
         if refused {
             desk.label(part.buf, payload, &layers::tcp::PAYLOAD);
@@ -534,6 +543,7 @@ impl Flow {
             half.order.clear(budget);
             half.assembler.clear(budget);
         }
+        self.track.clear(budget);
         if let App::Tls(tls) = &mut self.app {
             tls.clear(budget);
         }

@@ -33,15 +33,16 @@ pub(crate) struct Budget {
     rooms: Pool<u8>,
     pieces: Pool<Piece>,
     lists: Pool<Held>,
+    pub(crate) unacked: super::unacked::Room,
 }
 
 impl Budget {
-    fn fits(&self, bytes: usize) -> bool {
+    pub(crate) fn fits(&self, bytes: usize) -> bool {
         self.used + bytes <= MAX_HELD
     }
 
     /// Counts again what has changed its size.
-    fn recount(&mut self, before: usize, now: usize) {
+    pub(crate) fn recount(&mut self, before: usize, now: usize) {
         self.used = self.used.saturating_sub(before) + now;
     }
 
@@ -66,7 +67,7 @@ impl Budget {
 
 /// Empty lists whose memory is used again, so that a steady state allocates nothing.
 #[derive(Debug)]
-struct Pool<T>(Vec<Vec<T>>);
+pub(crate) struct Pool<T>(Vec<Vec<T>>);
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
@@ -76,7 +77,7 @@ impl<T> Default for Pool<T> {
 
 impl<T> Pool<T> {
     /// A list with room for `least` or more, but not for more than `most`, or one that has no memory yet.
-    fn take(&mut self, least: usize, most: usize) -> Vec<T> {
+    pub(crate) fn take(&mut self, least: usize, most: usize) -> Vec<T> {
         let fits = |list: &Vec<T>| (least..=most).contains(&list.capacity());
         match self.0.iter().rposition(fits) {
             Some(index) => self.0.swap_remove(index),
@@ -85,7 +86,7 @@ impl<T> Pool<T> {
     }
 
     /// Takes a list's memory back: keeps a little of it, and frees the rest.
-    fn give(&mut self, list: &mut Vec<T>) {
+    pub(crate) fn give(&mut self, list: &mut Vec<T>) {
         let mut list = core::mem::take(list);
         let size = list.capacity() * size_of::<T>();
         if self.0.len() < 64 && (1..=64 << 10).contains(&size) {

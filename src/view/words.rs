@@ -293,7 +293,7 @@ impl Deed {
             );
         }
         let acked = fact(event, &tcp::ANALYSIS_BYTES_ACKED).unwrap_or(0);
-        let key = if present(&tcp::ANALYSIS_INITIAL_RTT) {
+        let key = if present(&tcp::STATE_OPENED) {
             "say.packet.connected"
         } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
             "say.packet.keep_alive"
