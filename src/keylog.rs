@@ -148,6 +148,10 @@ impl KeyLog {
         else {
             return Err(KeyLogError::Words(line.split_ascii_whitespace().count()));
         };
+        // An older form, by the encrypted premaster secret; whoever writes it writes CLIENT_RANDOM, too.
+        if label == "RSA" {
+            return Ok(());
+        }
         let mut client_random = [0; 32];
         if hex(random, &mut client_random) != Some(32) {
             return Err(KeyLogError::Random);
@@ -210,6 +214,7 @@ mod tests {
         ))
         .unwrap();
         log.line("# a comment").unwrap();
+        log.line("RSA 0123456789abcdef 0303aabb").unwrap();
         log.line(&format!("EXPORTER_SECRET {RANDOM} {}", "0b".repeat(32)))
             .unwrap();
         let mut random = [0; 32];

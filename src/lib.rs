@@ -56,11 +56,15 @@
 //! assert_eq!(verdict.value, ipv4::checksum_status::GOOD);
 //! ```
 
+pub mod bpf;
+#[cfg(target_os = "linux")]
+pub mod capture;
 pub mod certs;
 pub mod chat;
 pub mod cli;
 pub mod cursor;
 pub mod demo;
+pub mod filter;
 pub mod file;
 mod flow;
 pub mod keylog;

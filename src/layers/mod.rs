@@ -4,8 +4,12 @@
 //! field definitions it has, and how it is decoded. [`decode`] walks from the link up to the last layer that one frame
 //! can tell; what needs more than one frame (a TCP stream, a TLS session) is the business of `crate::flow`.
 
+use std::net::IpAddr;
+
+use etherparse::checksum::Sum16BitWords;
+
 use crate::cursor::{Cursor, Read};
-use crate::packet::{BufId, Context, FieldDef, Frame, Kind, Labels, Layer, LinkType, Why};
+use crate::packet::{BufId, Context, Fact, FieldDef, Frame, Kind, Labels, Layer, LinkType, Why};
 
 /// Declares field definitions: `NAME = "wireshark.key" Kind;`, each a public static, and `FIELDS`, the list of them.
 macro_rules! fields {
@@ -23,21 +27,44 @@ macro_rules! fields {
     };
 }
 
+pub mod arp;
 pub mod chat;
 pub mod data;
+pub mod dns;
+pub mod frame;
+pub mod ethernet;
+pub mod icmp;
+pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
+pub mod null;
+pub mod sll;
 pub mod tcp;
+pub mod tcp_info;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod udp;
+pub mod vlan;
 
 /// Every protocol there is. A new layer adds its line here.
 pub static PROTOCOLS: &[&Protocol] = &[
+    &frame::PROTOCOL,
+    &ethernet::PROTOCOL,
+    &vlan::PROTOCOL,
+    &vlan::SERVICE,
+    &sll::PROTOCOL,
+    &null::PROTOCOL,
+    &arp::PROTOCOL,
     &ipv4::PROTOCOL,
     &ipv6::PROTOCOL,
     &tcp::PROTOCOL,
+    &udp::PROTOCOL,
+    &icmp::PROTOCOL,
+    &icmpv6::PROTOCOL,
     &tls::PROTOCOL,
+    &dns::PROTOCOL,
+    &dns::OVER_TCP,
     &chat::PROTOCOL,
     &data::PROTOCOL,
 ];
@@ -60,12 +87,16 @@ pub struct Protocol {
 pub enum Bind {
     /// The link type of the capture. For raw IP the version nibble decides: see [`Bind::IpVersion`].
     Link(LinkType),
+    /// The EtherType of an Ethernet frame, or of what stands in its place.
+    EtherType(u16),
     /// The first four bits of a raw IP packet.
     IpVersion(u8),
     /// The protocol number of an IP header.
     IpProtocol(u8),
     /// A port at either end of a TCP connection.
     TcpPort(u16),
+    /// A port at either end of a UDP datagram.
+    UdpPort(u16),
 }
 
 /// How a protocol is decoded.
@@ -73,6 +104,12 @@ pub enum Bind {
 pub enum Decode {
     /// A header in each frame: reads it, limits the cursor to its payload, and says what that is.
     Packet(fn(&mut Cursor<'_, '_>) -> Read<Next>),
+    /// The same for a packet that says itself how long it is: how many of these bytes, if that can be told. What the link
+    /// below carries behind them is padding.
+    Sized(
+        fn(&mut Cursor<'_, '_>) -> Read<Next>,
+        fn(&[u8]) -> Option<usize>,
+    ),
     /// Messages on a byte stream: see [`Stream`].
     Stream(Stream),
     /// Not by itself: another layer or the flow table decodes it.
@@ -140,6 +177,7 @@ pub fn decode(frame: &Frame<'_>, labels: &mut Labels, context: &mut Context) -> 
     } else {
         Why::Short
     };
+    context.link = frame.link;
     let mut at = 0;
     let mut end = frame.data.len();
     let mut next = Next::Payload(Bind::Link(frame.link));
@@ -152,7 +190,7 @@ pub fn decode(frame: &Frame<'_>, labels: &mut Labels, context: &mut Context) -> 
             Next::Stream => return Some(StreamPart { start: at, end }),
             Next::End => return None,
         };
-        let Decode::Packet(read) = protocol.decode else {
+        let (Decode::Packet(read) | Decode::Sized(read, _)) = protocol.decode else {
             return None;
         };
         begin(labels, protocol.def, BufId::FRAME, at);
@@ -163,7 +201,7 @@ pub fn decode(frame: &Frame<'_>, labels: &mut Labels, context: &mut Context) -> 
         match result {
             Ok(then) => next = then,
             Err(stop) => {
-                labels.stops.push(stop);
+                cursor.record(stop);
                 next = Next::End;
             }
         }
@@ -199,10 +237,57 @@ pub fn finish(labels: &mut Labels, end: usize) {
 /// The protocol bound to a number.
 fn bound(bind: Bind, bytes: &[u8]) -> Option<&'static Protocol> {
     let bind = match (bind, bytes.first()) {
-        (Bind::Link(LinkType::RAW), Some(first)) => Bind::IpVersion(first >> 4),
+        (Bind::Link(link), Some(first)) if link.is_raw_ip() => Bind::IpVersion(first >> 4),
         _ => bind,
     };
     PROTOCOLS.iter().find(|p| p.binds.contains(&bind)).copied()
+}
+
+/// Whether there is a protocol for this number.
+fn is_bound(bind: Bind) -> bool {
+    PROTOCOLS.iter().any(|p| p.binds.contains(&bind))
+}
+
+/// The sum over pseudo header and packet (RFC 9293, section 3.1; RFC 768; IPv6: RFC 8200, section 8.1), the packet's own
+/// checksum included: its complement is zero when that is right. `None` where not all bytes are there.
+fn sum_over(context: &Context, protocol: u8, packet: &[u8]) -> Option<Sum16BitWords> {
+    let packet = packet.get(..context.payload as usize)?;
+    Some(pseudo_header(context, protocol)?.add_slice(packet))
+}
+
+/// The sum over the pseudo header alone. A checksum that is this sum, not yet inverted, is what a sender leaves to its
+/// network card to complete.
+fn pseudo_header(context: &Context, protocol: u8) -> Option<Sum16BitWords> {
+    let mut sum = Sum16BitWords::new();
+    let sum = match context.addresses? {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            sum.add_16bytes(src.octets()).add_16bytes(dst.octets())
+        }
+        _ => sum,
+    };
+    let payload = context.payload.to_be_bytes();
+    Some(sum.add_2bytes([0, protocol]).add_4bytes(payload))
+}
+
+/// Whether a checksum is only begun: over the pseudo header, the rest being left to the network card.
+fn is_partial(context: &Context, protocol: u8, checksum: u16) -> bool {
+    pseudo_header(context, protocol)
+        .is_some_and(|sum| u16::from_be(sum.ones_complement()) == !checksum)
+}
+
+/// The checksum that would be right, from a sum that includes the one that is there.
+fn right_checksum(sum: Sum16BitWords, there: u16) -> Fact {
+    let without = sum.add_2bytes((!there).to_be_bytes()).ones_complement();
+    Fact::Uint(u64::from(u16::from_be(without)))
+}
+
+/// How many of the bytes belong to the packet that is bound to this, if it says so itself.
+fn extent(bind: Bind, bytes: &[u8]) -> Option<usize> {
+    match bound(bind, bytes)?.decode {
+        Decode::Sized(_, extent) => extent(bytes),
+        _ => None,
+    }
 }
 
 /// Every field definition of every protocol.

@@ -180,7 +180,7 @@ impl Role {
             "ip" | "ipv6" | "icmp" | "icmpv6" => Self::Ip,
             "tcp" | "udp" => Self::Tcp,
             "tls" => Self::Tls,
-            "eth" | "arp" => Self::Link,
+            "eth" | "vlan" | "ieee8021ad" | "sll" | "null" | "arp" => Self::Link,
             "data" => Self::Data,
             _ => Self::App,
         }
