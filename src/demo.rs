@@ -8,6 +8,7 @@ use crate::cli;
 use crate::file::WriteError;
 use crate::packet::{Event, Frame, LinkType};
 use crate::save::Save;
+use crate::show::{Machine, Pick, ShowError};
 use crate::session::Session;
 use crate::text::Glossary;
 use crate::view::detail::{Depth, Detail};
@@ -64,6 +65,12 @@ impl From<WriteError> for DemoError {
     }
 }
 
+impl From<ShowError> for DemoError {
+    fn from(error: ShowError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
 impl From<WireError> for DemoError {
     fn from(error: WireError) -> Self {
         match error {
@@ -110,6 +117,8 @@ pub fn run(
         .then(|| Detail::new(glossary, depth, screen.hex, EPOCH).in_words(hosts.clone()));
     let mut show = Show {
         glossary,
+        pick: Pick::new(&demo.output)?,
+        machine: Machine::new(glossary, screen, &demo.output)?,
         detail,
         hosts,
         ladder: Ladder::default(),
@@ -122,6 +131,9 @@ pub fn run(
     let mut count = Count::default();
 
     show.begin(out);
+    if quiet {
+        out.clear();
+    }
     for seen in wire {
         match seen? {
             Seen::Key { line, .. } => {
@@ -145,7 +157,9 @@ pub fn run(
                 };
                 let event = session.push(frame);
                 show.packet(out, &event);
-                if let Some(save) = &mut save {
+                if let Some(save) = &mut save
+                    && show.pick.takes(&event)
+                {
                     save.describe(&event);
                     let interface = save.interface(INTERFACE, frame.link)?;
                     save.write(&session, interface, &frame, [])?;
@@ -194,6 +208,9 @@ struct Count {
 /// The views that show it.
 struct Show<'s> {
     glossary: &'s Glossary,
+    pick: Pick,
+    /// Lines for programs, and then nothing else.
+    machine: Option<Machine<'s>>,
     /// Prints each packet whole; without it, a packet is a line of the ladder.
     detail: Option<Detail<'s>>,
     hosts: Hosts,
@@ -203,6 +220,9 @@ struct Show<'s> {
 
 impl Show<'_> {
     fn begin(&self, out: &mut Out) {
+        if let Some(machine) = &self.machine {
+            return machine.begin(out);
+        }
         out.start(Role::Heading);
         out.wrapped(self.glossary.say("say.demo.title"), |_| ());
         out.end(Role::Heading);
@@ -222,18 +242,31 @@ impl Show<'_> {
     }
 
     fn packet(&mut self, out: &mut Out, event: &Event<'_>) {
-        if let Some(detail) = &mut self.detail {
+        if self.detail.is_none() && self.machine.is_none() {
+            self.journeys.packet(&self.hosts, event);
+        }
+        if !self.pick.takes(event) {
+            return;
+        }
+        if let Some(machine) = &mut self.machine {
+            machine.packet(out, event);
+        } else if let Some(detail) = &mut self.detail {
             detail.print(out, event);
         } else {
             self.ladder.packet(out, self.glossary, &self.hosts, event);
-            self.journeys.packet(&self.hosts, event);
         }
     }
 
     fn end(&mut self, out: &mut Out, count: &Count) {
+        if self.machine.is_some() {
+            return;
+        }
         if self.detail.is_none() {
             self.ladder.finish(out, self.glossary);
             out.newline();
+        }
+        // Whoever looks for packets wants no pictures of messages.
+        if self.detail.is_none() && !self.pick.is_some() {
             let done = self.journeys.done();
             let (whole, lines) = done.split_at(done.len().min(PICTURES));
             for journey in whole {

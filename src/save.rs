@@ -1,6 +1,7 @@
 //! `-w`, the same for every command: the packets that are shown go into a capture file too, each with what is said of it.
 
 use crate::cli;
+use crate::cli::output::Format;
 use crate::file::{WriteError, WriteOptions, Writer};
 use crate::layers::tls::handshake;
 use crate::packet::{Event, Frame, LinkType};
@@ -47,7 +48,7 @@ impl<'g> Save<'g> {
             comment: Vec::new(),
             hello: None,
             with_secrets: output.with_secrets,
-            quiet: output.takes_stdout(),
+            quiet: output.takes_stdout() || output.format != Format::Text,
         }))
     }
 
