@@ -8,8 +8,8 @@ use layerwise::demo;
 use layerwise::file::WriteError;
 use layerwise::read;
 use layerwise::text::Glossary;
-use layerwise::view::{explain, keys};
 use layerwise::view::paint::{Look, Out};
+use layerwise::view::{explain, keys};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {

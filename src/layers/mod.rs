@@ -26,8 +26,8 @@ macro_rules! fields {
 pub mod arp;
 pub mod chat;
 pub mod data;
-pub mod frame;
 pub mod ethernet;
+pub mod frame;
 pub mod ipv4;
 pub mod ipv6;
 pub mod null;

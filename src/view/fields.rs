@@ -17,7 +17,12 @@ use crate::view::paint::hex_digit;
 
 /// Where Wireshark writes a key otherwise than our own kind of it says.
 static WRITTEN: &[(&str, Form)] = &[
+    ("ah", Form::Name),
     ("ip.opt.flag", Form::Hex(2)),
+    ("ipv6.dstopts", Form::Name),
+    ("ipv6.fraghdr", Form::Name),
+    ("ipv6.hopopts", Form::Name),
+    ("ipv6.routing", Form::Name),
     ("ipv6.tclass", Form::Hex(8)),
     ("tcp.options", Form::Content),
     ("tcp.options.ao", Form::Content),
@@ -279,6 +284,10 @@ impl Column {
             }
             _ => {
                 let found = match style.occurrence {
+                    // One mark for any of several says it all.
+                    Occurrence::All if self.key.is == Type::Mark => {
+                        self.found.get(..1).unwrap_or(&[])
+                    }
                     Occurrence::All => self.found.as_slice(),
                     Occurrence::First => self.found.get(..1).unwrap_or(&[]),
                     Occurrence::Last => self.found.last().map_or(&[][..], core::slice::from_ref),
@@ -456,7 +465,10 @@ impl Index {
         loop {
             match self.slots.get(at) {
                 Some((found, list)) if *found == address => {
-                    return self.lists.get(usize::from(*list)).map_or(&[], Vec::as_slice);
+                    return self
+                        .lists
+                        .get(usize::from(*list))
+                        .map_or(&[], Vec::as_slice);
                 }
                 Some((0, _)) | None => return &[],
                 Some(_) => at = (at + 1) & (self.slots.len() - 1),
@@ -492,7 +504,10 @@ pub(super) fn seconds(out: &mut Vec<u8>, nanos: i128) {
         out.push(b'-');
     }
     let nanos = nanos.unsigned_abs();
-    decimal(out, u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX));
+    decimal(
+        out,
+        u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX),
+    );
     out.push(b'.');
     digits(out, (nanos % 1_000_000_000) as u64, 9);
 }
@@ -725,8 +740,14 @@ mod tests {
         };
         let moment = 1_767_268_800_010_000_001;
         assert_eq!(written(date, moment), "Jan  1, 2026 12:00:00.010000001 UTC");
-        assert_eq!(written(certificate_time, moment), "2026-01-01 12:00:00 (UTC)");
+        assert_eq!(
+            written(certificate_time, moment),
+            "2026-01-01 12:00:00 (UTC)"
+        );
         assert_eq!(written(seconds, -1_500_000_000), "-1.500000000");
-        assert_eq!(written(date, i128::from(u64::MAX)), "Jul 21, 2554 23:34:33.709551615 UTC");
+        assert_eq!(
+            written(date, i128::from(u64::MAX)),
+            "Jul 21, 2554 23:34:33.709551615 UTC"
+        );
     }
 }

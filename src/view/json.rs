@@ -2,9 +2,7 @@
 
 use super::fields::{calendar, clock, day, decimal, digits, ether, hex, ipv4, ipv6, oid, seconds};
 use crate::filter::key::{self, Room};
-use crate::packet::{
-    BufId, BufKind, Event, Fact, Field, Kind, Layer, NO_PARENT, Note, Value, Why,
-};
+use crate::packet::{BufId, BufKind, Event, Fact, Field, Kind, Layer, NO_PARENT, Note, Value, Why};
 use crate::text::Glossary;
 use crate::view::paint::{Look, Out, Wish, hex_digit};
 use crate::view::value::Words;
@@ -80,7 +78,10 @@ impl<'g> Json<'g> {
 
     fn layer(&mut self, event: &Event<'_>, index: usize, layer: &Layer, out: &mut Vec<u8>) {
         place(out, layer.def.key, layer.buf, layer.bytes.start);
-        decimal(out, layer.bytes.end.saturating_sub(layer.bytes.start).into());
+        decimal(
+            out,
+            layer.bytes.end.saturating_sub(layer.bytes.start).into(),
+        );
         out.extend_from_slice(b",\"fields\":[");
         self.open.clear();
         let mut first = true;
@@ -168,7 +169,9 @@ impl<'g> Json<'g> {
             spoken.name(&entry.name, out);
             if value != Value::None {
                 spoken.out.clear();
-                spoken.words.field(&mut spoken.out, entry, field, value, ROOM);
+                spoken
+                    .words
+                    .field(&mut spoken.out, entry, field, value, ROOM);
                 spoken.text(out);
             }
         }
@@ -371,7 +374,10 @@ mod tests {
     #[test]
     fn text_is_escaped() {
         let mut out = Vec::new();
-        string(&mut out, b"a\"b\\c\n\x1b[2J \xff \xc3\xbc\xe2\x80\xa8\xc2\x9b");
+        string(
+            &mut out,
+            b"a\"b\\c\n\x1b[2J \xff \xc3\xbc\xe2\x80\xa8\xc2\x9b",
+        );
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,

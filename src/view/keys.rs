@@ -13,12 +13,18 @@ use crate::view::paint::{Out, Role};
 /// Lists the keys that begin with `prefix`; with `verbose`, each with the sentence that says what it is. Tells how many.
 pub fn list(out: &mut Out, glossary: &Glossary, prefix: &str, verbose: bool) -> usize {
     let begins = |name: &str| {
-        name.strip_prefix(prefix)
-            .is_some_and(|rest| prefix.is_empty() || prefix.ends_with('.') || rest.is_empty() || rest.starts_with('.'))
+        name.strip_prefix(prefix).is_some_and(|rest| {
+            prefix.is_empty() || prefix.ends_with('.') || rest.is_empty() || rest.starts_with('.')
+        })
     };
     let keys: Vec<Key> = Key::all().filter(|key| begins(key.name)).collect();
     // One or two very long keys do not push all the others aside.
-    let width = keys.iter().map(|key| key.name.len()).max().unwrap_or(0).min(40);
+    let width = keys
+        .iter()
+        .map(|key| key.name.len())
+        .max()
+        .unwrap_or(0)
+        .min(40);
     for key in &keys {
         out.paint(Role::Tls, key.name);
         out.spaces(width.saturating_sub(key.name.len()) + 2);
@@ -81,8 +87,15 @@ mod tests {
     fn a_prefix_ends_where_a_name_does() {
         let (count, text) = listed("ip", false);
         assert_eq!(count, text.lines().count());
-        assert!(text.lines().all(|line| line.starts_with("ip ") || line.starts_with("ip.")), "{text}");
-        assert!(text.contains("\nip.version") && text.contains("number   Version\n"), "{text}");
+        assert!(
+            text.lines()
+                .all(|line| line.starts_with("ip ") || line.starts_with("ip.")),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nip.version") && text.contains("number   Version\n"),
+            "{text}"
+        );
         assert!(text.contains("ipv4     ip.src, ip.dst\n"), "{text}");
         let (all, _) = listed("", false);
         assert_eq!(all, Key::all().count());
@@ -92,6 +105,9 @@ mod tests {
     #[test]
     fn with_a_sentence_if_wanted() {
         let (_, text) = listed("ip.len", true);
-        assert!(text.ends_with("number   Total length: Header and data together.\n"), "{text}");
+        assert!(
+            text.ends_with("number   Total length: Header and data together.\n"),
+            "{text}"
+        );
     }
 }
