@@ -11,10 +11,21 @@
 //! After each `receive`, `say` or `close` the driver passes on what is [`Peer::outgoing`] and asks for events until there
 //! are none. What arrives is hostile: every buffer here has a limit ([`Limits`]).
 
+mod address;
+mod client;
 mod error;
+mod join;
+mod keyfile;
+mod name;
+mod notices;
 mod peer;
 mod printable;
+pub mod program;
+mod room;
+mod serve;
 mod setup;
+mod show;
+mod terminal;
 
 pub use error::ChatError;
 pub use peer::{ChatEvent, Limits, Line, Peer};

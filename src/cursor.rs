@@ -95,7 +95,10 @@ impl<'b, 'l> Cursor<'b, 'l> {
 
     /// Records that something in this layer cannot be decoded, and lets decoding go on.
     pub fn record(&mut self, stop: Stop) {
-        self.labels.stops.push(stop);
+        let quote_ends = self.context.quoted && matches!(stop.why, Why::Short | Why::CutOff);
+        if !quote_ends {
+            self.labels.stops.push(stop);
+        }
     }
 
     /// A stop at the cursor's place, for a value or a length that cannot be.

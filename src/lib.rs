@@ -57,6 +57,8 @@
 //! ```
 
 pub mod bpf;
+#[cfg(target_os = "linux")]
+pub mod capture;
 pub mod certs;
 pub mod chat;
 pub mod cli;

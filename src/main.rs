@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use layerwise::chat::program::{self, ProgramError};
 use layerwise::cli::{self, Command};
 use layerwise::demo;
 use layerwise::file::WriteError;
@@ -52,10 +53,28 @@ impl From<WriteError> for Failure {
     }
 }
 
+impl From<ProgramError> for Failure {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::Output(error) => Self::Output(error),
+            ProgramError::Usage(text) => Self::Usage(text),
+            ProgramError::Other(text) => Self::Other(text),
+        }
+    }
+}
+
 fn run(cli: &cli::Cli) -> Result<(), Failure> {
     let glossary = Glossary::english().map_err(|error| Failure::Other(error.to_string()))?;
     let mut out = Out::new(Look::for_stdout(cli.screen.wish()));
+    // A chat prints while it reads, from more than one thread.
+    if let Some(Command::Chat(chat)) = &cli.command {
+        return Ok(program::chat(chat, &cli.screen, &glossary)?);
+    }
     let mut stdout = io::stdout().lock();
+    if cli.wire.is_some() && cli.command.is_some() {
+        let text = "--wire stands behind the command: layerwise demo --wire tun, or layerwise --wire tun alone";
+        return Err(Failure::Usage(text.to_owned()));
+    }
     match &cli.command {
         Some(Command::Explain { what }) => {
             let width = out.look().width;
@@ -83,12 +102,49 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
                 }
             })
         }
-        Some(Command::Capture(_) | Command::Chat(_) | Command::Certs(_) | Command::Doctor(_)) => {
+        Some(Command::Chat(_) | Command::Doctor(_)) => {
             Err(Failure::Other("this command is still to come".to_owned()))
         }
+        Some(Command::Capture(capture)) => watch(capture, cli, &glossary, &mut out, &mut stdout),
+        Some(Command::Certs(certs)) => Ok(program::certs(certs, &glossary, &mut out, &mut stdout)?),
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
-        None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),
+        None => {
+            let demo = cli::Demo {
+                wire: cli.wire,
+                ..cli::Demo::default()
+            };
+            play(&demo, cli, &glossary, &mut out, &mut stdout)
+        }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn watch(
+    capture: &cli::capture::Capture,
+    cli: &cli::Cli,
+    glossary: &Glossary,
+    out: &mut Out,
+    to: &mut io::StdoutLock<'_>,
+) -> Result<(), Failure> {
+    use layerwise::capture::{self, CaptureError};
+    capture::run(capture, &cli.screen, glossary, out, to).map_err(|error| match error {
+        CaptureError::Output(error) => Failure::Output(error),
+        CaptureError::Usage(text) => Failure::Usage(text),
+        CaptureError::System(text) => Failure::Other(text),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watch(
+    _: &cli::capture::Capture,
+    _: &cli::Cli,
+    _: &Glossary,
+    _: &mut Out,
+    _: &mut impl Write,
+) -> Result<(), Failure> {
+    Err(Failure::Other(
+        "live capture needs Linux; layerwise demo runs anywhere, and layerwise read shows a capture file".to_owned(),
+    ))
 }
 
 fn play(

@@ -352,32 +352,72 @@ pub const MAX_NAME: usize = 255;
 
 impl<'a> Name<'a> {
     /// Its labels, from the left: each at most 63 bytes, none empty. The root has none. What is no name ends early.
-    pub fn labels(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let (message, mut at) = (self.message, self.at);
-        // A pointer has to point before the name that it stands in, so that there is an end to following them.
-        let (mut before, mut len) = (self.at, 1);
-        core::iter::from_fn(move || {
-            loop {
-                let first = usize::from(*message.get(at)?);
-                match first >> 6 {
-                    0 if first == 0 => return None,
-                    0 => {
-                        len += first + 1;
-                        let label = message.get(at + 1..at + 1 + first)?;
-                        at += 1 + first;
-                        return (len <= MAX_NAME).then_some(label);
-                    }
-                    3 => {
-                        let to = (first & 0x3f) << 8 | usize::from(*message.get(at + 1)?);
-                        if to >= before {
-                            return None;
-                        }
-                        (at, before) = (to, to);
-                    }
-                    _ => return None,
+    #[must_use]
+    pub fn labels(&self) -> NameLabels<'a> {
+        NameLabels {
+            message: self.message,
+            at: self.at,
+            before: self.at,
+            len: 1,
+            hops: 0,
+            whole: false,
+        }
+    }
+
+    /// Whether it is one: it comes to an end, is not too long, and its pointers lead backwards.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let mut labels = self.labels();
+        while labels.next().is_some() {}
+        labels.whole
+    }
+}
+
+/// The labels of a [`Name`], one after the other.
+#[derive(Debug, Clone)]
+pub struct NameLabels<'a> {
+    message: &'a [u8],
+    at: usize,
+    /// A pointer has to point before the part of the name that it ends, so that there is an end to following them.
+    before: usize,
+    /// How long the name is, so far, without its pointers.
+    len: usize,
+    hops: usize,
+    whole: bool,
+}
+
+impl<'a> Iterator for NameLabels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let first = usize::from(*self.message.get(self.at)?);
+            match first >> 6 {
+                0 if first == 0 => {
+                    self.whole = true;
+                    return None;
                 }
+                0 => {
+                    self.len += first + 1;
+                    let start = self.at + 1;
+                    let label = self.message.get(start..start + first)?;
+                    if self.len > MAX_NAME {
+                        return None;
+                    }
+                    self.at = start + first;
+                    return Some(label);
+                }
+                3 => {
+                    let to = (first & 0x3f) << 8 | usize::from(*self.message.get(self.at + 1)?);
+                    if to >= self.before || self.hops == MAX_NAME / 2 {
+                        return None;
+                    }
+                    (self.at, self.before) = (to, to);
+                    self.hops += 1;
+                }
+                _ => return None,
             }
-        })
+        }
     }
 }
 
@@ -392,6 +432,10 @@ pub struct Context {
     pub payload: u32,
     /// What TCP said of this segment.
     pub segment: Option<Segment>,
+    /// Source and destination port of a UDP datagram.
+    pub datagram: Option<(u16, u16)>,
+    /// Whether what is decoded now is the beginning of another packet, which an ICMP error quotes: it may end anywhere.
+    pub quoted: bool,
 }
 
 /// What TCP's header says, as the flow table needs it.

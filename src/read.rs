@@ -110,7 +110,7 @@ pub fn run(
         return Err(ReadError::Terminal);
     }
     let pick = Pick::new(&read.output)?;
-    let show = Show::new(glossary, screen, &read.output, Hosts::default())?;
+    let show = Show::new(glossary, screen, Hosts::default()).written_as(screen, &read.output)?;
     let for_people = !read.output.takes_stdout() && !show.for_programs();
     let mut file = Reader::open(&read.file)?;
     let mut job = Job {

@@ -2,8 +2,9 @@
 
 use crate::flow::{self, Desk};
 use crate::keylog::{KeyLog, KeyLogError, Secrets};
-use crate::layers;
-use crate::packet::{Buffers, Context, Event, Frame, Labels, Time};
+use crate::layers::tcp_info::TcpInfo;
+use crate::layers::{self, tcp};
+use crate::packet::{Buffers, Context, Event, Frame, Labels, Layer, Time};
 
 /// Decodes one capture, frame by frame.
 ///
@@ -51,6 +52,12 @@ impl Session {
 
     /// Takes up one frame and gives everything that it completed.
     pub fn push<'s>(&'s mut self, frame: Frame<'s>) -> Event<'s> {
+        self.push_with(frame, None)
+    }
+
+    /// The same, with what the sender's kernel knew when it sent the frame: it becomes notes of the TCP layer, under
+    /// `tcp_info.…`.
+    pub fn push_with<'s>(&'s mut self, frame: Frame<'s>, kernel: Option<&TcpInfo>) -> Event<'s> {
         self.labels.clear();
         self.buffers.clear();
         let mut context = Context::default();
@@ -72,6 +79,12 @@ impl Session {
                 ports: [segment.from, segment.to],
             };
             flow.segment(dir, &segment, part, &mut desk);
+        }
+        let is_tcp = |layer: &Layer| core::ptr::eq(layer.def, &raw const tcp::TCP);
+        if let (Some(info), Some(layer)) = (kernel, self.labels.layers.iter().position(is_tcp)) {
+            for (def, fact) in info.facts() {
+                self.labels.note(layer, def, fact);
+            }
         }
         Event {
             frame,

@@ -151,25 +151,31 @@ pub struct Show<'g> {
 }
 
 impl<'g> Show<'g> {
-    /// For these options, with these names for hosts.
-    ///
-    /// # Errors
-    /// When something that was asked for is not there.
-    pub fn new(
-        glossary: &'g Glossary,
-        screen: &cli::Screen,
-        output: &cli::output::Output,
-        hosts: Hosts,
-    ) -> Result<Self, ShowError> {
-        Ok(Self {
+    /// For people, as these options ask for, with these names for hosts.
+    #[must_use]
+    pub fn new(glossary: &'g Glossary, screen: &cli::Screen, hosts: Hosts) -> Self {
+        Self {
             glossary,
             hosts,
             lines: Lines::default(),
             depth: Depth::of(screen.verbose),
             hex: screen.hex,
             detail: None,
-            machine: Machine::new(glossary, screen, output)?,
-        })
+            machine: None,
+        }
+    }
+
+    /// For programs, if these options ask for it.
+    ///
+    /// # Errors
+    /// When something that was asked for is not there.
+    pub fn written_as(
+        mut self,
+        screen: &cli::Screen,
+        output: &cli::output::Output,
+    ) -> Result<Self, ShowError> {
+        self.machine = Machine::new(self.glossary, screen, output)?;
+        Ok(self)
     }
 
     /// Whether each packet is shown in detail, not in one line.

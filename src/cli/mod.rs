@@ -30,6 +30,9 @@ pub struct Cli {
     /// How it shall look.
     #[command(flatten)]
     pub screen: Screen,
+    /// Whose TCP/IP carries the demonstration
+    #[arg(long, value_enum, value_name = "WIRE")]
+    pub wire: Option<demo::Wire>,
     /// What shall be done; the demonstration if nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -38,7 +41,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Two hosts chat over TLS 1.3, in memory: no network, no privilege, the same every time
+    /// Two hosts chat over TLS 1.3: in memory, the same every time, or over Linux's own TCP/IP
     Demo(Demo),
     /// Decode a capture file
     Read(read::Read),

@@ -36,14 +36,29 @@ struct End {
     /// How often it has repeated its last acknowledgment, and when it did last.
     repeats: u32,
     repeated_at: Time,
+    /// When it last acknowledged no more than before although more was under way to it.
+    asked_at: Time,
     /// When it last sent something new.
     sent_at: Time,
-    /// What it has sent and was not acknowledged: the sequence number behind it, the frame, the time.
-    outstanding: VecDeque<(u32, u64, Time)>,
+    /// What it has sent and was not acknowledged, in the order of sequence numbers.
+    outstanding: VecDeque<Sent>,
     /// The sequence number behind its FIN.
     fin: Option<u32>,
     /// Whether its last segment was a keep-alive probe.
     probing: bool,
+}
+
+/// A segment that waits for its acknowledgment.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    /// Its sequence number, and the one behind it.
+    seq: u32,
+    end: u32,
+    /// The frame it came in first, and when.
+    frame: u64,
+    at: Time,
+    /// Sent again: whose acknowledgment comes cannot be told any more (Karn's algorithm, RFC 6298, section 3).
+    again: bool,
 }
 
 /// A connection's two ends.
@@ -133,6 +148,7 @@ impl Track {
             note(&key::ANALYSIS_KEEP_ALIVE, Fact::Present);
         } else if space > 0 && behind {
             again = true;
+            let mut resent = true;
             let acknowledged = them.ack.is_some_and(|ack| !after(end, ack));
             let asked = them.repeats >= 2
                 && them.ack == Some(segment.seq)
@@ -145,9 +161,21 @@ impl Track {
                 note(&key::ANALYSIS_RETRANSMISSION, Fact::Present);
             } else if !seen && time.since(us.sent_at) < self.round_trip.unwrap_or(OVERTAKEN_WITHIN)
             {
+                resent = false;
                 note(&key::ANALYSIS_OUT_OF_ORDER, Fact::Present);
             } else {
                 note(&key::ANALYSIS_RETRANSMISSION, Fact::Present);
+            }
+            let first = us
+                .outstanding
+                .iter()
+                .find(|sent| after(sent.end, segment.seq) && !after(sent.seq, segment.seq));
+            if let (true, Some(first)) = (resent, first) {
+                note(&key::ANALYSIS_RTO, Fact::Uint(time.since(first.at)));
+                note(&key::ANALYSIS_RTO_FRAME, Fact::Uint(first.frame));
+                if them.asked_at < first.at {
+                    note(&key::ANALYSIS_TIMEOUT, Fact::Present);
+                }
             }
         } else if after(segment.seq, us.next) && !segment.has(Segment::RST) {
             note(&key::ANALYSIS_LOST_SEGMENT, Fact::Present);
@@ -163,6 +191,9 @@ impl Track {
             if after(segment.ack, them.next) {
                 note(&key::ANALYSIS_ACK_LOST_SEGMENT, Fact::Present);
             } else if pure && us.ack == Some(segment.ack) && segment.seq == us.next {
+                if after(them.next, segment.ack) {
+                    us.asked_at = time;
+                }
                 if them.probing {
                     note(&key::ANALYSIS_KEEP_ALIVE_ACK, Fact::Present);
                 } else if us.window != segment.window {
@@ -195,14 +226,14 @@ impl Track {
                 .outstanding
                 .front()
                 .copied()
-                .filter(|sent| !after(sent.0, segment.ack))
+                .filter(|sent| !after(sent.end, segment.ack))
             {
-                newest = Some(sent);
+                newest = Some(sent).filter(|sent| !sent.again).or(newest);
                 them.outstanding.pop_front();
             }
-            if let Some((_, of, at)) = newest {
-                note(&key::ANALYSIS_ACKS_FRAME, Fact::Uint(of));
-                note(&key::ANALYSIS_ACK_RTT, Fact::Uint(time.since(at)));
+            if let Some(sent) = newest {
+                note(&key::ANALYSIS_ACKS_FRAME, Fact::Uint(sent.frame));
+                note(&key::ANALYSIS_ACK_RTT, Fact::Uint(time.since(sent.at)));
             }
             // The round trip of the handshake: from the SYN to the acknowledgment of the SYN that answered it.
             if let (None, Some(opened), false) = (self.round_trip, self.opened_at, syn) {
@@ -219,12 +250,18 @@ impl Track {
             if us.outstanding.len() >= MAX_OUTSTANDING {
                 us.outstanding.pop_front();
             }
-            us.outstanding.push_back((end, frame, time));
+            us.outstanding.push_back(Sent {
+                seq: segment.seq,
+                end,
+                frame,
+                at: time,
+                again: false,
+            });
             us.sent_at = time;
         } else if again {
-            // Whose acknowledgment comes now cannot be told any more (Karn's algorithm, RFC 6298, section 3).
-            us.outstanding
-                .retain(|sent| after(segment.seq, sent.0) || after(sent.0, end));
+            for sent in &mut us.outstanding {
+                sent.again |= after(sent.end, segment.seq) && !after(sent.end, end);
+            }
         }
         if after(end, us.next) {
             us.next = end;

@@ -84,7 +84,7 @@ fn extent(bytes: &[u8]) -> Option<usize> {
     Some(usize::from(u16::from_be_bytes(len))).filter(|len| *len >= 20)
 }
 
-/// Values of `ip.checksum.status` and `tcp.checksum.status`, as Wireshark numbers them.
+/// Values of `ip.checksum.status` and the like, as Wireshark numbers them.
 pub mod checksum_status {
     use crate::packet::Fact;
     /// The checksum does not fit the bytes.
@@ -93,6 +93,12 @@ pub mod checksum_status {
     pub const GOOD: Fact = Fact::Uint(1);
     /// Not all bytes it covers are there, so nobody can tell.
     pub const UNVERIFIED: Fact = Fact::Uint(2);
+    /// The sender has left it out, as it may.
+    pub const NOT_PRESENT: Fact = Fact::Uint(3);
+    /// The sender has left it out, and may not.
+    pub const ILLEGAL: Fact = Fact::Uint(4);
+    /// Only the pseudo header is summed up: the rest was left to the network card. (TCP and UDP; the number is our own.)
+    pub const PARTIAL: Fact = Fact::Uint(16);
 }
 
 fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {

@@ -4,8 +4,12 @@
 //! field definitions it has, and how it is decoded. [`decode`] walks from the link up to the last layer that one frame
 //! can tell; what needs more than one frame (a TCP stream, a TLS session) is the business of `crate::flow`.
 
+use std::net::IpAddr;
+
+use etherparse::checksum::Sum16BitWords;
+
 use crate::cursor::{Cursor, Read};
-use crate::packet::{BufId, Context, FieldDef, Frame, Kind, Labels, Layer, LinkType, Why};
+use crate::packet::{BufId, Context, Fact, FieldDef, Frame, Kind, Labels, Layer, LinkType, Why};
 
 /// Declares field definitions: `NAME = "wireshark.key" Kind;`, each a public static, and `FIELDS`, the list of them.
 macro_rules! fields {
@@ -26,16 +30,21 @@ macro_rules! fields {
 pub mod arp;
 pub mod chat;
 pub mod data;
+pub mod dns;
 pub mod ethernet;
 pub mod frame;
+pub mod icmp;
+pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod null;
 pub mod sll;
 pub mod tcp;
+pub mod tcp_info;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod udp;
 pub mod vlan;
 
 /// Every protocol there is. A new layer adds its line here.
@@ -50,7 +59,12 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &ipv4::PROTOCOL,
     &ipv6::PROTOCOL,
     &tcp::PROTOCOL,
+    &udp::PROTOCOL,
+    &icmp::PROTOCOL,
+    &icmpv6::PROTOCOL,
     &tls::PROTOCOL,
+    &dns::PROTOCOL,
+    &dns::OVER_TCP,
     &chat::PROTOCOL,
     &data::PROTOCOL,
 ];
@@ -81,6 +95,8 @@ pub enum Bind {
     IpProtocol(u8),
     /// A port at either end of a TCP connection.
     TcpPort(u16),
+    /// A port at either end of a UDP datagram.
+    UdpPort(u16),
 }
 
 /// How a protocol is decoded.
@@ -185,7 +201,7 @@ pub fn decode(frame: &Frame<'_>, labels: &mut Labels, context: &mut Context) -> 
         match result {
             Ok(then) => next = then,
             Err(stop) => {
-                labels.stops.push(stop);
+                cursor.record(stop);
                 next = Next::End;
             }
         }
@@ -225,6 +241,45 @@ fn bound(bind: Bind, bytes: &[u8]) -> Option<&'static Protocol> {
         _ => bind,
     };
     PROTOCOLS.iter().find(|p| p.binds.contains(&bind)).copied()
+}
+
+/// Whether there is a protocol for this number.
+fn is_bound(bind: Bind) -> bool {
+    PROTOCOLS.iter().any(|p| p.binds.contains(&bind))
+}
+
+/// The sum over pseudo header and packet (RFC 9293, section 3.1; RFC 768; IPv6: RFC 8200, section 8.1), the packet's own
+/// checksum included: its complement is zero when that is right. `None` where not all bytes are there.
+fn sum_over(context: &Context, protocol: u8, packet: &[u8]) -> Option<Sum16BitWords> {
+    let packet = packet.get(..context.payload as usize)?;
+    Some(pseudo_header(context, protocol)?.add_slice(packet))
+}
+
+/// The sum over the pseudo header alone. A checksum that is this sum, not yet inverted, is what a sender leaves to its
+/// network card to complete.
+fn pseudo_header(context: &Context, protocol: u8) -> Option<Sum16BitWords> {
+    let mut sum = Sum16BitWords::new();
+    let sum = match context.addresses? {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            sum.add_16bytes(src.octets()).add_16bytes(dst.octets())
+        }
+        _ => sum,
+    };
+    let payload = context.payload.to_be_bytes();
+    Some(sum.add_2bytes([0, protocol]).add_4bytes(payload))
+}
+
+/// Whether a checksum is only begun: over the pseudo header, the rest being left to the network card.
+fn is_partial(context: &Context, protocol: u8, checksum: u16) -> bool {
+    pseudo_header(context, protocol)
+        .is_some_and(|sum| u16::from_be(sum.ones_complement()) == !checksum)
+}
+
+/// The checksum that would be right, from a sum that includes the one that is there.
+fn right_checksum(sum: Sum16BitWords, there: u16) -> Fact {
+    let without = sum.add_2bytes((!there).to_be_bytes()).ones_complement();
+    Fact::Uint(u64::from(u16::from_be(without)))
 }
 
 /// How many of the bytes belong to the packet that is bound to this, if it says so itself.

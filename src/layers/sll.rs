@@ -137,7 +137,6 @@ fn behind(c: &mut Cursor<'_, '_>, next: Next) {
     if let Next::Payload(bind) = next
         && let Some(len) = extent(bind, c.ahead())
     {
-        let extra = c.left().saturating_sub(len);
-        c.tail(&[(&TRAILER, extra)]);
+        super::ethernet::behind(c, len, &TRAILER);
     }
 }

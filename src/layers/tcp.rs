@@ -20,11 +20,7 @@
 //! +---------------------------------------------------------------+
 //! ```
 
-use std::net::IpAddr;
-
-use etherparse::checksum::Sum16BitWords;
-
-use super::{Bind, Decode, Next, Protocol};
+use super::{Bind, Decode, Next, Protocol, tcp_info};
 use crate::cursor::{Cursor, Read};
 use crate::packet::{Fact, FieldDef, Segment, Why};
 
@@ -105,6 +101,9 @@ fields! {
     ANALYSIS_RETRANSMISSION = "tcp.analysis.retransmission" Group;
     ANALYSIS_FAST_RETRANSMISSION = "tcp.analysis.fast_retransmission" Group;
     ANALYSIS_SPURIOUS_RETRANSMISSION = "tcp.analysis.spurious_retransmission" Group;
+    ANALYSIS_RTO = "tcp.analysis.rto" Uint;
+    ANALYSIS_RTO_FRAME = "tcp.analysis.rto_frame" Uint;
+    ANALYSIS_TIMEOUT = "tcp.analysis.timeout" Group;
     ANALYSIS_OUT_OF_ORDER = "tcp.analysis.out_of_order" Group;
     ANALYSIS_LOST_SEGMENT = "tcp.analysis.lost_segment" Group;
     ANALYSIS_ACK_LOST_SEGMENT = "tcp.analysis.ack_lost_segment" Group;
@@ -122,7 +121,7 @@ fields! {
 /// Transmission Control Protocol.
 pub static PROTOCOL: Protocol = Protocol {
     def: &TCP,
-    fields: &[FIELDS],
+    fields: &[FIELDS, tcp_info::FIELDS],
     binds: &[Bind::IpProtocol(6)],
     decode: Decode::Packet(decode),
 };
@@ -163,26 +162,25 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         c.sub(&OPTIONS, hdr_len - 20, |c| options(c, &mut window_shift))?;
     }
     let len = c.context.payload.saturating_sub(hdr_len as u32);
-    let sum = c
-        .context
-        .addresses
-        .filter(|_| c.context.payload as usize <= whole.len())
-        .map(|a| sum(a, whole));
-    let checksum_good = sum.as_ref().map(|sum| sum.ones_complement() == 0);
-    let status = match checksum_good {
-        Some(true) => super::ipv4::checksum_status::GOOD,
-        Some(false) => super::ipv4::checksum_status::BAD,
-        None => super::ipv4::checksum_status::UNVERIFIED,
+    let sum = super::sum_over(c.context, 6, whole);
+    let fits = sum.as_ref().map(|sum| sum.ones_complement() == 0);
+    let partial = fits == Some(false) && super::is_partial(c.context, 6, checksum);
+    let (status, checksum_good) = match (fits, partial) {
+        (Some(true), _) => (super::ipv4::checksum_status::GOOD, fits),
+        (_, true) => (super::ipv4::checksum_status::PARTIAL, None),
+        (Some(false), _) => (super::ipv4::checksum_status::BAD, fits),
+        (None, _) => (super::ipv4::checksum_status::UNVERIFIED, fits),
     };
     c.note(&CHECKSUM_STATUS, status);
-    if let (Some(false), Some(sum)) = (checksum_good, sum) {
-        let without = sum.add_2bytes((!checksum).to_be_bytes()).ones_complement();
-        c.note(
-            &CHECKSUM_CALCULATED,
-            Fact::Uint(u64::from(u16::from_be(without))),
-        );
+    if let (Some(false), Some(sum)) = (fits, sum) {
+        c.note(&CHECKSUM_CALCULATED, super::right_checksum(sum, checksum));
     }
     c.note(&LEN, Fact::Uint(u64::from(len)));
+    if c.context.quoted {
+        // A packet that an error quotes is no part of the conversation.
+        c.rest(&PAYLOAD);
+        return Ok(Next::End);
+    }
     c.context.segment = Some(Segment {
         from,
         to,
@@ -195,21 +193,6 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         len,
     });
     Ok(Next::Stream)
-}
-
-/// The sum over pseudo header, header and data, the checksum included (RFC 9293, section 3.1; IPv6: RFC 8200, 8.1).
-fn sum((src, dst): (IpAddr, IpAddr), segment: &[u8]) -> Sum16BitWords {
-    let mut sum = Sum16BitWords::new();
-    let sum = match (src, dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            sum.add_16bytes(src.octets()).add_16bytes(dst.octets())
-        }
-        _ => sum,
-    };
-    sum.add_2bytes([0, 6])
-        .add_4bytes((segment.len() as u32).to_be_bytes())
-        .add_slice(segment)
 }
 
 fn options(c: &mut Cursor<'_, '_>, window_shift: &mut Option<u8>) -> Read<()> {
@@ -521,6 +504,32 @@ mod tests {
             decoded(&bytes).note("tcp.checksum_calculated"),
             Some(Fact::Uint(0xf84b))
         );
+    }
+
+    #[test]
+    fn a_partial_checksum_is_left_to_the_hardware() {
+        use crate::layers::ipv4::checksum_status::PARTIAL;
+        let mut bytes = hex(HI);
+        // 1.2.3.4, 5.6.7.8, protocol 6, 23 bytes: 0102 + 0304 + 0506 + 0708 + 0006 + 0017.
+        bytes[36..38].copy_from_slice(&0x1031_u16.to_be_bytes());
+        let d = decoded(&bytes);
+        assert_eq!(d.note("tcp.checksum.status"), Some(PARTIAL));
+        assert_eq!(
+            d.note("tcp.checksum_calculated"),
+            Some(Fact::Uint(0xf84b)),
+            "what the hardware would fill in"
+        );
+        let taken = d.context.segment.unwrap().checksum_good;
+        assert_eq!(taken, None, "it is good enough for the stream");
+        bytes[42] ^= 1;
+        let d = decoded(&bytes);
+        assert_eq!(
+            d.note("tcp.checksum.status"),
+            Some(PARTIAL),
+            "it says nothing about the data"
+        );
+        bytes[37] ^= 1;
+        assert_eq!(decoded(&bytes).note("tcp.checksum.status"), Some(BAD));
     }
 
     #[test]

@@ -116,7 +116,9 @@ impl<'g> Detail<'g> {
             self.layer_heading(out, layer, role);
             self.fields(out, event, layer, role, &mut buf);
             for note in event.notes_of(index) {
-                self.note(out, note, role);
+                if self.depth == Depth::Vv || !is_kernel(note.def) {
+                    self.note(out, note, role);
+                }
             }
             for stop in event.stops.iter().filter(|s| usize::from(s.layer) == index) {
                 self.stop(out, event, stop, role);
@@ -703,6 +705,11 @@ fn verdict(note: &Note) -> Option<bool> {
         }
         _ => None,
     }
+}
+
+/// Whether it is the kernel's view of the connection: the same on packet after packet, so it is not shown at every depth.
+fn is_kernel(def: &FieldDef) -> bool {
+    def.key.starts_with("tcp_info.")
 }
 
 fn is_status(def: &FieldDef) -> bool {

@@ -18,47 +18,64 @@ pub type Port = Option<u64>;
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
     named: Vec<(IpAddr, &'static str)>,
+    /// The port of the second, where the first two have the same address.
+    port: Port,
 }
 
 impl Hosts {
     /// These hosts, the first of them on the left.
     #[must_use]
     pub fn new(named: Vec<(IpAddr, &'static str)>) -> Self {
-        Self { named }
+        Self { named, port: None }
     }
 
-    /// The name of a host, if it has one.
+    /// Two hosts that share an address: the one on the right is known by its port.
     #[must_use]
-    pub fn name(&self, host: IpAddr) -> Option<&'static str> {
+    pub fn sharing(address: IpAddr, [left, right]: [&'static str; 2], port: u16) -> Self {
+        Self {
+            named: vec![(address, left), (address, right)],
+            port: Some(port.into()),
+        }
+    }
+
+    /// The name of a host at one end of a packet, if it has one.
+    #[must_use]
+    pub fn name(&self, host: IpAddr, port: Port) -> Option<&'static str> {
         self.named
-            .iter()
-            .find(|(address, _)| *address == host)
+            .get(self.find(host, port)?)
             .map(|(_, name)| *name)
     }
 
     /// Whether it stands on the left.
     #[must_use]
-    pub fn is_left(&self, host: IpAddr) -> bool {
-        self.named
-            .first()
-            .is_some_and(|(address, _)| *address == host)
+    pub fn is_left(&self, host: IpAddr, port: Port) -> bool {
+        self.find(host, port) == Some(0)
+    }
+
+    fn find(&self, host: IpAddr, port: Port) -> Option<usize> {
+        let at = self
+            .named
+            .iter()
+            .position(|(address, _)| *address == host)?;
+        // Of two with one address, the first was found.
+        Some(at + usize::from(self.port.is_some() && self.port == port))
     }
 
     /// Writes a short name for an end of a packet: its host's name; the port where both ends are one host; the address.
     pub fn write_end(&self, out: &mut Out, ends: Option<(IpAddr, IpAddr)>, port: Port, to: bool) {
         let host = ends.map(|(a, b)| if to { b } else { a });
         match port {
-            Some(port) if ends.is_some_and(|(a, b)| a == b && self.name(a).is_none()) => {
+            Some(port) if ends.is_some_and(|(a, b)| a == b && self.name(a, None).is_none()) => {
                 out.byte(b':');
                 out.number(port);
             }
-            _ => self.write(out, host),
+            _ => self.write(out, host, port),
         }
     }
 
     /// Writes a host's name, or its address.
-    pub fn write(&self, out: &mut Out, host: Option<IpAddr>) {
-        match host.map(|host| (host, self.name(host))) {
+    pub fn write(&self, out: &mut Out, host: Option<IpAddr>, port: Port) {
+        match host.map(|host| (host, self.name(host, port))) {
             Some((_, Some(name))) => out.text(name),
             Some((host, None)) => value::address(out, host, None),
             None => out.byte(b'?'),
@@ -151,7 +168,9 @@ impl Deed {
         }
         if has(Segment::SYN) {
             return deed(
-                if has(Segment::ACK) {
+                if present(&tcp::ANALYSIS_RTO) {
+                    "say.packet.syn_again"
+                } else if has(Segment::ACK) {
                     "say.packet.syn_ack"
                 } else {
                     "say.packet.syn"
@@ -214,7 +233,13 @@ impl Deed {
             } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
                 "say.packet.keep_alive"
             } else if present(&tcp::ANALYSIS_RETRANSMISSION) {
-                "say.packet.again"
+                if present(&tcp::ANALYSIS_TIMEOUT) {
+                    "say.packet.again_timeout"
+                } else if present(&tcp::ANALYSIS_RTO) {
+                    "say.packet.again_after"
+                } else {
+                    "say.packet.again"
+                }
             } else if sealed {
                 "say.packet.sealed"
             } else if event.field(&tcp::SEGMENT_DATA).is_some() {
@@ -267,6 +292,10 @@ impl Deed {
             "a" => hosts.write_end(out, ends, ports.0, false),
             "b" => hosts.write_end(out, ends, ports.1, true),
             "n" => out.number(self.number),
+            "ms" => {
+                let since = fact(event, &tcp::ANALYSIS_RTO).unwrap_or(0);
+                super::ladder::milliseconds(out, since, 0);
+            }
             "alert" => {
                 let name = glossary
                     .of(&tls::alert::DESC)

@@ -37,7 +37,9 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 use time::OffsetDateTime;
 
-use super::{Happening, Host, PORT, Packet, SERVER_NAME, Script, Seen, WireError};
+use super::{
+    Answer, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire, WireError,
+};
 use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 use crate::packet::Time;
@@ -205,6 +207,17 @@ impl Iterator for Memory {
     }
 }
 
+impl Wire for Memory {
+    /// The clock is virtual: nobody ever waits.
+    fn is_ready(&mut self) -> bool {
+        true
+    }
+
+    fn unseen(&self) -> u64 {
+        0
+    }
+}
+
 // Keys stay out of logs.
 impl core::fmt::Debug for Memory {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -294,9 +307,13 @@ impl Log {
         let arrives = self.now + self.latency;
         self.packets += 1;
         self.seen.push_back(Seen::Packet(Packet {
+            id: self.packets,
             from,
             sent: self.time(),
             arrives: Some(Time(EPOCH.0 + arrives)),
+            link: Link::Ip,
+            hop: 0,
+            kernel: None,
             bytes: bytes.clone(),
         }));
         self.flight.push_back(Flight {
@@ -353,11 +370,6 @@ struct End {
     failed: bool,
 }
 
-enum Texts {
-    Messages(std::vec::IntoIter<String>),
-    Reply(String),
-}
-
 impl End {
     fn new(
         host: Host,
@@ -412,10 +424,7 @@ impl End {
         let tcp = sockets.add(socket);
         Ok(Self {
             host,
-            texts: match host {
-                Host::A => Texts::Messages(script.messages.clone().into_iter()),
-                Host::B => Texts::Reply(script.reply.clone()),
-            },
+            texts: Texts::new(host, script),
             peer,
             keys,
             // A port from the range for private use (RFC 6335, section 6).
@@ -521,20 +530,17 @@ impl End {
 
     /// What the application does about an event.
     fn answer(&mut self, event: &ChatEvent, log: &mut Log) -> Result<(), ChatError> {
-        let text = match (event, &mut self.texts) {
-            (ChatEvent::Goodbye, _) => None,
-            (_, Texts::Messages(messages)) => messages.next(),
-            (ChatEvent::Said(_), Texts::Reply(reply)) => Some(reply.clone()),
-            (ChatEvent::Secured { .. }, Texts::Reply(_)) => return Ok(()),
-        };
-        if let Some(text) = text {
-            let peer = &mut self.peer;
-            self.random.within(|| peer.say(&text))?;
-            log.chat(self.host, Happening::Says(text));
-        } else if !self.peer.has_closed() {
-            let peer = &mut self.peer;
-            self.random.within(|| peer.close());
-            log.chat(self.host, Happening::SaysGoodbye);
+        let peer = &mut self.peer;
+        match self.texts.answer(event) {
+            Answer::Say(text) => {
+                self.random.within(|| peer.say(&text))?;
+                log.chat(self.host, Happening::Says(text));
+            }
+            Answer::Goodbye if !peer.has_closed() => {
+                self.random.within(|| peer.close());
+                log.chat(self.host, Happening::SaysGoodbye);
+            }
+            Answer::Goodbye | Answer::Nothing => {}
         }
         self.flush(log);
         Ok(())

@@ -84,6 +84,7 @@ fn story(seen: &[Seen]) -> String {
             what.truncate(60);
             format!("{:>9} {host}: {what}", time.since(EPOCH) / 1000)
         }
+        Seen::Kernel { .. } => unreachable!("there is no kernel in the memory wire"),
     });
     lines.collect::<Vec<_>>().join("\n")
 }
