@@ -12,6 +12,7 @@ use crate::layers::tcp_info::{self, TcpInfo};
 use crate::packet::{Event, Frame};
 use crate::save::Save;
 use crate::session::Session;
+use crate::show::{Machine, Pick, ShowError};
 use crate::text::Glossary;
 use crate::view::detail::{Depth, Detail};
 use crate::view::journey::Journeys;
@@ -64,6 +65,12 @@ impl From<WriteError> for DemoError {
     }
 }
 
+impl From<ShowError> for DemoError {
+    fn from(error: ShowError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
 impl From<WireError> for DemoError {
     fn from(error: WireError) -> Self {
         match error {
@@ -109,6 +116,8 @@ pub fn run(
         .then(|| Detail::new(glossary, depth, screen.hex, origin).in_words(hosts.clone()));
     let mut show = Show {
         glossary,
+        pick: Pick::new(&demo.output)?,
+        machine: Machine::new(glossary, screen, &demo.output)?,
         detail,
         kernel: screen.verbose > 0,
         hosts,
@@ -127,6 +136,9 @@ pub fn run(
     let mut count = Count::default();
 
     show.begin(out, (title, port), &words);
+    if quiet {
+        out.clear();
+    }
     while let Some(seen) = wire.next() {
         match seen? {
             Seen::Key { line, .. } => {
@@ -154,8 +166,11 @@ pub fn run(
                 };
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
-                    show.packet(out, &packet, &event);
-                    if let Some(save) = &mut save {
+                    let picked = show.pick.takes(&event);
+                    show.packet(out, &packet, &event, picked);
+                    if let Some(save) = &mut save
+                        && picked
+                    {
                         save.describe(&event);
                         let interface =
                             save.interface(&interface(kind, links, packet.hop), frame.link)?;
@@ -219,6 +234,9 @@ struct Count {
 /// The views that show it.
 struct Show<'s> {
     glossary: &'s Glossary,
+    pick: Pick,
+    /// Lines for programs, and then nothing else.
+    machine: Option<Machine<'s>>,
     /// Prints each packet whole; without it, a packet is a line of the ladder.
     detail: Option<Detail<'s>>,
     /// Whether the kernel's view is shown.
@@ -232,6 +250,9 @@ struct Show<'s> {
 
 impl Show<'_> {
     fn begin(&self, out: &mut Out, (title, port): (&str, u16), words: &[Words]) {
+        if let Some(machine) = &self.machine {
+            return machine.begin(out);
+        }
         out.start(Role::Heading);
         let title = out.aside(|out| {
             out.sentence(self.glossary.say(title), |out, _| out.number(port.into()));
@@ -269,12 +290,21 @@ impl Show<'_> {
         }
     }
 
-    fn packet(&mut self, out: &mut Out, packet: &Packet, event: &Event<'_>) {
+    fn packet(&mut self, out: &mut Out, packet: &Packet, event: &Event<'_>, picked: bool) {
         let first = match packet.from {
             Host::A => 0,
             Host::B => self.links - 1,
         };
         let (sent, lost) = (packet.hop == first, packet.arrives.is_none());
+        if sent && self.detail.is_none() && self.machine.is_none() {
+            self.journeys.packet(&self.hosts, event);
+        }
+        if !picked {
+            return;
+        }
+        if let Some(machine) = &mut self.machine {
+            return machine.packet(out, event);
+        }
         if let Some(detail) = &mut self.detail {
             detail.print(out, event);
             if self.links > 1 {
@@ -299,7 +329,6 @@ impl Show<'_> {
             if shown && packet.bytes.len() > usize::from(u16::MAX) / 8 {
                 self.remark(out, "say.demo.super", packet, event);
             }
-            self.journeys.packet(&self.hosts, event);
         } else if !Deed::of(event).bulk {
             let key = match words::uint(event, &ipv4::TTL) {
                 None => "say.demo.link",
@@ -343,7 +372,7 @@ impl Show<'_> {
 
     /// What the kernel of a host knows now.
     fn kernel(&self, out: &mut Out, host: Host, info: &TcpInfo) {
-        if !self.kernel {
+        if !self.kernel || self.machine.is_some() {
             return;
         }
         out.start(Role::Computed);
@@ -376,9 +405,15 @@ impl Show<'_> {
     }
 
     fn end(&mut self, out: &mut Out, count: &Count) {
+        if self.machine.is_some() {
+            return;
+        }
         if self.detail.is_none() {
             self.ladder.finish(out, self.glossary);
             out.newline();
+        }
+        // Whoever looks for packets wants no pictures of messages.
+        if self.detail.is_none() && !self.pick.is_some() {
             let done = self.journeys.done();
             let (whole, lines) = done.split_at(done.len().min(PICTURES));
             for journey in whole {

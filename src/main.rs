@@ -8,8 +8,8 @@ use layerwise::cli::{self, Command};
 use layerwise::file::WriteError;
 use layerwise::read;
 use layerwise::text::Glossary;
-use layerwise::view::explain;
 use layerwise::view::paint::{Look, Out};
+use layerwise::view::{explain, keys};
 use layerwise::{demo, doctor};
 
 fn main() -> ExitCode {
@@ -92,6 +92,15 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             let lines = explain::explain(&glossary, what, width)
                 .map_err(|unknown| Failure::Usage(unknown.to_string()))?;
             explain::write(&lines, &mut out);
+            Ok(out.flush_to(&mut stdout)?)
+        }
+        Some(Command::Fields(fields)) => {
+            let prefix = fields.prefix.as_deref().unwrap_or_default();
+            if keys::list(&mut out, &glossary, prefix, cli.screen.verbose > 0) == 0 {
+                return Err(Failure::Usage(format!(
+                    "no key begins with {prefix:?} (layerwise fields lists all there are)"
+                )));
+            }
             Ok(out.flush_to(&mut stdout)?)
         }
         Some(Command::Read(arguments)) => {

@@ -12,6 +12,7 @@ pub mod certs;
 pub mod chat;
 pub mod demo;
 pub mod doctor;
+pub mod fields;
 pub mod output;
 pub mod read;
 
@@ -52,6 +53,8 @@ pub enum Command {
     Certs(certs::Certs),
     /// What works on this machine, what does not, why, and what mends it
     Doctor(doctor::Doctor),
+    /// Every key for -Y and -e, a line each: the key, its kind, its name; with -v what it is
+    Fields(fields::Fields),
     /// What a field, a layer, a value or an alert means: explain tcp.flags.syn, explain tls, explain alert 20
     Explain {
         /// A key, a layer, a name, or a word and a number; nothing lists what there is

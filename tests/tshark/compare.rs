@@ -400,6 +400,8 @@ impl Cell<'_> {
                 Value::Ipv6(a) => std::net::Ipv6Addr::from(a).to_string(),
                 Value::Text(t) | Value::Time(t) => String::from_utf8_lossy(t).into_owned(),
                 Value::Bytes(b) | Value::Oid(b) => hex(b),
+                Value::Ether(b) => b.map(|byte| format!("{byte:02x}")).join(":"),
+                Value::Name(_) => String::new(),
             },
         }
     }
