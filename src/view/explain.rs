@@ -760,10 +760,7 @@ mod tests {
         assert!(text.contains("\nSee also\n  ipv6.nxt"), "{text}");
         let text = ask("source address").unwrap();
         assert!(text.starts_with("Source address\nip.src\n"), "{text}");
-        assert!(
-            text.contains("\nSee also\n  ipv6.src  Source address\n"),
-            "{text}"
-        );
+        assert!(text.contains("\nSee also\n  ipv6.src "), "{text}");
     }
 
     #[test]
@@ -771,7 +768,9 @@ mod tests {
         let text = ask("timestamp value").unwrap();
         assert!(text.starts_with("Timestamp value\ntcp.options.timestamp.tsval\n"));
         let text = ask("retransm").unwrap();
-        assert_eq!(text.lines().count(), 4, "{text}");
+        let keys = ["fast_retransmission", "spurious_retransmission"];
+        assert!(text.starts_with("  tcp.analysis.retransmission "), "{text}");
+        assert!(keys.iter().all(|key| text.contains(key)), "{text}");
     }
 
     #[test]
