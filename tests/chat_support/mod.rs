@@ -175,7 +175,6 @@ impl Person {
 
     /// Waits until it ends; the rest of what it printed is seen, too.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        self.stdin = None;
         while let Ok(line) = self.lines.recv_timeout(LONG) {
             self.seen.push(line);
         }
@@ -318,11 +317,11 @@ tls.unwrap()
 
     /// Two people can still talk.
     pub(crate) fn still_serves(&self) {
-        let (mut ada, mut bob) = (self.join("Ada"), self.join("Bob"));
+        let (mut ada, mut bob) = (self.join("Eve"), self.join("Fritz"));
         ada.say("still here?");
-        bob.expect("Ada: still here?");
+        bob.expect("Eve: still here?");
         bob.say("/quit");
-        ada.expect("* Bob left");
+        ada.expect("* Fritz left");
         ada.say("/quit");
         assert!(ada.ended().success() && bob.ended().success());
     }
