@@ -139,8 +139,13 @@ impl Person {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.try_write(bytes).unwrap();
+    }
+
+    /// The same where it may be gone already.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let stdin = self.stdin.as_mut().unwrap();
-        stdin.write_all(bytes).and_then(|()| stdin.flush()).unwrap();
+        stdin.write_all(bytes).and_then(|()| stdin.flush())
     }
 
     /// Ends its input.
