@@ -70,7 +70,7 @@ fn openssl_accepts_what_is_made() {
     let text = openssl(&["x509", "-in", "certs/server.crt", "-noout", "-text"]);
     for part in [
         "Version: 3 (0x2)",
-        "Issuer: CN = layerwise chat CA",
+        "Issuer: CN = layerwise chat CA ",
         "CA:FALSE",
         "TLS Web Server Authentication",
         "DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, DNS:b.example, IP Address:192.0.2.7",

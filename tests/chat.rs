@@ -12,6 +12,7 @@ mod chat_support;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use chat_support::{Folder, LONG, Person, Server, stderr, stdout};
@@ -230,7 +231,8 @@ fn insecure_says_so_everywhere() {
     ada.expect("NOT VERIFIED (--insecure): nobody has checked who this server is");
     assert!(!ada.seen().contains("checked  "), "{}", ada.seen());
     ada.expect("[not verified] * welcome");
-    server.join("Bob").say("hi");
+    let mut bob = server.join("Bob");
+    bob.say("hi");
     ada.expect("[not verified] Bob: hi");
     ada.say("/who");
     ada.expect("NOT VERIFIED");
@@ -364,7 +366,15 @@ fn a_certificate_that_is_not_good_is_refused_with_the_reason() {
 /// A key and a self-signed certificate by the openssl command.
 fn openssl_certificate(folder: &Folder, options: &[&str]) {
     fs::create_dir_all(folder.path("certs")).unwrap();
-    let mut arguments = vec!["req", "-x509", "-subj", "/CN=localhost", "-days", "2"];
+    let mut arguments = vec![
+        "req",
+        "-x509",
+        "-subj",
+        "/CN=localhost",
+        "-days",
+        "2",
+        "-nodes",
+    ];
     arguments.extend(["-addext", "subjectAltName=DNS:localhost"]);
     arguments.extend(["-keyout", "certs/server.key", "-out", "certs/server.crt"]);
     arguments.extend(options);
@@ -376,7 +386,7 @@ fn openssl_certificate(folder: &Folder, options: &[&str]) {
 #[test]
 fn what_openssl_req_makes_by_default_is_explained_on_both_sides() {
     let folder = Folder::new();
-    openssl_certificate(&folder, &["-nodes", "-newkey", "rsa:2048"]);
+    openssl_certificate(&folder, &["-newkey", "rsa:2048"]);
     let server = Server::start_in(folder, &[]);
     assert!(
         server
@@ -390,10 +400,7 @@ fn what_openssl_req_makes_by_default_is_explained_on_both_sides() {
     assert!(words.contains(option), "{words}");
     // What the advice says works.
     let folder = Folder::new();
-    openssl_certificate(
-        &folder,
-        &["-nodes", "-newkey", "rsa:2048", "-addext", option],
-    );
+    openssl_certificate(&folder, &["-newkey", "rsa:2048", "-addext", option]);
     Server::start_in(folder, &[]).still_serves();
 }
 
@@ -605,7 +612,9 @@ struct Screen {
 
 impl Screen {
     fn start(server: &Server, options: &str) -> Self {
-        let name = format!("layerwise-{}-{}", std::process::id(), server.port);
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("layerwise-{}-{number}", std::process::id());
         let program = env!("CARGO_BIN_EXE_layerwise");
         let port = server.port;
         let command = format!(

@@ -9,7 +9,7 @@
 
 mod chat_support;
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 
@@ -28,7 +28,7 @@ fn reset(stream: TcpStream) {
 
 #[test]
 fn a_handshake_that_is_never_finished_is_ended() {
-    let mut server = Server::start(&["--handshake-timeout", "300ms"]);
+    let mut server = Server::start(&["--handshake-timeout", "5s"]);
     let mut silent = server.tcp();
     // The beginning of a ClientHello: a record that promises 512 bytes.
     let mut begun = server.tcp();
@@ -38,9 +38,13 @@ fn a_handshake_that_is_never_finished_is_ended() {
         let ended = stream.read(&mut [0; 16]);
         assert!(matches!(ended, Ok(0)), "{ended:?}");
     }
-    server
-        .operator
-        .expect("handshakes that took too long and were ended: 2");
+    let mut told = 0;
+    while told < 2 {
+        let line = server
+            .operator
+            .expect("handshakes that took too long and were ended: ");
+        told += line.rsplit(' ').next().unwrap().parse::<u32>().unwrap();
+    }
 }
 
 #[test]
@@ -211,7 +215,7 @@ fn thousands_come_and_go() {
     let grown = server.most_memory() - before;
     assert!(grown < 24 << 20, "memory grew by {grown} bytes");
     // Those who only looked in were not announced to anybody.
-    witness.expect("* Ada left");
+    witness.expect("* Eve left");
     let guests = witness
         .seen()
         .lines()
@@ -275,11 +279,14 @@ fn who_speaks_no_tls_is_answered_or_ended() {
     let mut answer = String::new();
     browser.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("This is a chat, not a website"), "{answer}");
-    server
-        .operator
-        .expect("connections that did not speak TLS (plain text, HTTP): 2");
+    // They are told together, or one after the other.
+    let mut told = 0;
+    while told < 2 {
+        let line = server.operator.expect("connections that did not speak TLS");
+        told += line.rsplit(' ').next().unwrap().parse::<u32>().unwrap();
+    }
     server.still_serves();
-    witness.expect("* Ada left");
+    witness.expect("* Eve left");
     assert!(!witness.seen().contains("GET"), "{}", witness.seen());
 }
 
@@ -295,7 +302,8 @@ fn the_room_is_full_at_its_limit() {
         .expect("clients turned away because the chat is full: 1");
     bob.say("/quit");
     server.operator.expect("* Bob left");
-    server.join("Carl").say("now there is room");
+    let mut carl = server.join("Carl");
+    carl.say("now there is room");
     server.operator.expect("Carl: now there is room");
 }
 
@@ -337,12 +345,7 @@ fn few_files_mean_few_clients_and_it_says_so() {
     let script = format!("ulimit -n 330; exec {program} chat serve --listen localhost:0");
     command.args(["-c", &script]).current_dir(&folder.0);
     let mut server = Server::of(Person::start(command), folder);
-    server.operator.say("/who");
-    assert!(
-        server.operator.seen().contains("at most 10 can join"),
-        "{}",
-        server.operator.seen()
-    );
+    server.operator.expect("at most 10 can join");
     let people: Vec<Person> = (0..10)
         .map(|number| server.join(&format!("P-{number}")))
         .collect();
@@ -397,10 +400,8 @@ fn the_client_ends_when_a_server_sends_a_line_without_end() {
     evil.write(b"* \x1b[2Jserver: hi\n");
     assert_eq!(ada.expect("hi"), "* \\u{1b}[2Jserver: hi");
     let part = vec![b'x'; 1 << 20];
-    let _: io::Result<()> = (0..3).try_for_each(|_| {
-        evil.write(&part);
-        Ok(())
-    });
+    // It is gone before it has all.
+    let _ = (0..3).try_for_each(|_| evil.try_write(&part));
     assert_eq!(ada.ended().code(), Some(1));
     assert!(ada.seen().contains("without a newline"), "{}", ada.seen());
 }

@@ -169,7 +169,8 @@ async fn shake(
             sent.map_err(|_| NoHandshake::Left)?;
             continue;
         }
-        let mut buffer = [0; 4096];
+        // On the heap, so that the client does not carry it along when it is not needed any more.
+        let mut buffer = vec![0; 4096];
         let count = match core::future::poll_fn(|cx| read(stream, cx, &mut buffer)).await {
             Ok(0) | Err(_) => return Err(NoHandshake::Left),
             Ok(count) => count,
@@ -263,7 +264,7 @@ async fn goodbye(mut stream: TcpStream, mut tls: Box<ServerConnection>, words: &
 async fn linger(stream: &mut TcpStream) {
     let _ = stream.shutdown().await;
     let rest = async {
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 4096];
         while matches!(
             core::future::poll_fn(|cx| read(stream, cx, &mut buffer)).await,
             Ok(1..)

@@ -139,8 +139,13 @@ impl Person {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.try_write(bytes).unwrap();
+    }
+
+    /// The same where it may be gone already.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let stdin = self.stdin.as_mut().unwrap();
-        stdin.write_all(bytes).and_then(|()| stdin.flush()).unwrap();
+        stdin.write_all(bytes).and_then(|()| stdin.flush())
     }
 
     /// Ends its input.
@@ -175,7 +180,6 @@ impl Person {
 
     /// Waits until it ends; the rest of what it printed is seen, too.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        self.stdin = None;
         while let Ok(line) = self.lines.recv_timeout(LONG) {
             self.seen.push(line);
         }
@@ -318,11 +322,11 @@ tls.unwrap()
 
     /// Two people can still talk.
     pub(crate) fn still_serves(&self) {
-        let (mut ada, mut bob) = (self.join("Ada"), self.join("Bob"));
+        let (mut ada, mut bob) = (self.join("Eve"), self.join("Fritz"));
         ada.say("still here?");
-        bob.expect("Ada: still here?");
+        bob.expect("Eve: still here?");
         bob.say("/quit");
-        ada.expect("* Bob left");
+        ada.expect("* Fritz left");
         ada.say("/quit");
         assert!(ada.ended().success() && bob.ended().success());
     }
