@@ -8,6 +8,8 @@
     reason = "a test may fail by panicking"
 )]
 
+mod common;
+
 use allocation_counter::measure;
 use layerwise::layers;
 use layerwise::packet::{Context, Frame, Labels, LinkType, Time};
@@ -122,6 +124,22 @@ fn the_second_half_of_a_chat() {
         said >= 49 && silent >= 4,
         "{said} with a message, {silent} without"
     );
+}
+
+#[test]
+fn traffic_of_every_layer() {
+    let traffic = common::other_traffic();
+    let mut session = Session::new();
+    let mut push = |round: u64| {
+        for ((link, data), number) in traffic.iter().zip(1..) {
+            session.push(Frame {
+                link: LinkType(*link),
+                ..frame(round * 1000 + number, Time(round), data)
+            });
+        }
+    };
+    (0..3).for_each(&mut push);
+    assert_eq!(allocations(|| push(3)), 0);
 }
 
 #[test]
