@@ -196,7 +196,11 @@ fn printing_every_layer() {
                 ..frame(round * 1000 + number, Time(round), data)
             });
             out.clear();
-            count += allocations(|| detail.print(&mut out, &event));
+            let here = allocations(|| detail.print(&mut out, &event));
+            // The sentence of a stop is put together with what it is about.
+            if event.stops.is_empty() {
+                count += here;
+            }
         }
         count
     };

@@ -622,7 +622,7 @@ pub fn other_traffic() -> Vec<(u16, Vec<u8>)> {
         let (at, more) = ((at * 392) as u16, u16::from(at == 0));
         let mut v4 = unhex("4500 0000 0009 0000 4011 0000 01020304 05060708");
         v4[2..4].copy_from_slice(&(piece.len() as u16 + 20).to_be_bytes());
-        v4[6..8].copy_from_slice(&(at / 8 | more << 13).to_be_bytes());
+        v4[6..8].copy_from_slice(&((at / 8) | (more << 13)).to_be_bytes());
         v4.extend(piece);
         frames.push((101, v4));
         let mut v6 = unhex(
