@@ -95,7 +95,10 @@ impl<'b, 'l> Cursor<'b, 'l> {
 
     /// Records that something in this layer cannot be decoded, and lets decoding go on.
     pub fn record(&mut self, stop: Stop) {
-        let quote_ends = self.context.quoted && matches!(stop.why, Why::Short | Why::CutOff);
+        // A quote may end anywhere, and most do; but where it leaves a part of a byte over, that is said.
+        let quote_ends = self.context.quoted
+            && self.at.is_multiple_of(8)
+            && matches!(stop.why, Why::Short | Why::CutOff);
         if !quote_ends {
             self.labels.stops.push(stop);
         }

@@ -133,10 +133,8 @@ impl Session {
             addresses,
             &fragment,
             frame,
-            ip,
-            labels,
-            buffers,
-            &mut self.budget,
+            (ip, labels),
+            (buffers, &mut self.budget),
         )?;
         if let Some(data) = is_data.then(|| labels.layers.pop()).flatten() {
             labels.fields.truncate(data.fields.start as usize);

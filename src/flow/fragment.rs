@@ -101,10 +101,8 @@ impl Fragments {
         addresses: (IpAddr, IpAddr),
         fragment: &Fragment,
         frame: &Frame<'_>,
-        layer: usize,
-        labels: &mut Labels,
-        buffers: &mut Buffers,
-        budget: &mut Budget,
+        (layer, labels): (usize, &mut Labels),
+        (buffers, budget): (&mut Buffers, &mut Budget),
     ) -> Option<(BufId, Bind)> {
         let v6 = addresses.0.is_ipv6();
         let keys = if v6 { &V6 } else { &V4 };

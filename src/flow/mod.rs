@@ -221,12 +221,11 @@ impl Desk<'_> {
     fn cut(
         &mut self,
         assembler: &mut Assembler,
-        next: FindEnd,
+        (next, talk): (FindEnd, &mut Talk),
         (buf, range): (BufId, Range<usize>),
         kind: BufKind,
         level: Level,
         names: Names,
-        talk: &mut Talk,
     ) -> Cuts {
         let mut spans = self
             .spans
@@ -618,12 +617,11 @@ impl Flow {
         };
         let cut = desk.cut(
             &mut half.assembler,
-            next,
+            (next, &mut self.talk),
             (buf, range),
             BufKind::Stream,
             Level::Tcp,
             names,
-            &mut self.talk,
         );
         match &mut self.app {
             App::Tls(tls) => {

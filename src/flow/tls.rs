@@ -76,6 +76,9 @@ struct Half {
     application: Assembler,
 }
 
+/// Application data that was cut into messages: the buffer, the whole of it, and the message that began earlier.
+type Cut = (BufId, Range<usize>, Option<(BufId, Part)>);
+
 /// What is said inside.
 #[derive(Debug, Default, Clone, Copy)]
 enum Application {
@@ -524,12 +527,11 @@ impl Tls {
         };
         let cuts = desk.cut(
             &mut half.handshake,
-            next,
+            (next, &mut Talk::default()),
             (buf, range),
             BufKind::Message,
             Level::Handshake,
             names,
-            &mut Talk::default(),
         );
         half.unreadable = cuts.broken;
         desk.each(Level::Handshake, buf, cuts.taken, |buf, range, desk| {
@@ -596,7 +598,7 @@ impl Tls {
         buf: BufId,
         range: Range<usize>,
         desk: &mut Desk<'_>,
-    ) -> Option<(BufId, Range<usize>, Option<(BufId, Part)>)> {
+    ) -> Option<Cut> {
         if range.is_empty() {
             return None;
         }
@@ -623,12 +625,11 @@ impl Tls {
         let place = (buf, range);
         let cuts = desk.cut(
             &mut half.application,
-            stream.next,
+            (stream.next, &mut self.talk),
             place,
             BufKind::Message,
             Level::Application,
             names,
-            &mut self.talk,
         );
         if cuts.broken {
             self.application = Application::Unknown;
