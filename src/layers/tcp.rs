@@ -392,6 +392,7 @@ mod tests {
             ack: 0x1122_3344,
             flags: Segment::ACK | Segment::PSH,
             window: 64240,
+            sack: Sack::default(),
             window_shift: None,
             checksum_good: Some(true),
             len: 3,
