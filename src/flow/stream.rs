@@ -37,12 +37,12 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn fits(&self, bytes: usize) -> bool {
+    fn fits(&self, bytes: usize) -> bool {
         self.used + bytes <= MAX_HELD
     }
 
     /// Counts again what has changed its size.
-    pub(crate) fn recount(&mut self, before: usize, now: usize) {
+    fn recount(&mut self, before: usize, now: usize) {
         self.used = self.used.saturating_sub(before) + now;
     }
 

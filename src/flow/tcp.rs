@@ -382,8 +382,11 @@ impl Turn<'_, '_> {
             self.notes.guess(&key::ANALYSIS_RETRANSMISSION);
             return;
         }
+        // The last that was sent has nothing to be overtaken by: it comes again.
+        let marks = u32::from(segment.flags & (Segment::SYN | Segment::FIN) != 0);
+        let last = newest.next == end.wrapping_add(marks);
         let soon = self.time.since(newest.time) < self.round_trip.unwrap_or(OVERTAKEN_WITHIN);
-        if soon && newest.next != end {
+        if soon && !last {
             self.notes.guess(&key::ANALYSIS_OUT_OF_ORDER);
             return;
         }

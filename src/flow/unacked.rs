@@ -5,6 +5,10 @@ use crate::packet::Time;
 
 /// The most segments of one direction whose acknowledgment is waited for.
 const MAX: usize = 10_000;
+/// The most bytes that these lists may take in all connections together. When half of it is taken, a list that is long
+/// already grows no more, so that others can.
+const MAX_BYTES: usize = 4 << 20;
+const LONG: usize = 64;
 
 /// One segment that was sent.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +31,24 @@ pub(crate) struct Unacked {
     counted: usize,
 }
 
-/// The room that is used again (see [`Budget`]).
-pub(crate) type Room = Pool<Sent>;
+/// The room that is used again, and how many bytes are taken.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pool: Pool<Sent>,
+    used: usize,
+}
+
+impl Room {
+    /// Whether a list of this capacity may grow.
+    fn may_grow(&self, capacity: usize) -> bool {
+        let all = if capacity >= LONG {
+            MAX_BYTES / 2
+        } else {
+            MAX_BYTES
+        };
+        self.used + (capacity + 4) * size_of::<Sent>() <= all
+    }
+}
 
 impl Unacked {
     fn waiting(&self) -> &[Sent] {
@@ -41,14 +61,14 @@ impl Unacked {
             return;
         }
         if self.list.capacity() == 0 {
-            self.list = budget.unacked.take(1, 256);
+            self.list = budget.unacked.pool.take(1, LONG);
         }
         if self.list.len() == self.list.capacity() && self.head > self.list.len() / 2 {
             self.list.drain(..self.head);
             self.head = 0;
         }
         let grows = self.list.len() == self.list.capacity();
-        if grows && !budget.fits((self.list.capacity() + 4) * size_of::<Sent>()) {
+        if grows && !budget.unacked.may_grow(self.list.capacity()) {
             return;
         }
         let last = self.waiting().last();
@@ -117,14 +137,15 @@ impl Unacked {
 
     /// Forgets all.
     pub(crate) fn clear(&mut self, budget: &mut Budget) {
-        budget.unacked.give(&mut self.list);
+        budget.unacked.pool.give(&mut self.list);
         (self.head, self.tangled) = (0, false);
         self.recount(budget);
     }
 
     fn recount(&mut self, budget: &mut Budget) {
         let now = self.list.capacity() * size_of::<Sent>();
-        budget.recount(self.counted, now);
+        let room = &mut budget.unacked;
+        room.used = room.used.saturating_sub(self.counted) + now;
         self.counted = now;
     }
 }
@@ -182,6 +203,30 @@ mod tests {
             "the first that was sent"
         );
         assert_eq!((unacked.in_flight(u32::MAX - 14), unacked.counted), (0, 0));
+    }
+
+    #[test]
+    fn all_lists_together_are_capped() {
+        let mut budget = Budget::default();
+        let mut all: Vec<Unacked> = Vec::new();
+        all.resize_with(20_000, Unacked::default);
+        for unacked in &mut all {
+            for n in 0..100 {
+                unacked.push(sent(n, 1, n.into()), &mut budget);
+            }
+        }
+        let taken: usize = all
+            .iter()
+            .map(|u| u.list.capacity() * size_of::<Sent>())
+            .sum();
+        assert!(
+            taken <= MAX_BYTES && taken == budget.unacked.used,
+            "{taken}"
+        );
+        for unacked in &mut all {
+            unacked.acknowledge(100, &mut budget);
+        }
+        assert_eq!(budget.unacked.used, 0);
     }
 
     #[test]

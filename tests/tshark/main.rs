@@ -201,6 +201,14 @@ fn agrees(report: &Report) {
     let share = |(cells, differ): (usize, usize)| 1.0 - differ as f64 / cells.max(1) as f64;
     assert!(share(report.total(compare::is_analysis)) >= 0.97);
     assert!(share(report.total(|key| !compare::is_analysis(key))) >= 0.995);
+    let others = report
+        .keys
+        .iter()
+        .filter(|(key, _)| !compare::is_analysis(key));
+    let good = others
+        .filter(|(_, tally)| share((tally.cells, tally.differ)) >= 0.995)
+        .count();
+    assert!(good >= 60, "{good} keys");
 }
 
 #[test]
