@@ -376,7 +376,7 @@ pub fn read_bits(bytes: &[u8], start: usize, bits: usize) -> u64 {
 impl Kind {
     /// What a number of this kind is multiplied with.
     #[inline]
-    fn unit(self) -> u64 {
+    pub(crate) fn unit(self) -> u64 {
         match self {
             Self::Units(unit) => u64::from(unit),
             _ => 1,

@@ -175,6 +175,7 @@ pub fn run(
                 }
             }
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
+            Seen::Released { .. } => {}
             Seen::Chat { host, time, what } => {
                 if let Some(line) = what.heard() {
                     count.messages += 1;
