@@ -208,7 +208,7 @@ impl<'g> Job<'g> {
                     }
                     self.key_logs()?;
                 }
-                Some(Item::Secret(line)) => self.secret(line, false)?,
+                Some(Item::Secret(line)) => self.secret(line, true)?,
                 Some(Item::Comments(comments)) => {
                     if self.verbose {
                         written(self.glossary, out, comments);
@@ -229,6 +229,9 @@ impl<'g> Job<'g> {
     fn packet(&mut self, packet: &Packet<'_>, out: &mut Out) -> Result<(), ReadError> {
         let frame = packet.frame;
         let place = self.range.place(&frame);
+        if let (1, Some(show)) = (frame.number, &mut self.show) {
+            show.count_from(frame.time);
+        }
         if place == Where::Behind {
             return Ok(());
         }

@@ -145,7 +145,8 @@ pub struct Show<'g> {
     lines: Lines,
     depth: Depth,
     hex: bool,
-    /// Begun with the first packet, whose time is the origin.
+    /// What times are counted from: the first packet's, if nothing else is said.
+    origin: Option<Time>,
     detail: Option<Detail<'g>>,
     machine: Option<Machine<'g>>,
 }
@@ -160,9 +161,16 @@ impl<'g> Show<'g> {
             lines: Lines::default(),
             depth: Depth::of(screen.verbose),
             hex: screen.hex,
+            origin: None,
             detail: None,
             machine: None,
         }
+    }
+
+    /// Counts times from here on, even if that packet is not shown. What was said first holds.
+    pub fn count_from(&mut self, origin: Time) {
+        self.origin.get_or_insert(origin);
+        self.lines.begin(origin);
     }
 
     /// For programs, if these options ask for it.
@@ -206,7 +214,7 @@ impl<'g> Show<'g> {
             return self.lines.packet(out, self.glossary, &self.hosts, event);
         }
         let (glossary, depth, hex, hosts) = (self.glossary, self.depth, self.hex, &self.hosts);
-        let origin: Time = event.frame.time;
+        let origin = *self.origin.get_or_insert(event.frame.time);
         self.detail
             .get_or_insert_with(|| {
                 Detail::new(glossary, depth, hex, origin).in_words(hosts.clone())

@@ -40,6 +40,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("arp.toml", include_str!("../glossary/en/arp.toml")),
     ("file.toml", include_str!("../glossary/en/file.toml")),
     ("capture.toml", include_str!("../glossary/en/capture.toml")),
+    ("doctor.toml", include_str!("../glossary/en/doctor.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),
@@ -47,6 +48,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("icmp.toml", include_str!("../glossary/en/icmp.toml")),
     ("udp.toml", include_str!("../glossary/en/udp.toml")),
     ("dns.toml", include_str!("../glossary/en/dns.toml")),
+    ("http.toml", include_str!("../glossary/en/http.toml")),
     ("tls.toml", include_str!("../glossary/en/tls.toml")),
     ("x509.toml", include_str!("../glossary/en/x509.toml")),
     (

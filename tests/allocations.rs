@@ -39,7 +39,7 @@ impl Chat {
             match seen.unwrap() {
                 Seen::Packet(packet) => chat.packets.push(packet),
                 Seen::Key { line, .. } => chat.keys.push(line),
-                Seen::Chat { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } => {}
             }
         }
         chat
@@ -181,7 +181,9 @@ fn printing() {
                 frame.number
             );
             // The ladder puts its sentence and its label aside, to see how long they get.
-            let count = allocations(|| ladder.packet(&mut out, &glossary, &hosts, &event));
+            let count = allocations(|| {
+                ladder.packet(&mut out, &glossary, &hosts, &event);
+            });
             assert!(count <= 2, "frame {}: {count}", frame.number);
         }
     }

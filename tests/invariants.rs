@@ -42,7 +42,7 @@ fn chat() -> &'static Chat {
             match seen.unwrap() {
                 Seen::Packet(packet) => packets.push(packet.bytes),
                 Seen::Key { line, .. } => secrets.push(line),
-                Seen::Chat { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } => {}
             }
         }
         Chat { secrets, packets }

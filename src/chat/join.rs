@@ -340,10 +340,12 @@ impl Chat<'_> {
         let mut buffer = vec![0; 32 << 10];
         // What came together with the end of the handshake.
         let mut over = self.events(terminal)?;
+        // Whether the server was the first to say it.
+        let mut ended = over;
         let mut farewell = core::pin::pin!(sleep(Duration::MAX));
         loop {
             if over && self.peer.outgoing().is_empty() {
-                return Ok(Over::Ended);
+                return Ok(if ended { Over::Ended } else { Over::Left });
             }
             let (sending, leaving) = (!self.peer.outgoing().is_empty(), self.peer.has_closed());
             let room = !leaving && self.peer.outgoing().len() < AHEAD;
@@ -361,8 +363,8 @@ impl Chat<'_> {
                     ready.map_err(|error| cut(&self.place, &error))?;
                     match self.stream.try_read(&mut buffer) {
                         Ok(0) => match self.peer.eof() {
-                            Ok(()) if leaving => return Ok(Over::Left),
-                            Ok(()) => return Ok(Over::Ended),
+                            Ok(()) if ended => return Ok(Over::Ended),
+                            Ok(()) => return Ok(Over::Left),
                             Err(error) => return Err(cut(&self.place, &error)),
                         },
                         Ok(count) => {
@@ -372,9 +374,7 @@ impl Chat<'_> {
                                 let _ = timeout(FAREWELL, self.flush()).await;
                                 return Err(cut(&self.place, &error));
                             }
-                            if over && leaving {
-                                return Ok(Over::Left);
-                            }
+                            ended |= over && !leaving;
                             if over {
                                 self.peer.close();
                             }

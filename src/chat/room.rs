@@ -322,13 +322,18 @@ impl Room {
         let mut names = Vec::new();
         let first = state.first;
         let State { members, wake, .. } = &mut *state;
-        for member in members.iter_mut().skip(1).flatten() {
+        let mut last = OPERATOR;
+        for (id, member) in members.iter_mut().enumerate().skip(1) {
+            let Some(member) = member else {
+                continue;
+            };
             if member
                 .unannounced
                 .is_some_and(|since| now.duration_since(since) >= SETTLING)
             {
                 member.unannounced = None;
                 names.push(Arc::clone(&member.name));
+                last = id;
             }
             if !idle.is_zero() && now.duration_since(member.heard) >= idle {
                 member.cut(Cut::Idle, wake);
@@ -338,12 +343,12 @@ impl Room {
             }
         }
         if !names.is_empty() {
-            let key = match names.len() {
-                1 => "say.chat.joined",
-                _ => "say.chat.joined_many",
+            let (key, to) = match names.len() {
+                1 => ("say.chat.joined", To::AllBut(last)),
+                _ => ("say.chat.joined_many", To::All),
             };
             let text = self.notices.of(key, &[("name", &listed(&names))]);
-            self.append(&mut state, To::All, text.into_bytes());
+            self.append(&mut state, to, text.into_bytes());
         }
         self.unlock(state);
     }

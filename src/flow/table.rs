@@ -53,7 +53,7 @@ impl Table {
                     .filter(|slot| slot.flow.is_followed_by(segment))
                 {
                     slot.flow.clear(budget);
-                    slot.flow = Flow::new(self.count);
+                    slot.flow = Flow::on_reused_ports(self.count);
                     slot.first = from;
                     self.count += 1;
                 }
@@ -118,13 +118,9 @@ mod tests {
         Segment {
             from,
             to,
-            seq: 0,
-            ack: 0,
             flags,
-            window: 0,
-            window_shift: None,
             checksum_good,
-            len: 0,
+            ..Segment::default()
         }
     }
 

@@ -13,7 +13,7 @@ use crate::keylog::{KeyLog, Secret};
 use crate::layers::tls::handshake::kind as message;
 use crate::layers::tls::record::content_type as content;
 use crate::layers::tls::{self as key, alert, handshake, opened, record, secret};
-use crate::layers::{self, FindEnd, Framing, Protocol, Stream};
+use crate::layers::{self, FindEnd, Framing, Part, Protocol, Stream, Talk};
 use crate::packet::{BufId, BufKind, Fact, Why};
 
 /// After a hole in the capture: so many record numbers are tried.
@@ -52,6 +52,7 @@ pub(crate) struct Tls {
     encrypt_then_mac: bool,
     halves: [Half; 2],
     application: Application,
+    talk: Talk,
 }
 
 /// One direction.
@@ -141,7 +142,7 @@ impl Tls {
             match self.application {
                 Application::Known(protocol, stream) => {
                     desk.each(Level::Application, buf, taken, |buf, range, desk| {
-                        desk.layer(protocol.def, buf, range, stream.decode);
+                        desk.message(protocol.def, buf, range, &stream);
                     });
                 }
                 _ => desk.layer(&layers::data::DATA, buf, whole, |c| {
@@ -517,7 +518,7 @@ impl Tls {
             waiting: &key::SEGMENT_DATA,
             unknown: &key::SEGMENT_DATA,
         };
-        let next: FindEnd = |bytes, _| match handshake::length(bytes) {
+        let next: FindEnd = |bytes, _, _| match handshake::length(bytes) {
             Some(len) if len <= bytes.len() => Framing::Whole(len),
             _ => Framing::More,
         };
@@ -528,6 +529,7 @@ impl Tls {
             BufKind::Message,
             Level::Handshake,
             names,
+            &mut Talk::default(),
         );
         half.unreadable = cuts.broken;
         desk.each(Level::Handshake, buf, cuts.taken, |buf, range, desk| {
@@ -594,7 +596,7 @@ impl Tls {
         buf: BufId,
         range: Range<usize>,
         desk: &mut Desk<'_>,
-    ) -> Option<(BufId, Range<usize>, Option<BufId>)> {
+    ) -> Option<(BufId, Range<usize>, Option<(BufId, Part)>)> {
         if range.is_empty() {
             return None;
         }
@@ -626,6 +628,7 @@ impl Tls {
             BufKind::Message,
             Level::Application,
             names,
+            &mut self.talk,
         );
         if cuts.broken {
             self.application = Application::Unknown;

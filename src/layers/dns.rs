@@ -17,7 +17,7 @@
 //!
 //! Over TCP the length of the message stands before it, in two bytes (RFC 1035, section 4.2.2).
 
-use super::{Bind, Decode, Framing, Next, Protocol, Stream};
+use super::{Bind, Decode, Framing, Next, Protocol, Stream, Talk};
 use crate::cursor::{Cursor, Read};
 use crate::packet::{Fact, FieldDef, Name, Why};
 
@@ -140,6 +140,7 @@ pub static OVER_TCP: Protocol = Protocol {
         next,
         decode: segment,
         recognise,
+        part: None,
     }),
 };
 
@@ -179,7 +180,7 @@ fn datagram(c: &mut Cursor<'_, '_>) -> Read<Next> {
 }
 
 /// The message ends where its length says.
-fn next(bytes: &[u8], _: usize) -> Framing {
+fn next(bytes: &[u8], _: usize, _: &mut Talk) -> Framing {
     match length(bytes) {
         Some(len) if len < HEADER_LEN => Framing::NotMine,
         Some(len) if bytes.len() >= 2 + len => Framing::Whole(2 + len),

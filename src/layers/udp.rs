@@ -80,9 +80,7 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         };
         c.limit(data);
     }
-    if !c.context.quoted {
-        c.context.datagram = Some((from, to));
-    }
+    c.context.datagram = Some((from, to));
     // The lower port is the better known one.
     let ports = [from.min(to), from.max(to)].map(Bind::UdpPort);
     Ok(ports

@@ -10,6 +10,7 @@ pub(crate) mod samples;
 
 pub mod comment;
 pub mod detail;
+mod errand;
 pub mod explain;
 pub mod fields;
 pub mod hex;

@@ -400,6 +400,13 @@ pub fn check(event: &Event<'_>) {
         }
     }
 
+    // A group whose own value is text or bytes shows all of its bytes, although the fields in it name only some.
+    for (index, field) in event.fields.iter().enumerate() {
+        if event.shows(index) && !event.is_leaf(index) {
+            covered[usize::from(field.buf.0)][field.bytes()].fill(0xff);
+        }
+    }
+
     // 2. What the leaves leave over is a visible gap; half a byte can only be left over where something stopped.
     for (id, covered) in covered.iter().enumerate() {
         let gaps = event.gaps(BufId(id as u16));

@@ -78,7 +78,7 @@ fn suites(name: &str, key: &str, key_oid: &str, suites: &[(&str, u16)]) {
             assert_eq!(line.is_some(), cbc, "{what}");
             if let Some(line) = line {
                 line.one("tls.record.mac");
-                line.one("tls.record.padding_length");
+                line.one("tls.record.padding_len");
                 let plain = line.plain.as_ref().unwrap().len();
                 assert_eq!(plain > 16, no_etm, "{what}: {plain}");
             }
