@@ -394,7 +394,7 @@ fn digits(text: &[u8], base: u8) -> u64 {
 impl Kind {
     /// What a number of this kind is multiplied with.
     #[inline]
-    fn unit(self) -> u64 {
+    pub(crate) fn unit(self) -> u64 {
         match self {
             Self::Units(unit) => u64::from(unit),
             _ => 1,

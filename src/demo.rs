@@ -9,7 +9,7 @@ use crate::cli;
 use crate::file::WriteError;
 use crate::layers::ipv4;
 use crate::layers::tcp_info::{self, TcpInfo};
-use crate::packet::{Event, Frame};
+use crate::packet::{Event, Frame, Time};
 use crate::save::Save;
 use crate::session::Session;
 use crate::show::{Machine, Pick, ShowError};
@@ -19,7 +19,7 @@ use crate::view::journey::Journeys;
 use crate::view::ladder::{Ladder, milliseconds};
 use crate::view::paint::{Out, Role};
 use crate::view::words::{self, Deed, Hosts};
-use crate::wire::{Host, Link, PORT, Packet, Script, Seen, WireError};
+use crate::wire::{Host, Link, PORT, Packet, Script, Seen, WireError, fault};
 use scene::{Scene, Words};
 
 /// So many journeys are shown as a whole picture; the later ones in a line each.
@@ -139,8 +139,17 @@ pub fn run(
     if quiet {
         out.clear();
     }
+    let mut failure = None;
     while let Some(seen) = wire.next() {
-        match seen? {
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(error) => {
+                // What led to it is shown all the same.
+                failure = Some(error);
+                break;
+            }
+        };
+        match seen {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
                     session
@@ -179,6 +188,7 @@ pub fn run(
                 }
             }
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
+            Seen::Released { id, time, .. } => show.released(out, id, time),
             Seen::Chat { host, time, what } => {
                 if let Some(line) = what.heard() {
                     count.messages += 1;
@@ -194,14 +204,15 @@ pub fn run(
         }
     }
     count.unseen = wire.unseen();
-    show.end(out, &count);
+    show.end(out, &count, wire.faults());
     if quiet {
         out.clear();
     }
     if let Some(save) = save {
         save.finish(out)?;
     }
-    Ok(out.flush_to(to)?)
+    out.flush_to(to)?;
+    failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// What a capture file calls a link of the wire.
@@ -295,7 +306,9 @@ impl Show<'_> {
             Host::A => 0,
             Host::B => self.links - 1,
         };
-        let (sent, lost) = (packet.hop == first, packet.arrives.is_none());
+        let sent = packet.hop == first;
+        // What a rule has done is said for each rule.
+        let lost = packet.arrives.is_none() && packet.touched.is_empty();
         if sent && self.detail.is_none() && self.machine.is_none() {
             self.journeys.packet(&self.hosts, event);
         }
@@ -313,7 +326,8 @@ impl Show<'_> {
             if lost {
                 self.remark(out, "say.demo.lost", packet, event);
             }
-            if self.links > 1 || lost {
+            self.touched(out, packet, event);
+            if self.links > 1 || lost || !packet.touched.is_empty() {
                 out.newline();
             }
             return;
@@ -340,6 +354,94 @@ impl Show<'_> {
         if lost {
             self.remark(out, "say.demo.lost", packet, event);
         }
+        self.touched(out, packet, event);
+    }
+
+    /// What rules did to a packet.
+    fn touched(&mut self, out: &mut Out, packet: &Packet, event: &Event<'_>) {
+        for touch in &packet.touched {
+            let text = out.aside(|out| {
+                let words = self.glossary.say("say.fault.touched");
+                out.sentence(words, |out, word| match word {
+                    "rule" => out.number(touch.rule as u64 + 1),
+                    _ => self.deed(out, touch.deed),
+                });
+            });
+            self.say(out, packet.id, event.frame.time, &text);
+        }
+    }
+
+    fn deed(&self, out: &mut Out, deed: fault::Deed) {
+        use fault::Deed::{Changed, Delayed, Held, Truncated};
+        out.sentence(self.glossary.say(deed.key()), |out, word| {
+            match (deed, word) {
+                (Delayed(time), "time") => {
+                    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                    milliseconds(out, nanos, 0);
+                    out.ascii(b" ms");
+                }
+                (Held(n), "n") => out.number(n),
+                (Changed { at, .. }, "at") => out.number(at as u64),
+                (Truncated { len, .. }, "n") => out.number(len as u64),
+                _ => {}
+            }
+        });
+    }
+
+    /// A packet that was held back goes on.
+    fn released(&mut self, out: &mut Out, id: u64, time: Time) {
+        if self.machine.is_some() || self.pick.is_some() {
+            return;
+        }
+        let text = out.aside(|out| {
+            out.sentence(self.glossary.say("say.fault.released"), |out, _| {
+                out.number(id);
+            });
+        });
+        self.say(out, id, time, &text);
+        if self.detail.is_some() {
+            out.newline();
+        }
+    }
+
+    fn say(&mut self, out: &mut Out, id: u64, time: Time, text: &str) {
+        if self.detail.is_some() {
+            out.wrapped(text, |_| ());
+            out.newline();
+        } else {
+            self.ladder.remark(out, id, time, text);
+        }
+    }
+
+    /// What became of all packets, and which rules were never carried out.
+    fn fates(&self, out: &mut Out, (fates, reports): &(fault::Fates, Vec<fault::Report>)) {
+        let mark = out.mark();
+        out.sentence(self.glossary.say("say.fault.fates"), |out, word| {
+            out.number(match word {
+                "sent" => fates.sent,
+                "made" => fates.made,
+                "delivered" => fates.delivered,
+                "dropped" => fates.dropped,
+                _ => fates.held + fates.on_the_way,
+            });
+        });
+        out.wrap_since(mark, |_| ());
+        out.newline();
+        for (number, report) in (1..).zip(reports) {
+            let Some(key) = report.never_fired() else {
+                continue;
+            };
+            let mark = out.mark();
+            out.sentence(self.glossary.say(key), |out, word| match word {
+                "rule" => out.number(number),
+                "n" => out.number(report.matched),
+                _ => {
+                    out.wire(report.rule.as_bytes(), 200);
+                }
+            });
+            out.wrap_since(mark, |_| ());
+            out.newline();
+        }
     }
 
     /// A sentence about a packet on its way.
@@ -362,12 +464,7 @@ impl Show<'_> {
                 _ => {}
             });
         });
-        if self.detail.is_some() {
-            out.wrapped(&text, |_| ());
-            out.newline();
-        } else {
-            self.ladder.remark(out, packet.id, event.frame.time, &text);
-        }
+        self.say(out, packet.id, event.frame.time, &text);
     }
 
     /// What the kernel of a host knows now.
@@ -404,7 +501,12 @@ impl Show<'_> {
         out.newline();
     }
 
-    fn end(&mut self, out: &mut Out, count: &Count) {
+    fn end(
+        &mut self,
+        out: &mut Out,
+        count: &Count,
+        faults: Option<(fault::Fates, Vec<fault::Report>)>,
+    ) {
         if self.machine.is_some() {
             return;
         }
@@ -445,6 +547,9 @@ impl Show<'_> {
         });
         out.wrap_since(mark, |_| ());
         out.newline();
+        if let Some(faults) = faults {
+            self.fates(out, &faults);
+        }
         if count.unseen > 0 {
             let mark = out.mark();
             out.sentence(self.glossary.say("say.demo.unseen"), |out, _| {

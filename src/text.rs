@@ -21,6 +21,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -324,6 +325,24 @@ pub(crate) fn distance(one: &str, two: &str) -> usize {
         before = Some(a);
     }
     row.last().copied().unwrap_or(0)
+}
+
+/// A time with its unit; milliseconds if it has none.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit.trim() {
+        "us" | "µs" => 1e-6,
+        "ms" | "" => 1e-3,
+        "s" => 1.0,
+        _ => return Err("give a number and us, ms or s, such as 5ms".to_owned()),
+    };
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "give a number and us, ms or s, such as 5ms".to_owned())?;
+    Duration::try_from_secs_f64(number * scale).map_err(|_| "that is too long".to_owned())
 }
 
 #[cfg(test)]

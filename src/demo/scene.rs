@@ -10,6 +10,7 @@ use crate::cli;
 use crate::cli::demo::Wire as Kind;
 use crate::packet::Time;
 use crate::view::words::Hosts;
+use crate::wire::fault::Rule;
 use crate::wire::memory::{self, Memory};
 use crate::wire::{Host, Link, PORT, Script, Wire};
 #[cfg(target_os = "linux")]
@@ -104,6 +105,12 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
             "nothing gets lost on it",
         ),
         (
+            "--fault",
+            !demo.fault.is_empty(),
+            &[Memory],
+            "rules are not yet carried out on it",
+        ),
+        (
             "--port",
             demo.port.is_some(),
             &[Loopback],
@@ -140,8 +147,13 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         latency: demo.latency.unwrap_or(default.latency),
         ..default
     };
+    let mut rules = Vec::new();
+    for text in &demo.fault {
+        let rule = Rule::parse(text);
+        rules.push(rule.map_err(|error| DemoError::Usage(format!("--fault: {error}")))?);
+    }
     Ok(Scene {
-        wire: Box::new(Memory::new(&config, script)?),
+        wire: Box::new(Memory::new(&config, script)?.with_faults(rules)),
         hosts: two_hosts(),
         origin: memory::EPOCH,
         links: 1,

@@ -296,6 +296,8 @@ impl Watch {
                             hop: 0,
                             kernel,
                             bytes: frame.get(start..).unwrap_or(&[]).to_vec(),
+                            before: None,
+                            touched: Vec::new(),
                         }));
                         self.show(log, from, kernel);
                         self.show(log, from.other(), shared.kernel(from.other()));

@@ -85,6 +85,9 @@ fn story(seen: &[Seen]) -> String {
             what.truncate(60);
             format!("{:>9} {host}: {what}", time.since(EPOCH) / 1000)
         }
+        Seen::Released { id, time, .. } => {
+            format!("{:>9} packet {id} goes on", time.since(EPOCH) / 1000)
+        }
     });
     lines.collect::<Vec<_>>().join("\n")
 }
