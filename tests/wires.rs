@@ -84,6 +84,7 @@ fn tell(mut wire: impl Wire) -> Story {
                 story.packets.push(packet);
             }
             Seen::Kernel { host, info, .. } => story.kernel.push((host, info)),
+            Seen::Released { .. } => panic!("nothing is held back here"),
             Seen::Chat { host, what, .. } => {
                 if let Some(line) = what.heard() {
                     story.heard.push((letter(host), line.text.clone()));
