@@ -60,7 +60,7 @@ struct Story {
 fn tell(mut wire: impl Wire) -> Story {
     let mut story = Story::default();
     let mut sessions: Vec<_> = (0..=4).map(|_| Session::new()).collect();
-    while let Some(seen) = wire.next() {
+    for seen in wire.by_ref() {
         match seen.unwrap() {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {

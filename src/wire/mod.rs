@@ -20,6 +20,7 @@ mod netlink;
 pub mod refusal;
 #[cfg(target_os = "linux")]
 mod relay;
+#[cfg(target_os = "linux")]
 mod router;
 #[cfg(target_os = "linux")]
 pub mod tun;
@@ -33,10 +34,14 @@ use crate::chat::{ChatError, ChatEvent, Limits, Line};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::{LinkType, Time};
 
-pub use router::MAX_HOPS;
-
 /// The TCP port B listens on.
 pub const PORT: u16 = 8080;
+
+/// The most routers between two hosts.
+pub const MAX_HOPS: usize = 30;
+
+/// Bytes of an Ethernet header: destination, source, type.
+const ETHERNET_HEADER: usize = 14;
 
 /// The name A knows B by, and that B's certificate is for.
 pub const SERVER_NAME: &str = "b.example";
@@ -213,7 +218,7 @@ pub fn lose_data(nth: u64) -> Policy {
 fn carries_data(packet: &Packet) -> bool {
     let start = match packet.link {
         Link::Ip => 0,
-        Link::Ethernet => router::ETHERNET_HEADER,
+        Link::Ethernet => ETHERNET_HEADER,
     };
     let headers = || {
         let ip = packet.bytes.get(start..)?;
