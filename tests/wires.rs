@@ -275,7 +275,9 @@ fn on_lo_each_packet_is_seen_once_with_a_partial_checksum() {
                 .iter()
                 .all(|status| *status == checksum_status::PARTIAL)
         );
-        assert_eq!(story.all("tcp.analysis.retransmission"), [], "once");
+        // What the kernel sends again has another number in its IP header.
+        let different: BTreeSet<_> = story.packets.iter().map(|packet| &packet.bytes).collect();
+        assert_eq!(different.len(), story.packets.len(), "once");
         assert_eq!(story.all("tcp.analysis.lost_segment"), [], "at least once");
         assert_eq!(story.heard.len(), 4);
     }
@@ -410,13 +412,14 @@ fn a_lost_segment_is_sent_again_by_the_kernel() {
         .filter(|p| p.arrives.is_none())
         .collect();
     assert_eq!(lost.len(), 1);
-    let again = story
-        .notes
+    assert_eq!(lost[0].from, Host::A);
+    let data = &lost[0].bytes[52..];
+    let copy = story
+        .packets
         .iter()
-        .find(|note| note.1 == "tcp.analysis.retransmission");
-    let again = again.unwrap().0;
-    let copy = story.packets.iter().find(|p| p.id == again).unwrap();
-    assert_eq!(copy.bytes[52..], lost[0].bytes[52..], "the same data");
+        .find(|p| p.id > lost[0].id && p.bytes[52..] == *data);
+    let copy = copy.unwrap();
+    let again = copy.id;
     let after = copy.sent.since(lost[0].sent);
     assert!(
         after >= 190_000_000,
