@@ -99,7 +99,7 @@ mod linux {
         let mut played = Play::default();
         let mut sessions = [Session::new(), Session::new(), Session::new()];
         let start = Instant::now();
-        while let Some(seen) = wire.next() {
+        for seen in wire.by_ref() {
             match seen.unwrap() {
                 Seen::Packet(packet) => {
                     played.packets = played.packets.max(packet.id);

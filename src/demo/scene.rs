@@ -3,7 +3,6 @@
 
 #[cfg(target_os = "linux")]
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{DemoError, name};
 use crate::cli;
@@ -12,9 +11,9 @@ use crate::packet::Time;
 use crate::view::words::Hosts;
 use crate::wire::fault::Rule;
 use crate::wire::memory::{self, Memory};
-use crate::wire::{Host, Link, PORT, Script, Wire};
+use crate::wire::{Host, PORT, Script, Wire};
 #[cfg(target_os = "linux")]
-use crate::wire::{loopback, lose_data, tun};
+use crate::wire::{Link, loopback, lose_data, tun};
 
 /// A wire that is set up, and what the screen says about it.
 pub(super) struct Scene {
@@ -41,6 +40,7 @@ pub(super) struct Words {
     pub(super) number: u64,
 }
 
+#[cfg(target_os = "linux")]
 impl Words {
     fn new(key: &'static str) -> Self {
         Self {
@@ -170,16 +170,6 @@ fn two_hosts() -> Hosts {
     Hosts::new(named.to_vec())
 }
 
-/// The real time, in nanoseconds.
-#[cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, reason = "the memory wire has a clock of its own")
-)]
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Time(since.map_or(0, |since| since.as_nanos() as u64))
-}
-
 #[cfg(target_os = "linux")]
 fn link(demo: &cli::Demo) -> Link {
     match demo.link.unwrap_or_default() {
@@ -199,7 +189,6 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         ..default
     };
     let policy = demo.drop.map(lose_data);
-    let origin = now();
     let wire = tun::Tun::with_policy(&config, script, policy)?;
     let mut words = vec![match (wire.carrier(), config.link) {
         (tun::Carrier::Tun, Link::Ip) => Words::new("say.demo.wire.tun"),
@@ -217,9 +206,9 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     }
     words.push(Words::new("say.demo.wire.differs"));
     Ok(Scene {
+        origin: wire.started(),
         wire: Box::new(wire),
         hosts: two_hosts(),
-        origin,
         links: config.hops + 1,
         kind: wire_name(Kind::Tun),
         port: PORT,
@@ -237,7 +226,6 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         link: link(demo),
         ..default
     };
-    let origin = now();
     let wire = loopback::Loopback::new(&config, script)?;
     let words = match wire.place() {
         loopback::Place::Own => Words::new("say.demo.wire.loopback"),
@@ -247,13 +235,13 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         },
     };
     Ok(Scene {
+        origin: wire.started(),
         wire: Box::new(wire),
         hosts: Hosts::sharing(
             IpAddr::from(Ipv4Addr::LOCALHOST),
             [name(Host::A), name(Host::B)],
             config.port,
         ),
-        origin,
         links: 1,
         kind: wire_name(Kind::Loopback),
         port: config.port,

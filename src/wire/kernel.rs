@@ -60,6 +60,10 @@ impl Clock {
         Time(self.epoch + self.start.elapsed().as_nanos() as u64)
     }
 
+    pub(super) fn started(&self) -> Time {
+        Time(self.epoch)
+    }
+
     pub(super) fn running(&self) -> Duration {
         self.start.elapsed()
     }
@@ -226,6 +230,10 @@ impl Stage {
             }
         }
         true
+    }
+
+    pub(super) fn started(&self) -> Time {
+        self.shared.clock.started()
     }
 
     pub(super) fn unseen(&self) -> u64 {

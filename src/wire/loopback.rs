@@ -24,9 +24,10 @@ use pnet::datalink::{self, Channel, DataLinkReceiver, NetworkInterface};
 use super::ground::{Network, gain_rights_safely};
 use super::kernel::{self, Log, Part, Setting, Stage};
 use super::refusal::{Refusal, Step};
-use super::router::{ETHERNET_HEADER, is_carried};
-use super::{Host, Link, Packet, Script, Seen, Wire, WireError};
+use super::router::is_carried;
+use super::{ETHERNET_HEADER, Host, Link, Packet, Script, Seen, Wire, WireError};
 use crate::layers::tcp_info::TcpInfo;
+use crate::packet::Time;
 use crate::sys::device::{Device, Offload, dropped, packet_socket};
 
 /// The name of the server, and of this host.
@@ -142,6 +143,12 @@ impl Loopback {
             stage.spawn(name, &log, move |log| part.play(socket, to, log, done))?;
         }
         Ok(Self { stage, place })
+    }
+
+    /// When its clock began to count: before anything was sent.
+    #[must_use]
+    pub fn started(&self) -> Time {
+        self.stage.started()
     }
 
     /// Whose `lo` it is.

@@ -21,6 +21,7 @@ mod netlink;
 pub mod refusal;
 #[cfg(target_os = "linux")]
 mod relay;
+#[cfg(target_os = "linux")]
 mod router;
 #[cfg(target_os = "linux")]
 pub mod tun;
@@ -34,10 +35,14 @@ use crate::chat::{ChatError, ChatEvent, Limits, Line};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::{LinkType, Time};
 
-pub use router::MAX_HOPS;
-
 /// The TCP port B listens on.
 pub const PORT: u16 = 8080;
+
+/// The most routers between two hosts.
+pub const MAX_HOPS: usize = 30;
+
+/// Bytes of an Ethernet header: destination, source, type.
+const ETHERNET_HEADER: usize = 14;
 
 /// The name A knows B by, and that B's certificate is for.
 pub const SERVER_NAME: &str = "b.example";
@@ -198,38 +203,47 @@ pub enum Verdict {
 /// Decides about each packet on each link, when it is put on it; [`Packet::arrives`] says when it would arrive.
 pub type Policy = Box<dyn FnMut(&Packet) -> Verdict + Send>;
 
-/// A policy that loses one packet: the `nth` (from 1 on) that carries data over TCP, on the first link that it comes to.
+/// A policy that loses one packet: the `nth` (from 1 on) that carries data over TCP which was not there before.
 #[must_use]
 pub fn lose_data(nth: u64) -> Policy {
-    let (mut seen, mut last) = (0, 0);
+    let mut seen = 0;
+    // How far each host has come.
+    let mut sent: [Option<u32>; 2] = [None; 2];
     Box::new(move |packet| {
-        // On a further link it is the same packet.
-        if packet.id > last && carries_data(packet) {
-            last = packet.id;
-            seen += 1;
-            if seen == nth {
-                return Verdict::Drop;
-            }
+        let [a, b] = &mut sent;
+        let sent = if packet.from == Host::A { a } else { b };
+        let Some(end) = end_of_data(packet) else {
+            return Verdict::Pass;
+        };
+        // On a further link, or sent again, it is not new. Sequence numbers wrap around.
+        if sent.is_some_and(|sent| end.wrapping_sub(sent).cast_signed() <= 0) {
+            return Verdict::Pass;
         }
-        Verdict::Pass
+        *sent = Some(end);
+        seen += 1;
+        if seen == nth {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
     })
 }
 
-/// Whether there are bytes behind the headers of IPv4 and TCP.
-fn carries_data(packet: &Packet) -> bool {
+/// The sequence number behind the data of a packet, if it carries any, over IPv4 and TCP.
+fn end_of_data(packet: &Packet) -> Option<u32> {
     let start = match packet.link {
         Link::Ip => 0,
-        Link::Ethernet => router::ETHERNET_HEADER,
+        Link::Ethernet => ETHERNET_HEADER,
     };
-    let headers = || {
-        let ip = packet.bytes.get(start..)?;
-        let ip_header = usize::from(ip.first()? & 15) * 4;
-        let total = u16::from_be_bytes(*ip.get(2..)?.first_chunk()?);
-        let tcp_header = usize::from(ip.get(ip_header + 12)? >> 4) * 4;
-        let is_tcp = ip.first()? >> 4 == 4 && ip.get(9) == Some(&6);
-        Some(is_tcp && usize::from(total) > ip_header + tcp_header)
-    };
-    headers().unwrap_or(false)
+    let ip = packet.bytes.get(start..)?;
+    let ip_header = usize::from(ip.first()? & 15) * 4;
+    let total = usize::from(u16::from_be_bytes(*ip.get(2..)?.first_chunk()?));
+    let is_tcp = ip.first()? >> 4 == 4 && ip.get(9) == Some(&6);
+    let tcp = ip.get(ip_header..).filter(|_| is_tcp)?;
+    let seq = u32::from_be_bytes(*tcp.get(4..)?.first_chunk()?);
+    let tcp_header = usize::from(tcp.get(12)? >> 4) * 4;
+    let len = total.checked_sub(ip_header + tcp_header)?;
+    (len > 0).then_some(seq.wrapping_add(len as u32))
 }
 
 /// Something a wire shows, in the order in which it happened.

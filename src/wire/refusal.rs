@@ -102,6 +102,8 @@ struct Around {
     no_user_namespaces: bool,
     /// `user.max_net_namespaces` is 0.
     no_net_namespaces: bool,
+    /// The kernel was built without user namespaces.
+    unknown_user_namespaces: bool,
 }
 
 impl Around {
@@ -111,12 +113,12 @@ impl Around {
             text.trim().parse::<u64>().ok()
         };
         Self {
-            // In a user namespace that maps nobody, root is someone else: then the capabilities tell.
             root: geteuid().is_root(),
             no_userns_clone: sysctl("kernel/unprivileged_userns_clone") == Some(0),
             apparmor: sysctl("kernel/apparmor_restrict_unprivileged_userns") == Some(1),
             no_user_namespaces: sysctl("user/max_user_namespaces") == Some(0),
             no_net_namespaces: sysctl("user/max_net_namespaces") == Some(0),
+            unknown_user_namespaces: !std::path::Path::new("/proc/self/ns/user").exists(),
         }
     }
 }
@@ -152,6 +154,7 @@ impl Refusal {
             apparmor,
             no_user_namespaces,
             no_net_namespaces,
+            unknown_user_namespaces,
         } = self.around;
         let errno = Errno::from_raw(self.errno);
         let (why, mend) = match (self.step, errno) {
@@ -217,10 +220,9 @@ impl Refusal {
                 "the policy of this container (seccomp), or a chroot, forbids it",
                 "sudo layerwise … (in a container: docker run --security-opt seccomp=unconfined …)",
             ),
-            (UserNamespace, Errno::EINVAL) if self.around_is_default() => (
-                "the kernel was built without it, or a second thread already runs, which would be a fault of the program",
-                "sudo layerwise …",
-            ),
+            (UserNamespace, Errno::EINVAL) if unknown_user_namespaces => {
+                ("the kernel was built without it", "sudo layerwise …")
+            }
             (Child, Errno::EINVAL) | (UserNamespace, Errno::EINVAL) => (
                 "a second thread already runs in this process: a fault of the program, please report it",
                 "sudo layerwise …",
@@ -267,10 +269,6 @@ impl Refusal {
             }
         };
         (why.to_owned(), mend)
-    }
-
-    fn around_is_default(&self) -> bool {
-        !std::path::Path::new("/proc/self/ns/user").exists()
     }
 
     /// What is refused, and why.
@@ -365,4 +363,189 @@ pub fn probe_packet_socket() -> Result<(), Refusal> {
         ground::gain_rights()?;
         super::loopback::try_watch()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(step: Step, errno: Errno, around: Around) -> String {
+        let refusal = Refusal {
+            step,
+            errno: errno as i32,
+            around,
+        };
+        refusal.to_string()
+    }
+
+    #[test]
+    fn each_refusal_has_its_reason_and_its_command() {
+        let user = Around::default();
+        let root = Around { root: true, ..user };
+        let apparmor = Around {
+            apparmor: true,
+            ..user
+        };
+        let debian = Around {
+            no_userns_clone: true,
+            ..user
+        };
+        let no_users = Around {
+            no_user_namespaces: true,
+            ..user
+        };
+        let no_nets = Around {
+            no_net_namespaces: true,
+            ..user
+        };
+        let cases = [
+            (
+                Step::OpenTun,
+                Errno::EACCES,
+                user,
+                "no right to open",
+                "sudo chmod 0666 /dev/net/tun",
+            ),
+            (
+                Step::OpenTun,
+                Errno::ENOENT,
+                user,
+                "file is missing",
+                "sudo modprobe tun",
+            ),
+            (
+                Step::OpenTun,
+                Errno::ENODEV,
+                user,
+                "no driver",
+                "sudo modprobe tun",
+            ),
+            (
+                Step::MakeTun,
+                Errno::EPERM,
+                user,
+                "namespace of its own",
+                "sudo layerwise",
+            ),
+            (
+                Step::UserNamespace,
+                Errno::ENOSPC,
+                no_users,
+                "max_user_namespaces is 0",
+                "sudo sysctl -w user.max_user_namespaces=",
+            ),
+            (
+                Step::NetworkNamespace,
+                Errno::ENOSPC,
+                no_nets,
+                "max_net_namespaces is 0",
+                "sudo sysctl -w user.max_net_namespaces=",
+            ),
+            (
+                Step::UserNamespace,
+                Errno::EPERM,
+                user,
+                "seccomp",
+                "--security-opt",
+            ),
+            (
+                Step::UserNamespace,
+                Errno::EPERM,
+                debian,
+                "unprivileged_userns_clone is 0",
+                "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+            ),
+            (
+                Step::SetGroups,
+                Errno::EACCES,
+                apparmor,
+                "AppArmor",
+                "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+            ),
+            (
+                Step::UidMap,
+                Errno::EPERM,
+                apparmor,
+                "AppArmor",
+                "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+            ),
+            (
+                Step::UidMap,
+                Errno::EPERM,
+                root,
+                "without root's capabilities",
+                "--cap-add SYS_ADMIN",
+            ),
+            (
+                Step::UserNamespace,
+                Errno::EINVAL,
+                user,
+                "second thread",
+                "report it",
+            ),
+            (
+                Step::Veth,
+                Errno::EOPNOTSUPP,
+                user,
+                "no driver",
+                "sudo modprobe veth",
+            ),
+            (
+                Step::PacketSocket,
+                Errno::EPERM,
+                user,
+                "CAP_NET_RAW",
+                "--cap-add NET_RAW",
+            ),
+            (
+                Step::OwnNetwork,
+                Errno::EEXIST,
+                user,
+                "not empty",
+                "--wire memory",
+            ),
+        ];
+        let mut all = Vec::new();
+        for (step, errno, around, why, mend) in cases {
+            let text = said(step, errno, around);
+            assert!(
+                text.contains(why) && text.contains(mend),
+                "{step:?} {errno:?}: {text}"
+            );
+            assert!(
+                !text.contains(&format!("{errno:?}")),
+                "a bare errno: {text}"
+            );
+            all.push(text);
+        }
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), cases.len(), "each its own");
+        let text = said(
+            Step::UidMap,
+            Errno::EPERM,
+            Around {
+                apparmor: true,
+                ..root
+            },
+        );
+        assert!(!text.contains("AppArmor"), "not where one is root: {text}");
+    }
+
+    #[test]
+    fn what_nobody_foresaw_is_said_in_words_and_by_name() {
+        let text = said(Step::Device, Errno::EXDEV, Around::default());
+        assert!(
+            text.contains(Errno::EXDEV.desc()) && text.contains("EXDEV"),
+            "{text}"
+        );
+        assert!(text.contains("--wire memory"), "{text}");
+    }
+
+    #[test]
+    fn steps_survive_the_way_through_a_pipe() {
+        for (number, step) in (0..).zip(Step::ALL) {
+            assert_eq!(step as u8, number);
+        }
+    }
 }

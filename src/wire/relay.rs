@@ -12,8 +12,8 @@ use nix::poll::{PollFd, PollFlags};
 use nix::unistd::{read, write};
 
 use super::kernel::{Log, Shared, poll};
-use super::router::{ETHERNET_HEADER, Numbered, Path, Routed, framed, is_carried, mac};
-use super::{Host, Link, Packet, Policy, Seen, Verdict, WireError};
+use super::router::{Numbered, Path, Routed, framed, is_carried, mac};
+use super::{ETHERNET_HEADER, Host, Link, Packet, Policy, Seen, Verdict, WireError};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::Time;
 

@@ -13,13 +13,7 @@ use std::net::Ipv4Addr;
 
 use etherparse::checksum::Sum16BitWords;
 
-use super::{Host, Link};
-
-/// The most routers between two hosts.
-pub const MAX_HOPS: usize = 30;
-
-/// Bytes of an Ethernet header: destination, source, type.
-pub(super) const ETHERNET_HEADER: usize = 14;
+use super::{ETHERNET_HEADER, Host, Link};
 
 /// So many packets wait for an answer by ARP.
 const MAX_HELD: usize = 64;

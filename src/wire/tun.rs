@@ -22,8 +22,11 @@ use super::ground::{Network, gain_rights_safely};
 use super::kernel::{self, Part, Setting, Stage};
 use super::refusal::{Refusal, Step};
 use super::relay::{Plan, Port, Relay};
-use super::router::{MAX_HOPS, gateway, mac};
-use super::{Host, Link, PORT, Policy, SERVER_NAME, Script, Seen, Wire, WireError, netlink};
+use super::router::{gateway, mac};
+use super::{
+    Host, Link, MAX_HOPS, PORT, Policy, SERVER_NAME, Script, Seen, Wire, WireError, netlink,
+};
+use crate::packet::Time;
 use crate::sys::device::{Device, Offload, descriptor, packet_socket};
 
 /// The smallest MTU: every IPv4 host must take datagrams of this size (RFC 791, section 3.1).
@@ -142,6 +145,12 @@ impl Tun {
             stage,
             carrier: ground.carrier,
         })
+    }
+
+    /// When its clock began to count: before anything was sent.
+    #[must_use]
+    pub fn started(&self) -> Time {
+        self.stage.started()
     }
 
     /// What carries the packets.
