@@ -194,8 +194,9 @@ impl Chat<'_> {
             }
         }
         print(&show::take(&mut self.out))?;
+        let insecure = format!("{} > ", self.glossary.say("say.chat.mark_insecure"));
         let prompt = match self.insecure() {
-            true => (self.glossary.say("say.chat.prompt_insecure"), Role::Warn),
+            true => (insecure.as_str(), Role::Warn),
             false => ("> ", Role::Heading),
         };
         let (mut terminal, inputs) = Terminal::start(self.out.look(), prompt);
@@ -452,9 +453,7 @@ impl Chat<'_> {
             ChatError::Certificate(
                 CertificateError::UnknownIssuer | CertificateError::BadSignature,
             ) => match &self.trust {
-                Trust::System(_) => format!(
-                    "If the server has its own authority, give its certificate: --ca certs/ca.crt (layerwise certs makes it beside the server's). --insecure would talk without knowing to whom."
-                ),
+                Trust::System(_) => "If the server has its own authority, give its certificate: --ca certs/ca.crt (layerwise certs makes it beside the server's). --insecure would talk without knowing to whom.".to_owned(),
                 _ => format!(
                     "Either the file given with --ca is not the authority that signed it (was layerwise certs run again?), or somebody else answers for {host}."
                 ),

@@ -8,6 +8,7 @@ use crate::view::paint::{Out, Role};
 pub(super) fn line(out: &mut Out, mark: Option<&str>, text: &str) {
     if let Some(mark) = mark {
         out.paint(Role::Warn, mark);
+        out.text(" ");
     }
     let text = printable(text);
     match text.split_once(": ") {
