@@ -45,6 +45,8 @@ fn main() {
         );
     }
 
+    golden();
+
     let (mut session, mut stream) = (Vec::new(), Vec::new());
     for (host, packet) in &chat.packets {
         input::join(&mut session, 0, packet);
@@ -279,6 +281,42 @@ fn payload(packet: &[u8]) -> &[u8] {
     {
         Some(TransportSlice::Tcp(tcp)) => tcp.payload(),
         _ => panic!("the wire carries TCP alone"),
+    }
+}
+
+/// The golden frames of the tests, each with the number of its link: every layer there is.
+fn golden() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    for entry in fs::read_dir(folder).expect("the golden frames are there") {
+        let path = entry.expect("the folder can be read").path();
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if path.extension().is_none_or(|extension| extension != "hex") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("it is text");
+        let (mut control, mut digits) = (1, String::new());
+        for line in text.lines() {
+            match line.strip_prefix("# link: ") {
+                // The places of these numbers in the target's list.
+                Some("1") => control = 0,
+                Some("113") => control = 2,
+                Some("276") => control = 3,
+                Some("0") => control = 4,
+                _ => digits.extend(line.split('#').next().unwrap_or("").split_whitespace()),
+            }
+        }
+        let byte = |at: usize| {
+            digits
+                .get(at..at + 2)
+                .and_then(|d| u8::from_str_radix(d, 16).ok())
+        };
+        let bytes: Vec<u8> = (0..digits.len()).step_by(2).filter_map(byte).collect();
+        let mut seed = Vec::new();
+        input::join(&mut seed, control, &bytes);
+        write(&format!("link/{name}"), &seed);
     }
 }
 

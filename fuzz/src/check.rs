@@ -3,7 +3,8 @@
 
 use layerwise::cursor::{Cursor, Read};
 use layerwise::packet::{
-    BufId, BufKind, Context, Event, Field, Frame, Kind, Labels, Layer, LinkType, Note, Stop, Time, Why,
+    BufId, BufKind, Context, Event, Field, Frame, Kind, Labels, Layer, LinkType, Note, Stop, Time,
+    Why,
 };
 
 /// A frame that begins with an IP header.
@@ -201,7 +202,10 @@ fn pieces(event: &Event<'_>, id: BufId) {
         );
         at += piece.len;
     }
-    if matches!(event.buffer_kind(id), BufKind::Packet | BufKind::Stream | BufKind::Message) {
+    if matches!(
+        event.buffer_kind(id),
+        BufKind::Packet | BufKind::Stream | BufKind::Message
+    ) {
         assert_eq!(
             at as usize,
             event.bytes(id).len(),
