@@ -415,7 +415,8 @@ impl Turn<'_, '_> {
             time: self.time,
         };
         if segment.len > 0 || marks > 0 {
-            self.us.unacked.push(sent, budget);
+            let base = self.us.base.unwrap_or(0);
+            self.us.unacked.push(sent, base, budget);
         }
         if segment.has(Segment::FIN) {
             self.us.fin = Some(sent.next);
@@ -444,8 +445,9 @@ impl Turn<'_, '_> {
         self.us.spoke_at = self.time;
         self.us.probed = probe;
         self.us.sack = segment.sack;
+        let theirs = self.them.base.unwrap_or(0);
         if segment.has(Segment::ACK)
-            && let Some(sent) = self.them.unacked.acknowledge(segment.ack, budget)
+            && let Some(sent) = self.them.unacked.acknowledge(segment.ack, theirs, budget)
         {
             self.notes.any = true;
             self.notes

@@ -576,7 +576,9 @@ impl Tls {
                 }
             }
             message::FINISHED if self.version == Some(TLS13) => {
-                if let Some(half) = self.halves.get_mut(dir) {
+                // A client that shows its certificate later ends that with a Finished, too (RFC 8446, section 4.6.2).
+                let half = self.halves.get_mut(dir);
+                if let Some(half) = half.filter(|half| half.epoch != Epoch::Application) {
                     half.enter(Epoch::Application);
                 }
             }

@@ -115,7 +115,7 @@ pub fn begins_client_hello(bytes: &[u8]) -> Option<bool> {
         [_, _, _, a, b, _, _, c, d, _, _, ..] => {
             let record = usize::from(u16::from_be_bytes([*a, *b]));
             let hello = usize::from(u16::from_be_bytes([*c, *d]));
-            Some(record <= MAX_FRAGMENT && record >= 6 && hello >= 38)
+            Some((6..=MAX_FRAGMENT).contains(&record) && hello >= 38)
         }
         _ => None,
     }
