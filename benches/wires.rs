@@ -124,7 +124,7 @@ mod linux {
                         session.keylog_line(&line).unwrap();
                     }
                 }
-                Seen::Chat { .. } | Seen::Kernel { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } | Seen::Released { .. } => {}
             }
         }
         played.took = start.elapsed();

@@ -42,7 +42,7 @@ fn chat() -> &'static Chat {
             match seen.unwrap() {
                 Seen::Packet(packet) => packets.push(packet.bytes),
                 Seen::Key { line, .. } => secrets.push(line),
-                Seen::Chat { .. } | Seen::Kernel { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } | Seen::Released { .. } => {}
             }
         }
         Chat { secrets, packets }

@@ -83,6 +83,7 @@ fn tell(mut wire: impl Wire) -> Story {
                 }
                 story.packets.push(packet);
             }
+            Seen::Released { .. } => panic!("no faults were asked for"),
             Seen::Kernel { host, info, .. } => story.kernel.push((host, info)),
             Seen::Chat { host, what, .. } => {
                 if let Some(line) = what.heard() {
