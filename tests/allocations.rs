@@ -11,11 +11,14 @@
 mod common;
 
 use allocation_counter::measure;
+use layerwise::filter::Filter;
 use layerwise::layers;
-use layerwise::packet::{Context, Frame, Labels, LinkType, Time};
+use layerwise::packet::{Context, Event, Frame, Labels, LinkType, Time};
 use layerwise::session::Session;
 use layerwise::text::Glossary;
 use layerwise::view::detail::{Depth, Detail};
+use layerwise::view::fields::{Columns, Style};
+use layerwise::view::json::Json;
 use layerwise::view::ladder::Ladder;
 use layerwise::view::paint::{Look, Out, Wish};
 use layerwise::view::words::Hosts;
@@ -274,4 +277,57 @@ fn printing() {
             assert!(count <= 2, "frame {}: {count}", frame.number);
         }
     }
+}
+
+#[test]
+fn judging_and_lines_for_programs() {
+    let glossary = Glossary::english().unwrap();
+    let chat = Chat::short();
+    let frames = chat.frames();
+    let (first, second) = frames.split_at(frames.len() / 2);
+    let filters: Vec<Filter> = [
+        "tcp.port in {80, 8000..9000} && ip.addr == 1.2.0.0/16 && !(ip.ttl < 5)",
+        "lower(chat.text) contains \"message\" or chat.text matches \"^this .*long\"",
+        "tcp.payload[0:2] == 17:03 and frame.protocols contains \"tls\" and len(tcp.payload) > 5",
+        "all tcp.port > 1 && tcp.seq != tcp.ack && count(ip.addr) == 2 && frame.time_relative >= 0",
+    ]
+    .map(|text| Filter::parse(text).unwrap())
+    .into();
+    let keys = [
+        "frame.time",
+        "frame.protocols",
+        "ip.addr",
+        "tcp.flags",
+        "tcp.payload",
+        "chat.text",
+        "tcp.analysis.ack_rtt",
+    ];
+    let mut columns = Columns::new(&keys.map(str::to_owned), Style::default()).unwrap();
+    let mut objects = [Json::new(None), Json::new(Some(&glossary))];
+    let mut session = chat.session();
+    let mut out = Vec::with_capacity(1 << 20);
+    let mut work = |event: &Event<'_>| {
+        out.clear();
+        let passed = filters.iter().filter(|f| f.matches(event)).count();
+        columns.line(event, &mut out);
+        for json in &mut objects {
+            json.packet(event, &mut out);
+        }
+        passed
+    };
+    // Regular expressions and lists take their room with the first packets.
+    for frame in first {
+        work(&session.push(*frame));
+    }
+    let mut passed = 0;
+    for frame in second {
+        let event = session.push(*frame);
+        let count = allocations(|| passed += work(&event));
+        assert_eq!(count, 0, "frame {}", frame.number);
+    }
+    assert!(
+        passed > second.len(),
+        "{passed} verdicts of {}",
+        second.len()
+    );
 }

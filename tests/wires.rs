@@ -84,6 +84,7 @@ fn tell(mut wire: impl Wire) -> Story {
                 }
                 story.packets.push(packet);
             }
+            Seen::Released { .. } => panic!("no faults were asked for"),
             Seen::Kernel { host, info, .. } => story.kernel.push((host, info)),
             Seen::Released { .. } => panic!("nothing is held back here"),
             Seen::Chat { host, what, .. } => {

@@ -144,7 +144,7 @@ impl Chat {
                         .extend(payload(&packet.bytes));
                     chat.packets.push((packet.from, packet.bytes));
                 }
-                Seen::Chat { .. } | Seen::Kernel { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } | Seen::Released { .. } => {}
             }
         }
         chat

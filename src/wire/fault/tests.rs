@@ -617,9 +617,9 @@ fn chances_follow_from_the_seed() {
 
 #[test]
 fn a_long_chat_comes_through_a_bad_network() {
-    // 20 % of 100 kB: TCP repairs all of it, and TLS finds nothing to complain about.
-    let text = "0123456789abcdef".repeat(640);
-    let messages = vec![text.as_str(); 10];
+    // A megabyte: TCP repairs all of it, and TLS finds nothing to complain about.
+    let text = "0123456789abcdef".repeat(1 << 12);
+    let messages = vec![text.as_str(); 16];
     for seed in 1..=3 {
         let config = Config {
             seed,
