@@ -160,7 +160,7 @@ fn advance(
                 heap.push(Reverse((time, index, packet.bytes)));
                 return;
             }
-            Seen::Chat { .. } => {}
+            _ => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use super::stream::Budget;
 use crate::packet::Segment;
 
 /// The most connections that are followed at once; one that has been quiet makes room for the next.
-pub(crate) const MAX_FLOWS: usize = 1 << 16;
+pub(crate) const MAX_FLOWS: usize = 1 << 15;
 
 type End = (IpAddr, u16);
 

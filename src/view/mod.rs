@@ -15,6 +15,7 @@ pub mod hex;
 pub mod journey;
 pub mod ladder;
 pub mod line;
+mod memo;
 pub mod paint;
 pub mod value;
 pub mod words;
