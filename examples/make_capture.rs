@@ -160,7 +160,7 @@ fn advance(
                 heap.push(Reverse((time, index, packet.bytes)));
                 return;
             }
-            _ => {}
+            Seen::Chat { .. } | Seen::Kernel { .. } | Seen::Released { .. } => {}
         }
     }
 }

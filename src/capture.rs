@@ -120,7 +120,8 @@ pub fn run(
         .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC))
         .map_err(|e| system("signals cannot be received", &e.into()))?;
 
-    let taps = open(name, &all, filter.as_ref(), &mut notes)?;
+    let buffer = (capture.buffer as usize) << 20;
+    let taps = open(name, &all, filter.as_ref(), buffer, &mut notes)?;
     // The key log may be readable for root alone: it is opened as long as we are.
     let keylog = capture.keylog.clone().or_else(|| {
         let file = std::env::var_os("SSLKEYLOGFILE")?;
@@ -187,6 +188,7 @@ fn open(
     name: &str,
     all: &[Interface],
     filter: Option<&Filter>,
+    buffer: usize,
     notes: &mut Notes<'_>,
 ) -> Result<Vec<Tap>, CaptureError> {
     if name != ANY {
@@ -200,13 +202,13 @@ fn open(
         let program = program(&interface, filter)?;
         notes.form(&interface);
         let promiscuous = !interface.device.is_loopback();
-        let tap = Tap::open(&interface, program.as_ref(), promiscuous);
+        let tap = Tap::open(&interface, program.as_ref(), promiscuous, buffer);
         return Ok(vec![tap.map_err(|error| explain(name, &error))?]);
     }
     let mut taps = Vec::new();
     for interface in all.iter().filter(|interface| interface.is_up()) {
         match program(interface, filter) {
-            Ok(program) => match Tap::open(interface, program.as_ref(), false) {
+            Ok(program) => match Tap::open(interface, program.as_ref(), false, buffer) {
                 Ok(tap) => {
                     notes.form(interface);
                     taps.push(tap);
@@ -254,6 +256,13 @@ fn program(
     }
 }
 
+/// The command that lets this program watch interfaces for whoever runs it.
+pub(crate) fn grant() -> String {
+    let program = std::env::current_exe();
+    let program = program.map_or("layerwise".into(), |path| path.display().to_string());
+    format!("sudo setcap cap_net_raw,cap_net_admin=eip {program}")
+}
+
 /// Why an interface cannot be opened, and what mends it.
 fn explain(name: &str, error: &OpenError) -> CaptureError {
     let text = match error.error.raw_os_error() {
@@ -263,11 +272,9 @@ fn explain(name: &str, error: &OpenError) -> CaptureError {
                 .to_owned()
         }
         Some(nix::libc::EPERM | nix::libc::EACCES) => {
-            let program = std::env::current_exe();
-            let program = program.map_or("layerwise".into(), |path| path.display().to_string());
             format!(
-                "no right to open a packet socket: run it with sudo, or give the program the right once and for all: \
-                 sudo setcap cap_net_raw,cap_net_admin=eip {program}"
+                "no right to open a packet socket: run it with sudo, or give the program the right once and for all: {}",
+                grant()
             )
         }
         Some(nix::libc::EAFNOSUPPORT) => {

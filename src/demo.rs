@@ -9,16 +9,17 @@ use crate::cli;
 use crate::file::WriteError;
 use crate::layers::ipv4;
 use crate::layers::tcp_info::{self, TcpInfo};
-use crate::packet::{Event, Frame};
+use crate::packet::{Event, Frame, Time};
 use crate::save::Save;
 use crate::session::Session;
+use crate::show::{Machine, Pick, ShowError};
 use crate::text::Glossary;
 use crate::view::detail::{Depth, Detail};
 use crate::view::journey::Journeys;
 use crate::view::ladder::{Ladder, milliseconds};
 use crate::view::paint::{Out, Role};
 use crate::view::words::{self, Deed, Hosts};
-use crate::wire::{Host, Link, Packet, Script, Seen, WireError};
+use crate::wire::{Host, Link, PORT, Packet, Script, Seen, WireError, fault};
 use scene::{Scene, Words};
 
 /// So many journeys are shown as a whole picture; the later ones in a line each.
@@ -64,6 +65,12 @@ impl From<WriteError> for DemoError {
     }
 }
 
+impl From<ShowError> for DemoError {
+    fn from(error: ShowError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
 impl From<WireError> for DemoError {
     fn from(error: WireError) -> Self {
         match error {
@@ -100,6 +107,7 @@ pub fn run(
         origin,
         links,
         kind,
+        port,
         title,
         words,
     } = scene::set(demo, &script)?;
@@ -108,6 +116,8 @@ pub fn run(
         .then(|| Detail::new(glossary, depth, screen.hex, origin).in_words(hosts.clone()));
     let mut show = Show {
         glossary,
+        pick: Pick::new(&demo.output)?,
+        machine: Machine::new(glossary, screen, &demo.output)?,
         detail,
         kernel: screen.verbose > 0,
         hosts,
@@ -120,11 +130,26 @@ pub fn run(
     let most = demo.output.count.unwrap_or(u64::MAX);
     // On each link it is a capture of its own: otherwise a packet on the second would look like one that is sent again.
     let mut sessions: Vec<_> = (0..links).map(|_| Session::new()).collect();
+    for session in &mut sessions {
+        session.treat_port(port, PORT);
+    }
     let mut count = Count::default();
 
-    show.begin(out, title, &words);
+    show.begin(out, (title, port), &words);
+    if quiet {
+        out.clear();
+    }
+    let mut failure = None;
     while let Some(seen) = wire.next() {
-        match seen? {
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(error) => {
+                // What led to it is shown all the same.
+                failure = Some(error);
+                break;
+            }
+        };
+        match seen {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
                     session
@@ -150,8 +175,11 @@ pub fn run(
                 };
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
-                    show.packet(out, &packet, &event);
-                    if let Some(save) = &mut save {
+                    let picked = show.pick.takes(&event);
+                    show.packet(out, &packet, &event, picked);
+                    if let Some(save) = &mut save
+                        && picked
+                    {
                         save.describe(&event);
                         let interface =
                             save.interface(&interface(kind, links, packet.hop), frame.link)?;
@@ -160,6 +188,7 @@ pub fn run(
                 }
             }
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
+            Seen::Released { id, time, .. } => show.released(out, id, time),
             Seen::Chat { host, time, what } => {
                 if let Some(line) = what.heard() {
                     count.messages += 1;
@@ -175,14 +204,15 @@ pub fn run(
         }
     }
     count.unseen = wire.unseen();
-    show.end(out, &count);
+    show.end(out, &count, wire.faults());
     if quiet {
         out.clear();
     }
     if let Some(save) = save {
         save.finish(out)?;
     }
-    Ok(out.flush_to(to)?)
+    out.flush_to(to)?;
+    failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// What a capture file calls a link of the wire.
@@ -215,6 +245,9 @@ struct Count {
 /// The views that show it.
 struct Show<'s> {
     glossary: &'s Glossary,
+    pick: Pick,
+    /// Lines for programs, and then nothing else.
+    machine: Option<Machine<'s>>,
     /// Prints each packet whole; without it, a packet is a line of the ladder.
     detail: Option<Detail<'s>>,
     /// Whether the kernel's view is shown.
@@ -227,9 +260,15 @@ struct Show<'s> {
 }
 
 impl Show<'_> {
-    fn begin(&self, out: &mut Out, title: &str, words: &[Words]) {
+    fn begin(&self, out: &mut Out, (title, port): (&str, u16), words: &[Words]) {
+        if let Some(machine) = &self.machine {
+            return machine.begin(out);
+        }
         out.start(Role::Heading);
-        out.wrapped(self.glossary.say(title), |_| ());
+        let title = out.aside(|out| {
+            out.sentence(self.glossary.say(title), |out, _| out.number(port.into()));
+        });
+        out.wrapped(&title, |_| ());
         out.end(Role::Heading);
         out.newline();
         out.wrapped(self.glossary.say("say.demo.legend"), |_| ());
@@ -262,12 +301,23 @@ impl Show<'_> {
         }
     }
 
-    fn packet(&mut self, out: &mut Out, packet: &Packet, event: &Event<'_>) {
+    fn packet(&mut self, out: &mut Out, packet: &Packet, event: &Event<'_>, picked: bool) {
         let first = match packet.from {
             Host::A => 0,
             Host::B => self.links - 1,
         };
-        let (sent, lost) = (packet.hop == first, packet.arrives.is_none());
+        let sent = packet.hop == first;
+        // What a rule has done is said for each rule.
+        let lost = packet.arrives.is_none() && packet.touched.is_empty();
+        if sent && self.detail.is_none() && self.machine.is_none() {
+            self.journeys.packet(&self.hosts, event);
+        }
+        if !picked {
+            return;
+        }
+        if let Some(machine) = &mut self.machine {
+            return machine.packet(out, event);
+        }
         if let Some(detail) = &mut self.detail {
             detail.print(out, event);
             if self.links > 1 {
@@ -276,13 +326,14 @@ impl Show<'_> {
             if lost {
                 self.remark(out, "say.demo.lost", packet, event);
             }
-            if self.links > 1 || lost {
+            self.touched(out, packet, event);
+            if self.links > 1 || lost || !packet.touched.is_empty() {
                 out.newline();
             }
             return;
         }
         if sent {
-            let shown = self.ladder.packet(
+            let shown = self.ladder.arrow(
                 out,
                 self.glossary,
                 &self.hosts,
@@ -292,7 +343,6 @@ impl Show<'_> {
             if shown && packet.bytes.len() > usize::from(u16::MAX) / 8 {
                 self.remark(out, "say.demo.super", packet, event);
             }
-            self.journeys.packet(&self.hosts, event);
         } else if !Deed::of(event).bulk {
             let key = match words::uint(event, &ipv4::TTL) {
                 None => "say.demo.link",
@@ -303,6 +353,94 @@ impl Show<'_> {
         }
         if lost {
             self.remark(out, "say.demo.lost", packet, event);
+        }
+        self.touched(out, packet, event);
+    }
+
+    /// What rules did to a packet.
+    fn touched(&mut self, out: &mut Out, packet: &Packet, event: &Event<'_>) {
+        for touch in &packet.touched {
+            let text = out.aside(|out| {
+                let words = self.glossary.say("say.fault.touched");
+                out.sentence(words, |out, word| match word {
+                    "rule" => out.number(touch.rule as u64 + 1),
+                    _ => self.deed(out, touch.deed),
+                });
+            });
+            self.say(out, packet.id, event.frame.time, &text);
+        }
+    }
+
+    fn deed(&self, out: &mut Out, deed: fault::Deed) {
+        use fault::Deed::{Changed, Delayed, Held, Truncated};
+        out.sentence(self.glossary.say(deed.key()), |out, word| {
+            match (deed, word) {
+                (Delayed(time), "time") => {
+                    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                    milliseconds(out, nanos, 0);
+                    out.ascii(b" ms");
+                }
+                (Held(n), "n") => out.number(n),
+                (Changed { at, .. }, "at") => out.number(at as u64),
+                (Truncated { len, .. }, "n") => out.number(len as u64),
+                _ => {}
+            }
+        });
+    }
+
+    /// A packet that was held back goes on.
+    fn released(&mut self, out: &mut Out, id: u64, time: Time) {
+        if self.machine.is_some() || self.pick.is_some() {
+            return;
+        }
+        let text = out.aside(|out| {
+            out.sentence(self.glossary.say("say.fault.released"), |out, _| {
+                out.number(id);
+            });
+        });
+        self.say(out, id, time, &text);
+        if self.detail.is_some() {
+            out.newline();
+        }
+    }
+
+    fn say(&mut self, out: &mut Out, id: u64, time: Time, text: &str) {
+        if self.detail.is_some() {
+            out.wrapped(text, |_| ());
+            out.newline();
+        } else {
+            self.ladder.remark(out, id, time, text);
+        }
+    }
+
+    /// What became of all packets, and which rules were never carried out.
+    fn fates(&self, out: &mut Out, (fates, reports): &(fault::Fates, Vec<fault::Report>)) {
+        let mark = out.mark();
+        out.sentence(self.glossary.say("say.fault.fates"), |out, word| {
+            out.number(match word {
+                "sent" => fates.sent,
+                "made" => fates.made,
+                "delivered" => fates.delivered,
+                "dropped" => fates.dropped,
+                _ => fates.held + fates.on_the_way,
+            });
+        });
+        out.wrap_since(mark, |_| ());
+        out.newline();
+        for (number, report) in (1..).zip(reports) {
+            let Some(key) = report.never_fired() else {
+                continue;
+            };
+            let mark = out.mark();
+            out.sentence(self.glossary.say(key), |out, word| match word {
+                "rule" => out.number(number),
+                "n" => out.number(report.matched),
+                _ => {
+                    out.wire(report.rule.as_bytes(), 200);
+                }
+            });
+            out.wrap_since(mark, |_| ());
+            out.newline();
         }
     }
 
@@ -326,17 +464,12 @@ impl Show<'_> {
                 _ => {}
             });
         });
-        if self.detail.is_some() {
-            out.wrapped(&text, |_| ());
-            out.newline();
-        } else {
-            self.ladder.remark(out, packet.id, event.frame.time, &text);
-        }
+        self.say(out, packet.id, event.frame.time, &text);
     }
 
     /// What the kernel of a host knows now.
     fn kernel(&self, out: &mut Out, host: Host, info: &TcpInfo) {
-        if !self.kernel {
+        if !self.kernel || self.machine.is_some() {
             return;
         }
         out.start(Role::Computed);
@@ -368,10 +501,21 @@ impl Show<'_> {
         out.newline();
     }
 
-    fn end(&mut self, out: &mut Out, count: &Count) {
+    fn end(
+        &mut self,
+        out: &mut Out,
+        count: &Count,
+        faults: Option<(fault::Fates, Vec<fault::Report>)>,
+    ) {
+        if self.machine.is_some() {
+            return;
+        }
         if self.detail.is_none() {
             self.ladder.finish(out, self.glossary);
             out.newline();
+        }
+        // Whoever looks for packets wants no pictures of messages.
+        if self.detail.is_none() && !self.pick.is_some() {
             let done = self.journeys.done();
             let (whole, lines) = done.split_at(done.len().min(PICTURES));
             for journey in whole {
@@ -403,6 +547,9 @@ impl Show<'_> {
         });
         out.wrap_since(mark, |_| ());
         out.newline();
+        if let Some(faults) = faults {
+            self.fates(out, &faults);
+        }
         if count.unseen > 0 {
             let mark = out.mark();
             out.sentence(self.glossary.say("say.demo.unseen"), |out, _| {

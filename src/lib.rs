@@ -64,6 +64,7 @@ pub mod chat;
 pub mod cli;
 pub mod cursor;
 pub mod demo;
+pub mod doctor;
 pub mod file;
 pub mod filter;
 mod flow;

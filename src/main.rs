@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use layerwise::chat::program::{self, ProgramError};
 use layerwise::cli::{self, Command};
-use layerwise::demo;
 use layerwise::file::WriteError;
 use layerwise::read;
 use layerwise::text::Glossary;
-use layerwise::view::explain;
 use layerwise::view::paint::{Look, Out};
+use layerwise::view::{explain, keys};
+use layerwise::{demo, doctor};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -35,6 +35,8 @@ enum Failure {
     Usage(String),
     /// Anything else.
     Other(String),
+    /// What the doctor found that would not run, and has said.
+    Missing(u8),
 }
 
 impl From<io::Error> for Failure {
@@ -66,21 +68,39 @@ impl From<ProgramError> for Failure {
 fn run(cli: &cli::Cli) -> Result<(), Failure> {
     let glossary = Glossary::english().map_err(|error| Failure::Other(error.to_string()))?;
     let mut out = Out::new(Look::for_stdout(cli.screen.wish()));
-    // A chat prints while it reads, from more than one thread.
-    if let Some(Command::Chat(chat)) = &cli.command {
-        return Ok(program::chat(chat, &cli.screen, &glossary)?);
-    }
-    let mut stdout = io::stdout().lock();
     if cli.wire.is_some() && cli.command.is_some() {
         let text = "--wire stands behind the command: layerwise demo --wire tun, or layerwise --wire tun alone";
         return Err(Failure::Usage(text.to_owned()));
     }
+    // A chat prints while it reads, from more than one thread: it gets no lock.
+    if let Some(Command::Chat(chat)) = &cli.command {
+        return Ok(program::chat(chat, &cli.screen, &glossary)?);
+    }
+    let mut stdout = io::stdout().lock();
     match &cli.command {
+        Some(Command::Chat(_)) => Ok(()),
+        Some(Command::Doctor(_)) => {
+            let missing = doctor::run(&glossary, cli.screen.wish(), &mut out);
+            out.flush_to(&mut stdout)?;
+            match missing {
+                0 => Ok(()),
+                missing => Err(Failure::Missing(missing)),
+            }
+        }
         Some(Command::Explain { what }) => {
             let width = out.look().width;
             let lines = explain::explain(&glossary, what, width)
                 .map_err(|unknown| Failure::Usage(unknown.to_string()))?;
             explain::write(&lines, &mut out);
+            Ok(out.flush_to(&mut stdout)?)
+        }
+        Some(Command::Fields(fields)) => {
+            let prefix = fields.prefix.as_deref().unwrap_or_default();
+            if keys::list(&mut out, &glossary, prefix, cli.screen.verbose > 0) == 0 {
+                return Err(Failure::Usage(format!(
+                    "no key begins with {prefix:?} (layerwise fields lists all there are)"
+                )));
+            }
             Ok(out.flush_to(&mut stdout)?)
         }
         Some(Command::Read(arguments)) => {
@@ -92,9 +112,6 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
                     error => Failure::Other(error.to_string()),
                 }
             })
-        }
-        Some(Command::Chat(_) | Command::Doctor(_)) => {
-            Err(Failure::Other("this command is still to come".to_owned()))
         }
         Some(Command::Capture(capture)) => watch(capture, cli, &glossary, &mut out, &mut stdout),
         Some(Command::Certs(certs)) => Ok(program::certs(certs, &glossary, &mut out, &mut stdout)?),
@@ -163,6 +180,7 @@ fn status(result: Result<(), Failure>) -> ExitCode {
         Err(Failure::Output(error)) => (format!("cannot write the output: {error}"), 1),
         Err(Failure::Usage(text)) => (text, 2),
         Err(Failure::Other(text)) => (text, 1),
+        Err(Failure::Missing(what)) => return ExitCode::from(what),
     };
     // Nothing better can be done when standard error cannot be written to.
     let _ = writeln!(io::stderr(), "layerwise: {text}");

@@ -88,6 +88,8 @@ pub enum Kind {
     Uint,
     /// The same, written in hexadecimal with all its digits.
     Hex,
+    /// A number written in digits of this base, at most 64 bits.
+    Digits(u8),
     /// A small number of whole bytes (at most eight) in the byte order of whoever wrote it: read in the order in which it
     /// is smaller.
     Host,
@@ -432,14 +434,55 @@ pub struct Context {
     pub payload: u32,
     /// What TCP said of this segment.
     pub segment: Option<Segment>,
+    /// That this is only a part of a packet.
+    pub fragment: Option<Fragment>,
     /// Source and destination port of a UDP datagram.
     pub datagram: Option<(u16, u16)>,
     /// Whether what is decoded now is the beginning of another packet, which an ICMP error quotes: it may end anywhere.
     pub quoted: bool,
 }
 
-/// What TCP's header says, as the flow table needs it.
+/// What an IP header says of a packet that comes in parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fragment {
+    /// Which packet it is a part of, together with the addresses.
+    pub ident: u32,
+    /// Where in the packet it belongs, in bytes.
+    pub offset: usize,
+    /// Whether others come behind it.
+    pub more: bool,
+    /// Where in its buffer its bytes start.
+    pub start: usize,
+    /// How many there are, by the header.
+    pub len: usize,
+    /// The number of the protocol that the packet carries; for IPv6 only the first fragment knows it.
+    pub protocol: u8,
+}
+
+/// The blocks of a selective acknowledgment: each from its first sequence number to the one behind it, as sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sack {
+    blocks: [(u32, u32); 4],
+    len: u8,
+}
+
+impl Sack {
+    /// Adds a block. No header has room for more than four.
+    pub fn push(&mut self, left: u32, right: u32) {
+        if let Some(place) = self.blocks.get_mut(usize::from(self.len)) {
+            *place = (left, right);
+            self.len += 1;
+        }
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.blocks.iter().take(usize::from(self.len)).copied()
+    }
+}
+
+/// What TCP's header says, as the flow table needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Segment {
     /// Source port.
     pub from: u16,
@@ -455,6 +498,8 @@ pub struct Segment {
     pub window: u16,
     /// The window scale option's shift, if the segment has one.
     pub window_shift: Option<u8>,
+    /// The selective acknowledgment option, if the segment has one.
+    pub sack: Sack,
     /// Whether the checksum was right; `None` where it could not be checked.
     pub checksum_good: Option<bool>,
     /// How many bytes of data the segment carries, by its IP header.
@@ -666,7 +711,15 @@ impl<'s> Event<'s> {
             .is_none_or(|next| next.parent as usize != index)
     }
 
-    /// The byte ranges of a buffer that no leaf field labels, in order.
+    /// Whether all bytes of the field at `index` can be seen: it is a leaf, or its own value is text or bytes, of which the
+    /// fields in it only name parts.
+    #[must_use]
+    pub fn shows(&self, index: usize) -> bool {
+        let whole = |field: &Field| matches!(field.def.kind, Kind::Text | Kind::Bytes);
+        self.is_leaf(index) || self.fields.get(index).is_some_and(whole)
+    }
+
+    /// The byte ranges of a buffer that no field shows, in order.
     #[must_use]
     pub fn gaps(&self, id: BufId) -> Vec<Range<usize>> {
         let mut gaps = Vec::new();
@@ -679,7 +732,7 @@ impl<'s> Event<'s> {
         gaps.clear();
         // First what is covered, in order; then, in the same places, what is not.
         for (i, field) in self.fields.iter().enumerate() {
-            if field.buf != id || field.bits == 0 || !self.is_leaf(i) {
+            if field.buf != id || field.bits == 0 || !self.shows(i) {
                 continue;
             }
             let bytes = field.bytes();

@@ -13,7 +13,7 @@ use crate::packet::{Frame, LinkType, Time};
 use crate::progress::Progress;
 use crate::save::Save;
 use crate::session::Session;
-use crate::show::{BATCH, Show};
+use crate::show::{BATCH, Pick, Show, ShowError};
 use crate::text::Glossary;
 use crate::view::paint::{Look, Out, Role, Wish};
 use crate::view::words::Hosts;
@@ -32,6 +32,8 @@ pub enum ReadError {
     KeyLog(PathBuf, io::Error),
     /// The capture shall come from a terminal.
     Terminal,
+    /// What was asked to be shown is not there.
+    Show(ShowError),
     /// The output cannot be written.
     Output(io::Error),
 }
@@ -43,7 +45,7 @@ impl ReadError {
         match self {
             Self::File(error) => error.is_unusable(),
             Self::Write(error) => error.is_usage(),
-            Self::KeyLog(..) | Self::Terminal => true,
+            Self::KeyLog(..) | Self::Terminal | Self::Show(_) => true,
             Self::Output(_) => false,
         }
     }
@@ -54,6 +56,7 @@ impl fmt::Display for ReadError {
         match self {
             Self::File(error) => error.fmt(f),
             Self::Write(error) => error.fmt(f),
+            Self::Show(error) => error.fmt(f),
             Self::KeyLog(path, error) => {
                 write!(f, "--keylog: cannot read {}: {error}", path.display())
             }
@@ -86,6 +89,12 @@ impl From<io::Error> for ReadError {
     }
 }
 
+impl From<ShowError> for ReadError {
+    fn from(error: ShowError) -> Self {
+        Self::Show(error)
+    }
+}
+
 /// Reads the file and shows its packets. What could be read before something failed has been shown by then.
 ///
 /// # Errors
@@ -100,15 +109,19 @@ pub fn run(
     if read.file == Path::new("-") && io::stdin().is_terminal() {
         return Err(ReadError::Terminal);
     }
+    let pick = Pick::new(&read.output)?;
+    let show = Show::new(glossary, screen, Hosts::default()).written_as(screen, &read.output)?;
+    let for_people = !read.output.takes_stdout() && !show.for_programs();
     let mut file = Reader::open(&read.file)?;
     let mut job = Job {
         glossary,
         session: Session::new(),
-        show: (!read.output.takes_stdout()).then(|| Show::new(glossary, screen, Hosts::default())),
+        pick,
+        show: (!read.output.takes_stdout()).then_some(show),
         save: None,
         key_logs: Vec::new(),
         range: Range::new(read),
-        verbose: screen.verbose > 0,
+        verbose: screen.verbose > 0 && for_people,
         bad_lines: 0,
         bad_line: String::new(),
         links: Vec::new(),
@@ -117,6 +130,9 @@ pub fn run(
         job.key_logs.push(GrowingLog::open(path)?);
     }
     job.key_logs()?;
+    if let Some(show) = &job.show {
+        show.begin(out);
+    }
     let mut progress = Progress::new(screen.ascii);
     let result = job.packets(&mut file, &read.output, out, to, &mut progress);
     drop(progress);
@@ -128,7 +144,7 @@ pub fn run(
         save.finish(out)?;
     }
     let name = read.file.to_string_lossy();
-    if result.is_ok() && job.show.is_some() && job.range.shown == 0 {
+    if result.is_ok() && for_people && job.range.shown == 0 {
         let key = match job.range.seen {
             0 => "say.read.nothing",
             _ => "say.read.none_shown",
@@ -150,11 +166,13 @@ pub fn run(
 struct Job<'g> {
     glossary: &'g Glossary,
     session: Session,
+    pick: Pick,
     /// Nothing, when standard output is taken by a capture file.
     show: Option<Show<'g>>,
     save: Option<Save<'g>>,
     key_logs: Vec<GrowingLog>,
     range: Range,
+    /// Comments are shown.
     verbose: bool,
     /// Lines that were no secrets, and what was wrong with the first.
     bad_lines: u64,
@@ -191,7 +209,11 @@ impl<'g> Job<'g> {
                     self.key_logs()?;
                 }
                 Some(Item::Secret(line)) => self.secret(line, true)?,
-                Some(Item::Comments(comments)) => self.written(out, comments),
+                Some(Item::Comments(comments)) => {
+                    if self.verbose {
+                        written(self.glossary, out, comments);
+                    }
+                }
                 Some(Item::Packet(packet)) => {
                     self.packet(&packet, out)?;
                     if out.bytes().len() >= BATCH {
@@ -208,19 +230,22 @@ impl<'g> Job<'g> {
         let frame = packet.frame;
         let place = self.range.place(&frame);
         if let (1, Some(show)) = (frame.number, &mut self.show) {
-            show.begin(frame.time);
+            show.count_from(frame.time);
         }
         if place == Where::Behind {
             return Ok(());
         }
         if place == Where::Inside {
-            self.written(out, packet.comments.clone());
             self.name_link(packet.interface);
         }
         // What comes before is needed to understand what is shown.
         let event = self.session.push(frame);
-        if place == Where::Before {
+        if place == Where::Before || !self.pick.takes(&event) {
             return Ok(());
+        }
+        self.range.shown += 1;
+        if self.verbose {
+            written(self.glossary, out, packet.comments.clone());
         }
         if let Some(show) = &mut self.show {
             show.packet(out, &event);
@@ -231,26 +256,6 @@ impl<'g> Job<'g> {
             save.write(&self.session, interface, &frame, packet.comments.clone())?;
         }
         Ok(())
-    }
-
-    /// Shows what somebody wrote into the file.
-    #[inline]
-    fn written(&self, out: &mut Out, comments: Comments<'_>) {
-        if !self.verbose || self.show.is_none() {
-            return;
-        }
-        for comment in comments {
-            out.start(Role::Computed);
-            let mark = out.mark();
-            out.sentence(self.glossary.say("say.read.comment"), |out, _| {
-                out.wire(comment, 1000);
-            });
-            if out.column() > out.look().width {
-                out.wrap_since(mark, |out| out.spaces(2));
-            }
-            out.end(Role::Computed);
-            out.newline();
-        }
     }
 
     /// Remembers a link that nothing here decodes.
@@ -337,6 +342,22 @@ impl<'g> Job<'g> {
     }
 }
 
+/// Shows what somebody wrote into the file.
+fn written(glossary: &Glossary, out: &mut Out, comments: Comments<'_>) {
+    for comment in comments {
+        out.start(Role::Computed);
+        let mark = out.mark();
+        out.sentence(glossary.say("say.read.comment"), |out, _| {
+            out.wire(comment, 1000);
+        });
+        if out.column() > out.look().width {
+            out.wrap_since(mark, |out| out.spaces(2));
+        }
+        out.end(Role::Computed);
+        out.newline();
+    }
+}
+
 /// Which packets are shown.
 #[derive(Debug)]
 struct Range {
@@ -400,7 +421,6 @@ impl Range {
                 Where::Before
             };
         }
-        self.shown += 1;
         Where::Inside
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::cli;
+use crate::cli::output::Format;
 use crate::file::{WriteError, WriteOptions, Writer};
 use crate::layers::tcp;
 use crate::layers::tls::handshake;
@@ -62,7 +63,7 @@ impl<'g> Save<'g> {
             written: HashSet::new(),
             hash: RandomState::new(),
             with_secrets: output.with_secrets,
-            quiet: output.takes_stdout(),
+            quiet: output.takes_stdout() || output.format != Format::Text,
         }))
     }
 

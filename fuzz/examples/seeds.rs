@@ -190,7 +190,7 @@ impl Chat {
                         .extend(payload(&packet.bytes));
                     chat.packets.push((packet.from, packet.bytes));
                 }
-                Seen::Chat { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } => {}
             }
         }
         chat

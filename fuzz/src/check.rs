@@ -3,7 +3,7 @@
 
 use layerwise::cursor::{Cursor, Read};
 use layerwise::packet::{
-    BufId, BufKind, Context, Event, Field, Frame, Labels, Layer, LinkType, Note, Stop, Time, Why,
+    BufId, BufKind, Context, Event, Field, Frame, Kind, Labels, Layer, LinkType, Note, Stop, Time, Why,
 };
 
 /// A frame that begins with an IP header.
@@ -141,6 +141,13 @@ impl Known<'_> {
                     assert!(!*bit, "{} labels what another leaf does", field.def.key);
                     *bit = true;
                 }
+            }
+        }
+        // A group whose own value is text or bytes shows all of its bytes, although the fields in it name only some.
+        for field in self.fields {
+            if matches!(field.def.kind, Kind::Text | Kind::Bytes) {
+                covered[usize::from(field.buf.0)][field.start as usize..][..field.bits as usize]
+                    .fill(true);
             }
         }
         let mut before = 0;

@@ -22,8 +22,6 @@ use crate::bpf::Program;
 use crate::packet::LinkType;
 use crate::sys::packet as socket;
 
-/// So many bytes may wait in the kernel for each interface. It grants twice that; a small packet takes up some 800 bytes there.
-const KERNEL_BUFFER: usize = 64 << 20;
 /// So many bytes of packets may wait in this program.
 const QUEUE: usize = 64 << 20;
 /// A buffer that had to grow beyond this is given back when it is empty.
@@ -52,11 +50,13 @@ pub(super) struct OpenError {
 }
 
 impl Tap {
-    /// Begins to listen. What the program refuses never reaches us.
+    /// Begins to listen. What the program refuses never reaches us. So many bytes may wait in the kernel; it grants twice
+    /// that, and counts some 800 bytes for a small packet.
     pub(super) fn open(
         interface: &Interface,
         program: Option<&Program>,
         promiscuous: bool,
+        buffer: usize,
     ) -> Result<Self, OpenError> {
         let failed = |step| move |error| OpenError { step, error };
         let raw = interface.form != Form::Ip;
@@ -73,7 +73,7 @@ impl Tap {
         if interface.device.is_loopback() {
             socket::ignore_outgoing(socket.as_fd()).map_err(failed("PACKET_IGNORE_OUTGOING"))?;
         }
-        socket::receive_buffer(socket.as_fd(), KERNEL_BUFFER).map_err(failed("SO_RCVBUF"))?;
+        socket::receive_buffer(socket.as_fd(), buffer).map_err(failed("SO_RCVBUF"))?;
         socket::stamp_arrivals(socket.as_fd()).map_err(failed("SIOCGSTAMPNS"))?;
         let ours = socket.try_clone().map_err(failed("dup"))?;
         let config = datalink::Config {

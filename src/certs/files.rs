@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use rustls::pki_types::pem::{self as pem_format, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use time::{Duration, OffsetDateTime};
@@ -41,7 +42,12 @@ pub fn make(dir: &Path, names: &[&str], days: u16) -> Result<Files, FileError> {
         from: now - Duration::HOUR,
         until: now + Duration::days(days.into()),
     };
-    let authority = Authority::new("layerwise chat CA", validity)?;
+    // Each authority has a name of its own: so it is clear which one signed what, should there be several.
+    let mut number = [0; 4];
+    let random = SystemRandom::new();
+    random.fill(&mut number).map_err(|_| CertError::Key)?;
+    let name = format!("layerwise chat CA {:08x}", u32::from_be_bytes(number));
+    let authority = Authority::new(&name, validity)?;
     let identity = authority.issue(names, validity)?;
     let chain: String = identity
         .chain

@@ -169,7 +169,8 @@ async fn shake(
             sent.map_err(|_| NoHandshake::Left)?;
             continue;
         }
-        let mut buffer = [0; 4096];
+        // On the heap, so that the client does not carry it along when it is not needed any more.
+        let mut buffer = vec![0; 4096];
         let count = match core::future::poll_fn(|cx| read(stream, cx, &mut buffer)).await {
             Ok(0) | Err(_) => return Err(NoHandshake::Left),
             Ok(count) => count,
@@ -221,6 +222,7 @@ pub(super) async fn talk(stream: TcpStream, tls: Box<ServerConnection>, shared: 
         id,
         name,
         line: Vec::new(),
+        fresh: true,
         first: true,
         wait: None,
         patience: None,
@@ -262,7 +264,7 @@ async fn goodbye(mut stream: TcpStream, mut tls: Box<ServerConnection>, words: &
 async fn linger(stream: &mut TcpStream) {
     let _ = stream.shutdown().await;
     let rest = async {
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 4096];
         while matches!(
             core::future::poll_fn(|cx| read(stream, cx, &mut buffer)).await,
             Ok(1..)
@@ -280,6 +282,8 @@ struct Talk {
     name: Arc<str>,
     /// A begun line.
     line: Vec<u8>,
+    /// Nothing has been read since the handshake.
+    fresh: bool,
     /// Whether its first line is still to come.
     first: bool,
     /// Set while nothing is read, because others could not follow or the rate is too high.
@@ -363,42 +367,44 @@ impl Talk {
 
     /// Reads once, and passes on what was said.
     fn hear(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Result<(), End>> {
+        // What came together with the end of the handshake is opened already.
+        if core::mem::take(&mut self.fresh) {
+            return Poll::Ready(self.open(&[], &mut scratch.lines));
+        }
         ready!(self.waited(cx));
         let count = match ready!(read(&mut self.stream, cx, &mut scratch.read)) {
             Ok(0) | Err(_) => return Poll::Ready(Err(End::Broken)),
             Ok(count) => count,
         };
-        let Scratch { read, lines, .. } = scratch;
-        let mut bytes = read.get(..count).unwrap_or(&[]);
+        let bytes = scratch.read.get(..count).unwrap_or(&[]);
+        Poll::Ready(self.open(bytes, &mut scratch.lines))
+    }
+
+    /// Opens records, and passes on what was said in them.
+    fn open(&mut self, mut bytes: &[u8], lines: &mut Vec<u8>) -> Result<(), End> {
         lines.clear();
         let mut said = 0;
-        while !bytes.is_empty() {
-            let taken = self.tls.read_tls(&mut bytes);
+        loop {
+            let taken = bytes.is_empty() || matches!(self.tls.read_tls(&mut bytes), Ok(1..));
             let state = self.tls.process_new_packets();
             // Also after an error: what was good before it was said.
             let heard = self.hear_plain(lines, &mut said);
-            let end = match (heard, taken, state) {
-                (Err(end), ..) => Some(end),
-                (_, _, Err(_)) => Some(End::Damaged),
-                (_, _, Ok(state)) if state.peer_has_closed() => {
+            let end = match (heard, state) {
+                (Err(end), _) => Some(end),
+                (_, Ok(state)) if state.peer_has_closed() => {
                     // A begun line is said, too.
-                    if !self.line.is_empty() {
-                        let line = core::mem::take(&mut self.line);
-                        let _ = self.line(&line, lines);
-                    }
-                    Some(End::Goodbye)
+                    let line = core::mem::take(&mut self.line);
+                    Some(self.line(&line, lines).err().unwrap_or(End::Goodbye))
                 }
-                (_, Ok(1..), _) => None,
+                (_, Ok(_)) if taken => None,
                 _ => Some(End::Damaged),
             };
-            if let Some(end) = end {
+            if end.is_some() || bytes.is_empty() {
                 self.say(lines);
-                return Poll::Ready(Err(end));
+                self.slow_down(said);
+                return end.map_or(Ok(()), Err);
             }
         }
-        self.say(lines);
-        self.slow_down(said);
-        Poll::Ready(Ok(()))
     }
 
     /// Pending as long as nothing shall be read.

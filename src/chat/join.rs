@@ -59,7 +59,7 @@ pub(super) fn run(join: &Join, glossary: &Glossary, out: Out) -> Result<(), Prog
     }
     let (config, trust) = trusting(&setup, join, &place)?;
     runtime()?.block_on(async {
-        let stream = connect(&place).await?;
+        let (stream, remote) = connect(&place).await?;
         let name = ServerName::try_from(place.host.clone()).map_err(|_| {
             ProgramError::Usage(format!("{} cannot be the name of a server", place.host))
         })?;
@@ -70,6 +70,8 @@ pub(super) fn run(join: &Join, glossary: &Glossary, out: Out) -> Result<(), Prog
             place,
             trust,
             out,
+            local: stream.local_addr().map_err(ProgramError::other)?,
+            remote,
             stream,
             peer,
         };
@@ -113,7 +115,7 @@ fn trusting(
     Ok((config, Trust::System(count)))
 }
 
-async fn connect(place: &Place) -> Result<TcpStream, ProgramError> {
+async fn connect(place: &Place) -> Result<(TcpStream, SocketAddr), ProgramError> {
     let found = lookup_host((place.host.as_str(), place.port)).await;
     let addresses: Vec<SocketAddr> = found
         .map_err(|error| {
@@ -129,7 +131,7 @@ async fn connect(place: &Place) -> Result<TcpStream, ProgramError> {
             Ok(Ok(stream)) => {
                 // A line goes out at once, and does not wait for more (RFC 896).
                 let _ = stream.set_nodelay(true);
-                return Ok(stream);
+                return Ok((stream, address));
             }
             Ok(Err(error)) => last = Some((address, error)),
             Err(_) => last = Some((address, io::ErrorKind::TimedOut.into())),
@@ -163,6 +165,9 @@ struct Chat<'a> {
     place: Place,
     trust: Trust,
     out: Out,
+    /// The two ends of the connection.
+    local: SocketAddr,
+    remote: SocketAddr,
     stream: TcpStream,
     peer: Peer,
 }
@@ -261,9 +266,6 @@ impl Chat<'_> {
             return;
         };
         let (out, glossary) = (&mut self.out, self.glossary);
-        let address = |address: io::Result<SocketAddr>| {
-            address.map_or_else(|_| "?".to_owned(), |address| address.to_string())
-        };
         let title = fill(
             glossary.say("say.chat.join.title"),
             &[("place", &self.place.to_string())],
@@ -271,12 +273,14 @@ impl Chat<'_> {
         out.paint(Role::Heading, &title);
         out.newline();
         out.newline();
-        let (local, peer) = (self.stream.local_addr(), self.stream.peer_addr());
         row(
             out,
             glossary,
             "say.chat.join.tcp",
-            &[("local", &address(local)), ("peer", &address(peer))],
+            &[
+                ("local", &self.local.to_string()),
+                ("peer", &self.remote.to_string()),
+            ],
         );
         let version = format!("{version:?}").replace("TLSv1_", "TLS 1.");
         let suite = format!("{suite:?}").replace("TLS13_", "TLS_");
@@ -340,10 +344,12 @@ impl Chat<'_> {
         let mut buffer = vec![0; 32 << 10];
         // What came together with the end of the handshake.
         let mut over = self.events(terminal)?;
+        // Whether the server was the first to say it.
+        let mut ended = over;
         let mut farewell = core::pin::pin!(sleep(Duration::MAX));
         loop {
             if over && self.peer.outgoing().is_empty() {
-                return Ok(Over::Ended);
+                return Ok(if ended { Over::Ended } else { Over::Left });
             }
             let (sending, leaving) = (!self.peer.outgoing().is_empty(), self.peer.has_closed());
             let room = !leaving && self.peer.outgoing().len() < AHEAD;
@@ -361,8 +367,8 @@ impl Chat<'_> {
                     ready.map_err(|error| cut(&self.place, &error))?;
                     match self.stream.try_read(&mut buffer) {
                         Ok(0) => match self.peer.eof() {
-                            Ok(()) if leaving => return Ok(Over::Left),
-                            Ok(()) => return Ok(Over::Ended),
+                            Ok(()) if ended => return Ok(Over::Ended),
+                            Ok(()) => return Ok(Over::Left),
                             Err(error) => return Err(cut(&self.place, &error)),
                         },
                         Ok(count) => {
@@ -372,9 +378,7 @@ impl Chat<'_> {
                                 let _ = timeout(FAREWELL, self.flush()).await;
                                 return Err(cut(&self.place, &error));
                             }
-                            if over && leaving {
-                                return Ok(Over::Left);
-                            }
+                            ended |= over && !leaving;
                             if over {
                                 self.peer.close();
                             }
@@ -445,7 +449,9 @@ impl Chat<'_> {
     fn failed(&self, error: &ChatError) -> ProgramError {
         let host = &self.place.host;
         let advice = match error {
-            ChatError::Certificate(CertificateError::UnknownIssuer) => match &self.trust {
+            ChatError::Certificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ) => match &self.trust {
                 Trust::System(_) => format!(
                     "If the server has its own authority, give its certificate: --ca certs/ca.crt (layerwise certs makes it beside the server's). --insecure would talk without knowing to whom."
                 ),

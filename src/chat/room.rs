@@ -322,13 +322,18 @@ impl Room {
         let mut names = Vec::new();
         let first = state.first;
         let State { members, wake, .. } = &mut *state;
-        for member in members.iter_mut().skip(1).flatten() {
+        let mut last = OPERATOR;
+        for (id, member) in members.iter_mut().enumerate().skip(1) {
+            let Some(member) = member else {
+                continue;
+            };
             if member
                 .unannounced
                 .is_some_and(|since| now.duration_since(since) >= SETTLING)
             {
                 member.unannounced = None;
                 names.push(Arc::clone(&member.name));
+                last = id;
             }
             if !idle.is_zero() && now.duration_since(member.heard) >= idle {
                 member.cut(Cut::Idle, wake);
@@ -338,17 +343,17 @@ impl Room {
             }
         }
         if !names.is_empty() {
-            let key = match names.len() {
-                1 => "say.chat.joined",
-                _ => "say.chat.joined_many",
+            let (key, to) = match names.len() {
+                1 => ("say.chat.joined", To::AllBut(last)),
+                _ => ("say.chat.joined_many", To::All),
             };
             let text = self.notices.of(key, &[("name", &listed(&names))]);
-            self.append(&mut state, To::All, text.into_bytes());
+            self.append(&mut state, to, text.into_bytes());
         }
         self.unlock(state);
     }
 
-    /// Appends to `out` what `id` has not yet taken, `max` bytes or a little more.
+    /// Writes to `out`, which is empty, what `id` has not yet taken: `max` bytes or a little more.
     pub(super) fn take(&self, id: Id, out: &mut Vec<u8>, max: usize, waker: &Waker) -> Taken {
         let mut state = self.lock();
         let State {
@@ -366,13 +371,15 @@ impl Room {
         let start = match member.next.checked_sub(*first) {
             Some(start) => start as usize,
             // The operator's screen is nobody to cut off; it goes on with what is still there.
-            None if id == OPERATOR => 0,
+            None if id == OPERATOR => {
+                out.extend_from_slice(self.notices.of("say.chat.skipped", &[]).as_bytes());
+                0
+            }
             None => return Taken::Cut(Cut::Lag),
         };
-        let before = out.len();
         let mut taken = start;
         for entry in log.range(start.min(log.len())..) {
-            if out.len() - before >= max {
+            if out.len() >= max {
                 break;
             }
             taken += 1;
@@ -385,7 +392,7 @@ impl Room {
             }
         }
         member.next = *first + taken as u64;
-        if out.len() > before {
+        if !out.is_empty() {
             return Taken::Some;
         }
         member.full = false;
@@ -573,5 +580,157 @@ impl Member {
             self.cut = Some(cut);
             wake.extend(self.waker.take());
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+    use crate::text::Glossary;
+
+    /// Counts how often it is called.
+    #[derive(Default)]
+    struct Calls(AtomicUsize);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn room(limit: usize) -> Room {
+        Room::new("server", limit, Notices::new(Glossary::english().unwrap()))
+    }
+
+    fn join(room: &Room) -> Id {
+        room.join(SocketAddr::from(([127, 0, 0, 1], 1))).0
+    }
+
+    /// What a member takes, as text.
+    fn take(room: &Room, id: Id) -> Result<String, Cut> {
+        let mut out = Vec::new();
+        match room.take(id, &mut out, usize::MAX, Waker::noop()) {
+            Taken::Cut(cut) => Err(cut),
+            Taken::Some | Taken::Nothing => Ok(String::from_utf8(out).unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_line_comes_to_all_but_who_says_it() {
+        let room = room(1 << 20);
+        let (ada, bob) = (join(&room), join(&room));
+        assert!(
+            take(&room, ada)
+                .unwrap()
+                .starts_with("* welcome, guest-1; here with you: server\n")
+        );
+        assert!(
+            take(&room, bob)
+                .unwrap()
+                .contains("with you: server, guest-1\n")
+        );
+        room.say(ada, b"guest-1: hi\n");
+        // With the first line, its author is announced.
+        let both = "* guest-1 joined\nguest-1: hi\n";
+        assert_eq!(take(&room, bob).unwrap(), both);
+        assert_eq!(take(&room, OPERATOR).unwrap(), both);
+        assert_eq!(take(&room, ada).unwrap(), "");
+        assert_eq!(take(&room, bob).unwrap(), "");
+        // Who comes later hears nothing of it; who has left, and was announced, is missed.
+        let carl = join(&room);
+        assert!(!take(&room, carl).unwrap().contains("hi"));
+        room.leave(bob, "say.chat.left");
+        room.leave(ada, "say.chat.left");
+        assert_eq!(take(&room, carl).unwrap(), "* guest-1 left\n");
+        assert_eq!(room.count(), 1);
+        // A place that is free is used again, and what was for its old owner is not read by the new one.
+        room.tell(carl, "for carl\n".to_owned());
+        room.leave(carl, "say.chat.left");
+        let dora = join(&room);
+        assert!(!take(&room, dora).unwrap().contains("for carl"));
+    }
+
+    #[test]
+    fn who_takes_nothing_is_cut_off_and_costs_no_more_than_the_limit() {
+        let room = room(10_000);
+        let (ada, bob, stuck) = (join(&room), join(&room), join(&room));
+        for _ in 0..1000 {
+            room.say(ada, &[b'x'; 100]);
+            assert!(take(&room, bob).is_ok());
+            assert!(room.lock().cost <= 10_000);
+        }
+        assert_eq!(take(&room, stuck), Err(Cut::Lag));
+        // The operator is nobody to cut off, but is told that something is missing.
+        let text = take(&room, OPERATOR).unwrap();
+        assert!(text.starts_with("* lines are missing here"), "{text}");
+    }
+
+    #[test]
+    fn a_crowd_is_noticed_before_anything_is_lost() {
+        let room = room(10_000);
+        let (ada, slow) = (join(&room), join(&room));
+        take(&room, slow).unwrap();
+        let mut said = 0;
+        while !room.crowded() {
+            room.say(ada, &[b'x'; 100]);
+            said += 1;
+            assert!(said < 100);
+        }
+        let taken = take(&room, slow).unwrap();
+        assert_eq!(taken.matches('x').count(), said * 100);
+        // It looks again after a millisecond.
+        while room.crowded() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn only_who_waits_is_woken() {
+        let room = room(10_000);
+        let (ada, bob) = (join(&room), join(&room));
+        let calls = Arc::new(Calls::default());
+        let count = || calls.0.load(Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(&calls));
+        let mut out = Vec::new();
+        assert_eq!(room.take(bob, &mut out, 1, &waker), Taken::Some);
+        room.say(ada, b"one\n");
+        assert_eq!(count(), 0);
+        loop {
+            out.clear();
+            if room.take(bob, &mut out, 1, &waker) == Taken::Nothing {
+                break;
+            }
+        }
+        room.say(ada, b"two\n");
+        room.say(ada, b"three\n");
+        assert_eq!(count(), 1);
+        // One whose socket is full waits for nothing but its end.
+        assert_eq!(room.is_cut(bob, &waker), None);
+        room.say(ada, b"four\n");
+        assert_eq!(count(), 1);
+        assert!(room.kick("GUEST-2"));
+        assert_eq!(count(), 2);
+        assert_eq!(room.is_cut(bob, &waker), Some(Cut::Kick));
+    }
+
+    #[test]
+    fn names_are_given_once() {
+        let room = room(10_000);
+        let (ada, bob) = (join(&room), join(&room));
+        assert_eq!(&*room.rename(ada, "Ada").unwrap(), "Ada");
+        assert_eq!(room.rename(bob, "4da"), Err(NoName::Bad));
+        assert_eq!(room.rename(bob, "\u{c5}DA"), Err(NoName::Taken));
+        assert_eq!(room.rename(bob, "Server"), Err(NoName::Taken));
+        assert_eq!(room.rename(bob, "guest-9"), Err(NoName::Taken));
+        // One's own in another spelling.
+        assert_eq!(&*room.rename(ada, "ADA").unwrap(), "ADA");
+        assert_eq!(&*room.rename(bob, "guest-2").unwrap(), "guest-2");
+        room.leave(ada, "say.chat.left");
+        assert!(room.rename(bob, "Ada").is_ok());
+        assert!(!room.kick("server") && !room.kick("nobody"));
     }
 }

@@ -266,12 +266,18 @@ fn header(
         ("host", host),
         ("port", &port),
     ];
+    out.text("  ");
+    out.paint(Role::Dim, glossary.say("say.chat.serve.to_join"));
+    out.newline();
+    // As they are, so that they can be copied.
     for key in [
         "say.chat.serve.join",
         "say.chat.serve.openssl",
         "say.chat.serve.ncat",
     ] {
-        row(out, glossary, key, &values);
+        out.text("    ");
+        out.text(&fill(glossary.say(key), &values));
+        out.newline();
     }
     out.newline();
     if let Some(path) = &serve.keylog {

@@ -37,6 +37,11 @@ pub struct Demo {
     /// tun: lose the Nth packet that carries data, to see it sent again
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub drop: Option<u64>,
+    /// memory: do something to packets on their way; several are possible. Without more words, once:
+    /// drop, delay 300ms, duplicate, reorder 2, flip chat.text, set ip.ttl 1 stale, swap16, truncate, replay, rst, fin,
+    /// random loss 20%; then where EXPR (as with -Y), times N or always, after N
+    #[arg(long, value_name = "RULE")]
+    pub fault: Vec<String>,
     /// loopback: the server's port [default: 8080]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
@@ -79,6 +84,7 @@ impl Default for Demo {
             link: None,
             hops: None,
             drop: None,
+            fault: Vec::new(),
             port: None,
             output: Output::default(),
         }

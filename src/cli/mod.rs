@@ -1,10 +1,9 @@
 //! The command line: arguments to a plan. It does no work itself.
 
-use std::time::Duration;
-
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::text::duration;
 use crate::view::paint::{When, Wish};
 
 pub mod capture;
@@ -12,6 +11,7 @@ pub mod certs;
 pub mod chat;
 pub mod demo;
 pub mod doctor;
+pub mod fields;
 pub mod output;
 pub mod read;
 
@@ -52,6 +52,8 @@ pub enum Command {
     Certs(certs::Certs),
     /// What works on this machine, what does not, why, and what mends it
     Doctor(doctor::Doctor),
+    /// Every key for -Y and -e, a line each: the key, its kind, its name; with -v what it is
+    Fields(fields::Fields),
     /// What a field, a layer, a value or an alert means: explain tcp.flags.syn, explain tls, explain alert 20
     Explain {
         /// A key, a layer, a name, or a word and a number; nothing lists what there is
@@ -124,24 +126,6 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
     })
 }
 
-/// A time with its unit; milliseconds if it has none.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit.trim() {
-        "us" | "µs" => 1e-6,
-        "ms" | "" => 1e-3,
-        "s" => 1.0,
-        _ => return Err("give a number and us, ms or s, such as 5ms".to_owned()),
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "give a number and us, ms or s, such as 5ms".to_owned())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|_| "that is too long".to_owned())
-}
-
 /// One line: what is wrong, where, and what to do.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
@@ -183,6 +167,8 @@ fn one_line(error: &clap::Error) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn error(arguments: &[&str]) -> String {

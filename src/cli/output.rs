@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// How many packets, and where else they go.
 #[derive(Debug, Default, Args)]
@@ -21,6 +21,30 @@ pub struct Output {
     /// Replace that file if it exists
     #[arg(long, requires = "write")]
     pub force: bool,
+    /// Only packets of which this is true, in the language of Wireshark's display filters: tcp.port == 443 && tls
+    #[arg(short = 'Y', long = "filter", value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// How packets are written: text for people, fields or json for programs
+    #[arg(short = 'T', long = "format", value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub format: Format,
+    /// With -T fields: a column with the values of this key; layerwise fields lists the keys
+    #[arg(short = 'e', long = "field", value_name = "KEY")]
+    pub fields: Vec<String>,
+    /// With -T fields: separator=, aggregator=/s quote=d occurrence=f header=y, as tshark has them
+    #[arg(short = 'E', long = "field-option", value_name = "NAME=VALUE")]
+    pub field_options: Vec<String>,
+}
+
+/// How packets are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// A line a packet, a column a key
+    Fields,
+    /// An object a packet, each on a line
+    Json,
 }
 
 impl Output {

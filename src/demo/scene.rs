@@ -10,8 +10,9 @@ use crate::cli;
 use crate::cli::demo::Wire as Kind;
 use crate::packet::Time;
 use crate::view::words::Hosts;
+use crate::wire::fault::Rule;
 use crate::wire::memory::{self, Memory};
-use crate::wire::{Host, Link, Script, Wire};
+use crate::wire::{Host, Link, PORT, Script, Wire};
 #[cfg(target_os = "linux")]
 use crate::wire::{loopback, lose_data, tun};
 
@@ -25,6 +26,8 @@ pub(super) struct Scene {
     pub(super) links: usize,
     /// The wire's name, as it was asked for.
     pub(super) kind: &'static str,
+    /// The server's port.
+    pub(super) port: u16,
     /// The glossary key of the title.
     pub(super) title: &'static str,
     /// What is to be known about this wire.
@@ -102,6 +105,12 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
             "nothing gets lost on it",
         ),
         (
+            "--fault",
+            !demo.fault.is_empty(),
+            &[Memory],
+            "rules are not yet carried out on it",
+        ),
+        (
             "--port",
             demo.port.is_some(),
             &[Loopback],
@@ -138,12 +147,18 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         latency: demo.latency.unwrap_or(default.latency),
         ..default
     };
+    let mut rules = Vec::new();
+    for text in &demo.fault {
+        let rule = Rule::parse(text);
+        rules.push(rule.map_err(|error| DemoError::Usage(format!("--fault: {error}")))?);
+    }
     Ok(Scene {
-        wire: Box::new(Memory::new(&config, script)?),
+        wire: Box::new(Memory::new(&config, script)?.with_faults(rules)),
         hosts: two_hosts(),
         origin: memory::EPOCH,
         links: 1,
         kind: wire_name(Kind::Memory),
+        port: PORT,
         title: "say.demo.title",
         words: Vec::new(),
     })
@@ -207,6 +222,7 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         origin,
         links: config.hops + 1,
         kind: wire_name(Kind::Tun),
+        port: PORT,
         title: "say.demo.title",
         words,
     })
@@ -240,6 +256,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         origin,
         links: 1,
         kind: wire_name(Kind::Loopback),
+        port: config.port,
         title: "say.demo.title.loopback",
         words: vec![
             words,

@@ -583,7 +583,7 @@ fn written_alone(token: &Token, place: Range<usize>) -> FilterError {
     }
 }
 
-fn no_such_key(word: &str, place: Range<usize>) -> FilterError {
+pub(super) fn no_such_key(word: &str, place: Range<usize>) -> FilterError {
     let near = Key::near(word);
     let hint = match near.as_slice() {
         [] if ["AND", "OR", "NOT", "EQ", "NE"].contains(&word) => {

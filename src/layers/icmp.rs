@@ -173,3 +173,88 @@ fn quote(c: &mut Cursor<'_, '_>, fours: u8) -> Next {
     c.context.quoted = true;
     Next::Payload(Bind::IpVersion(4))
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::testing::{decoded, hex, with_any_byte_changed};
+    use super::*;
+    use crate::packet::Why;
+
+    const ECHO: &str = "450000200001000040016ac90102030405060708080006fa1234000170696e67";
+    const PORT: &str = "450000380001000040016ab1050607080102030403037595000000004500001e0001000040116abb010203040506070803e807d0000a7ba5";
+    const TOO_BIG: &str = "450000380001000040016ab105060708010203040304701c000005784500001e0001000040116abb010203040506070803e807d0000a7ba5";
+    const TOO_LONG: &str = "450000380001000040016ab105060708010203040b0034a800000000450000280001000040066abc0102030405060708c000005000000007";
+    const WITH_LABELS: &str = "450000480001000040016aa105060708010203040b00119300080000450000280001000040066abc0102030405060708c000005000000007000000002000ffff0008010100010203";
+
+    #[test]
+    fn an_echo_and_what_it_carries() {
+        let d = decoded(&hex(ECHO));
+        assert_eq!(
+            d.layer("icmp"),
+            "icmp.type 8\nicmp.code 0\nicmp.checksum 0x6fa\nicmp.ident 4660\nicmp.seq 1\n"
+        );
+        assert_eq!(d.layers(), ["ip", "icmp", "data"]);
+        assert_eq!(d.note("icmp.checksum.status"), Some(checksum_status::GOOD));
+        let mut bytes = hex(ECHO);
+        bytes[30] ^= 0x80;
+        assert_eq!(
+            decoded(&bytes).note("icmp.checksum.status"),
+            Some(checksum_status::BAD)
+        );
+        with_any_byte_changed(&hex(ECHO));
+    }
+
+    #[test]
+    fn an_error_quotes_the_packet_it_is_about() {
+        let d = decoded(&hex(PORT));
+        assert_eq!(d.layers(), ["ip", "icmp", "ip", "udp"]);
+        assert_eq!(d.all("ip.src"), ["5.6.7.8", "1.2.3.4"]);
+        assert_eq!(d.one("udp.dstport"), "2000");
+        assert!(
+            d.stops().is_empty(),
+            "a quote may end anywhere: {:?}",
+            d.stops()
+        );
+        assert_eq!(
+            d.note("udp.checksum.status"),
+            Some(checksum_status::UNVERIFIED)
+        );
+        let d = decoded(&hex(TOO_BIG));
+        assert_eq!(
+            (d.one("icmp.unused"), d.one("icmp.mtu")),
+            ("0000".into(), "1400".into())
+        );
+        with_any_byte_changed(&hex(PORT));
+    }
+
+    #[test]
+    fn a_quoted_segment_is_no_part_of_its_conversation() {
+        let d = decoded(&hex(TOO_LONG));
+        assert_eq!(d.layers(), ["ip", "icmp", "ip", "tcp"]);
+        assert_eq!(d.one("tcp.seq_raw"), "7");
+        assert!(d.context.segment.is_none() && d.stream.is_none() && d.stops().is_empty());
+    }
+
+    #[test]
+    fn what_an_error_adds_stands_behind_the_quote() {
+        let d = decoded(&hex(WITH_LABELS));
+        assert_eq!(d.one("icmp.length"), "8");
+        assert_eq!(d.one("icmp.ext"), "2000ffff0008010100010203");
+        assert!(d.stops().is_empty(), "{:?}", d.stops());
+        with_any_byte_changed(&hex(WITH_LABELS));
+    }
+
+    #[test]
+    fn a_message_that_is_too_short() {
+        let d = decoded(&hex(
+            "4500001a 00000000 40010000 01020304 05060708 0800f7ff 1234",
+        ));
+        let stops = d.stops();
+        assert_eq!(stops, [("icmp.seq", 26, 2, 0, Why::Short)]);
+    }
+}

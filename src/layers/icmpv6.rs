@@ -334,3 +334,117 @@ fn listener_report(c: &mut Cursor<'_, '_>) -> Read<Next> {
     }
     Ok(Next::Data)
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::testing::{decoded, hex, with_any_byte_changed};
+    use super::*;
+
+    const NEIGHBOR: &str = "6000000000203aff20010db800000000000000000000000a20010db800000000000000000000000b88008a4f6000000020010db800000000000000000000000a020102000000000a";
+    const ROUTER: &str = "6000000000583aff20010db800000000000000000000000a20010db800000000000000000000000b86003c8a40c8070800007530000003e8030440c000015180000038400000000020010db800000000000000000000000005010000000005dc190300000000025820010db8000000000000000000000035c801010203040506";
+    const TOO_BIG: &str = "6000000000383aff20010db800000000000000000000000a20010db800000000000000000000000b0200c3b30000050060000000000a11ff20010db800000000000000000000000a20010db800000000000000000000000b03e807d0000a0000";
+    const REPORT: &str = "60000000002c3aff20010db800000000000000000000000a20010db800000000000000000000000b8f00e4ae0000000104000001ff0200000000000000000001ff00000a20010db8000000000000000000000099";
+
+    fn fields(text: &str) -> Vec<String> {
+        let d = decoded(&hex(text));
+        assert!(
+            d.stops().is_empty() && d.gap().is_empty(),
+            "{:?}",
+            d.stops()
+        );
+        assert_eq!(
+            d.note("icmpv6.checksum.status"),
+            Some(checksum_status::GOOD)
+        );
+        let layer = d.layer("icmpv6");
+        layer
+            .lines()
+            .skip(3)
+            .map(str::trim_start)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn a_neighbor_answers() {
+        assert_eq!(
+            fields(NEIGHBOR),
+            [
+                "icmpv6.nd.na.flag 0x60000000",
+                "icmpv6.nd.na.flag.r 0",
+                "icmpv6.nd.na.flag.s 1",
+                "icmpv6.nd.na.flag.o 1",
+                "icmpv6.nd.na.flag.rsv 0",
+                "icmpv6.nd.na.target_address 2001:db8::a",
+                "icmpv6.opt",
+                "icmpv6.opt.type 2",
+                "icmpv6.opt.length 1",
+                "icmpv6.opt.target_linkaddr 02:00:00:00:00:0a",
+            ]
+        );
+        with_any_byte_changed(&hex(NEIGHBOR));
+    }
+
+    #[test]
+    fn a_router_says_what_there_is() {
+        let fields = fields(ROUTER);
+        for line in [
+            "icmpv6.nd.ra.cur_hop_limit 64",
+            "icmpv6.nd.ra.flag.m 1",
+            "icmpv6.nd.ra.flag.prf 1",
+            "icmpv6.nd.ra.router_lifetime 1800",
+            "icmpv6.opt.prefix.length 64",
+            "icmpv6.opt.prefix.flag.a 1",
+            "icmpv6.opt.prefix 2001:db8::",
+            "icmpv6.opt.mtu 1500",
+            "icmpv6.opt.rdnss 2001:db8::35",
+            "icmpv6.unknown_data 010203040506",
+        ] {
+            assert!(fields.iter().any(|f| f == line), "{line}");
+        }
+        with_any_byte_changed(&hex(ROUTER));
+    }
+
+    #[test]
+    fn an_error_quotes_the_packet_it_is_about() {
+        let d = decoded(&hex(TOO_BIG));
+        assert_eq!(d.layers(), ["ipv6", "icmpv6", "ipv6", "udp"]);
+        assert_eq!(
+            (d.one("icmpv6.mtu"), d.one("udp.dstport")),
+            ("1280".into(), "2000".into())
+        );
+        assert!(d.stops().is_empty(), "{:?}", d.stops());
+    }
+
+    #[test]
+    fn a_listener_reports_groups() {
+        assert_eq!(
+            fields(REPORT)[2..],
+            [
+                "icmpv6.mldr.mar",
+                "icmpv6.mldr.mar.record_type 4",
+                "icmpv6.mldr.mar.aux_data_len 0",
+                "icmpv6.mldr.mar.nb_sources 1",
+                "icmpv6.mldr.mar.multicast_address ff02::1:ff00:a",
+                "icmpv6.mldr.mar.source_address 2001:db8::99",
+            ]
+        );
+        with_any_byte_changed(&hex(REPORT));
+    }
+
+    #[test]
+    fn an_option_of_length_zero_would_never_end() {
+        let mut bytes = hex(NEIGHBOR);
+        bytes[65] = 0;
+        let d = decoded(&bytes);
+        assert_eq!(d.stops(), [("icmpv6.opt.length", 66, 8, 6, Why::Value)]);
+        bytes[65] = 2;
+        let d = decoded(&bytes);
+        assert_eq!(d.stops(), [("icmpv6.opt", 64, 16, 8, Why::Short)]);
+    }
+}

@@ -22,7 +22,7 @@
 
 use super::{Bind, Decode, Next, Protocol, tcp_info};
 use crate::cursor::{Cursor, Read};
-use crate::packet::{Fact, FieldDef, Segment, Why};
+use crate::packet::{Fact, FieldDef, Sack, Segment, Why};
 
 fields! {
     TCP = "tcp" Layer;
@@ -59,8 +59,8 @@ fields! {
     WSCALE_SHIFT = "tcp.options.wscale.shift" Uint;
     OPT_SACK_PERM = "tcp.options.sack_perm" Group;
     OPT_SACK = "tcp.options.sack" Group;
-    SACK_LE = "tcp.options.sack_le" Uint;
-    SACK_RE = "tcp.options.sack_re" Uint;
+    SACK_LE_RAW = "tcp.options.sack_le_raw" Uint;
+    SACK_RE_RAW = "tcp.options.sack_re_raw" Uint;
     OPT_TIMESTAMP = "tcp.options.timestamp" Group;
     TSVAL = "tcp.options.timestamp.tsval" Uint;
     TSECR = "tcp.options.timestamp.tsecr" Uint;
@@ -88,6 +88,11 @@ fields! {
     SEGMENT_DATA = "tcp.segment_data" Bytes;
     // What only the conversation tells (see crate::flow::tcp).
     STREAM = "tcp.stream" Uint;
+    STATE_SRC = "tcp.state.src" Uint;
+    STATE_DST = "tcp.state.dst" Uint;
+    STATE_OPENED = "tcp.state.opened" Group;
+    SACK_LE = "tcp.options.sack_le" Uint;
+    SACK_RE = "tcp.options.sack_re" Uint;
     LEN = "tcp.len" Uint;
     SEQ = "tcp.seq" Uint;
     NXTSEQ = "tcp.nxtseq" Uint;
@@ -101,7 +106,7 @@ fields! {
     ANALYSIS_RETRANSMISSION = "tcp.analysis.retransmission" Group;
     ANALYSIS_FAST_RETRANSMISSION = "tcp.analysis.fast_retransmission" Group;
     ANALYSIS_SPURIOUS_RETRANSMISSION = "tcp.analysis.spurious_retransmission" Group;
-    ANALYSIS_RTO = "tcp.analysis.rto" Uint;
+    ANALYSIS_RTO = "tcp.analysis.rto" Nanos;
     ANALYSIS_RTO_FRAME = "tcp.analysis.rto_frame" Uint;
     ANALYSIS_TIMEOUT = "tcp.analysis.timeout" Group;
     ANALYSIS_OUT_OF_ORDER = "tcp.analysis.out_of_order" Group;
@@ -109,9 +114,14 @@ fields! {
     ANALYSIS_ACK_LOST_SEGMENT = "tcp.analysis.ack_lost_segment" Group;
     ANALYSIS_DUPLICATE_ACK = "tcp.analysis.duplicate_ack" Group;
     ANALYSIS_DUPLICATE_ACK_NUM = "tcp.analysis.duplicate_ack_num" Uint;
+    ANALYSIS_DUPLICATE_ACK_FRAME = "tcp.analysis.duplicate_ack_frame" Uint;
+    ANALYSIS_REUSED_PORTS = "tcp.analysis.reused_ports" Group;
+    ANALYSIS_PUSH_BYTES_SENT = "tcp.analysis.push_bytes_sent" Uint;
     ANALYSIS_KEEP_ALIVE = "tcp.analysis.keep_alive" Group;
     ANALYSIS_KEEP_ALIVE_ACK = "tcp.analysis.keep_alive_ack" Group;
     ANALYSIS_ZERO_WINDOW = "tcp.analysis.zero_window" Group;
+    ANALYSIS_ZERO_WINDOW_PROBE = "tcp.analysis.zero_window_probe" Group;
+    ANALYSIS_ZERO_WINDOW_PROBE_ACK = "tcp.analysis.zero_window_probe_ack" Group;
     ANALYSIS_WINDOW_FULL = "tcp.analysis.window_full" Group;
     ANALYSIS_WINDOW_UPDATE = "tcp.analysis.window_update" Group;
     ANALYSIS_BYTES_ACKED = "tcp.analysis.bytes_acked" Uint;
@@ -158,8 +168,11 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
     let checksum = c.u16(&CHECKSUM)?;
     c.u16(&URGENT_POINTER)?;
     let mut window_shift = None;
+    let mut sack = Sack::default();
     if hdr_len > 20 {
-        c.sub(&OPTIONS, hdr_len - 20, |c| options(c, &mut window_shift))?;
+        c.sub(&OPTIONS, hdr_len - 20, |c| {
+            options(c, &mut window_shift, &mut sack)
+        })?;
     }
     let len = c.context.payload.saturating_sub(hdr_len as u32);
     let sum = super::sum_over(c.context, 6, whole);
@@ -189,13 +202,14 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         flags,
         window,
         window_shift,
+        sack,
         checksum_good,
         len,
     });
     Ok(Next::Stream)
 }
 
-fn options(c: &mut Cursor<'_, '_>, window_shift: &mut Option<u8>) -> Read<()> {
+fn options(c: &mut Cursor<'_, '_>, window_shift: &mut Option<u8>, sack: &mut Sack) -> Read<()> {
     while let Some(&kind) = c.ahead().first() {
         match kind {
             0 => {
@@ -216,7 +230,7 @@ fn options(c: &mut Cursor<'_, '_>, window_shift: &mut Option<u8>) -> Read<()> {
                 }
                 len => {
                     let len = len.map_or(2, |len| usize::from(*len));
-                    c.sub(heading(kind), len, |c| option(c, kind, window_shift))?;
+                    c.sub(heading(kind), len, |c| option(c, kind, window_shift, sack))?;
                 }
             },
         }
@@ -241,7 +255,12 @@ fn heading(kind: u8) -> &'static FieldDef {
     }
 }
 
-fn option(c: &mut Cursor<'_, '_>, kind: u8, window_shift: &mut Option<u8>) -> Read<()> {
+fn option(
+    c: &mut Cursor<'_, '_>,
+    kind: u8,
+    window_shift: &mut Option<u8>,
+    sack: &mut Sack,
+) -> Read<()> {
     c.u8(&OPTION_KIND)?;
     c.u8(&OPTION_LEN)?;
     match kind {
@@ -252,8 +271,10 @@ fn option(c: &mut Cursor<'_, '_>, kind: u8, window_shift: &mut Option<u8>) -> Re
         }
         4 => Ok(()),
         5 => c.until_end(|c| {
-            c.u32(&SACK_LE)?;
-            c.u32(&SACK_RE).map(drop)
+            let left = c.u32(&SACK_LE_RAW)?;
+            let right = c.u32(&SACK_RE_RAW)?;
+            sack.push(left, right);
+            Ok(())
         }),
         8 => {
             c.u32(&TSVAL)?;
@@ -352,6 +373,7 @@ mod tests {
             ack: 0x1122_3344,
             flags: Segment::ACK | Segment::PSH,
             window: 64240,
+            sack: Sack::default(),
             window_shift: None,
             checksum_good: Some(true),
             len: 3,
@@ -422,8 +444,8 @@ mod tests {
         let d = with_options(
             "0101 0512 00000064000000c8 0000012c00000190 080a0000000100000002 01 00 00000000",
         );
-        assert_eq!(d.all("tcp.options.sack_le"), ["100", "300"]);
-        assert_eq!(d.all("tcp.options.sack_re"), ["200", "400"]);
+        assert_eq!(d.all("tcp.options.sack_le_raw"), ["100", "300"]);
+        assert_eq!(d.all("tcp.options.sack_re_raw"), ["200", "400"]);
         assert_eq!(d.one("tcp.options.timestamp.tsecr"), "2");
         assert!(options_of(&d).ends_with(
             "  tcp.options.eol\n    tcp.option_kind 0\n  tcp.options.padding 00000000\n"
@@ -460,7 +482,7 @@ mod tests {
         );
         assert_eq!(
             stops("050600000001 0101"),
-            [("tcp.options.sack_re", 46, 4, 0, Why::Length)]
+            [("tcp.options.sack_re_raw", 46, 4, 0, Why::Length)]
         );
         let d = with_options("03000000");
         assert_eq!(d.gap(), [0, 0], "what the options leave unread is visible");

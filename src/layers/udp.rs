@@ -80,13 +80,79 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         };
         c.limit(data);
     }
-    if !c.context.quoted {
-        c.context.datagram = Some((from, to));
-    }
+    c.context.datagram = Some((from, to));
     // The lower port is the better known one.
     let ports = [from.min(to), from.max(to)].map(Bind::UdpPort);
     Ok(ports
         .into_iter()
         .find(|port| is_bound(*port))
         .map_or(Next::Data, Next::Payload))
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::testing::{decoded, hex, with_any_byte_changed};
+    use super::*;
+    use crate::packet::Fact;
+
+    /// "hi" from A to B.
+    const HI: &str = "4500001e0001000040116abb0102030405060708 03e807d0000a7ba56869";
+
+    #[test]
+    fn every_field_of_a_header() {
+        let d = decoded(&hex(HI));
+        assert_eq!(
+            d.layer("udp"),
+            "udp.srcport 1000\nudp.dstport 2000\nudp.length 10\nudp.checksum 0x7ba5\n"
+        );
+        assert_eq!(d.layers(), ["ip", "udp", "data"]);
+        assert_eq!(d.note("udp.checksum.status"), Some(checksum_status::GOOD));
+        assert_eq!(d.context.datagram, Some((1000, 2000)));
+        with_any_byte_changed(&hex(HI));
+    }
+
+    #[test]
+    fn the_checksum_covers_addresses_and_data_and_may_be_missing() {
+        let mut bytes = hex(HI);
+        bytes[28] ^= 1;
+        let d = decoded(&bytes);
+        assert_eq!(d.note("udp.checksum.status"), Some(checksum_status::BAD));
+        assert_eq!(d.note("udp.checksum_calculated"), Some(Fact::Uint(0x7aa5)));
+        bytes[26..28].fill(0);
+        let d = decoded(&bytes);
+        assert_eq!(
+            d.note("udp.checksum.status"),
+            Some(checksum_status::NOT_PRESENT)
+        );
+        let mut six = hex(
+            "60000000000a1140 20010db800000000000000000000000a 20010db800000000000000000000000b",
+        );
+        six.extend(&bytes[20..]);
+        let d = decoded(&six);
+        assert_eq!(
+            d.note("udp.checksum.status"),
+            Some(checksum_status::ILLEGAL)
+        );
+    }
+
+    #[test]
+    fn lengths_that_contradict_ip() {
+        for (length, stops) in [(7, true), (11, true), (9, false), (0, false)] {
+            let mut bytes = hex(HI);
+            bytes[25] = length;
+            let d = decoded(&bytes);
+            let expected = [("udp.length", 28, length.into(), 2, Why::Length)];
+            assert_eq!(d.stops() == expected, stops, "{length}: {:?}", d.stops());
+        }
+        // Of a datagram that says it is shorter than its packet, the rest is no part.
+        let mut bytes = hex(HI);
+        bytes[25] = 9;
+        let d = decoded(&bytes);
+        assert_eq!((d.one("data.data"), d.gap()), ("68".into(), b"i".to_vec()));
+    }
 }

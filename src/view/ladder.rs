@@ -44,8 +44,21 @@ impl Ladder {
         out.newline();
     }
 
-    /// One packet's line, with an arrow to the right or to the left; `false` if it is one of many, which are summed up.
+    /// One packet's line, with an arrow from its source; `false` if it is one of many, which are summed up.
     pub fn packet(
+        &mut self,
+        out: &mut Out,
+        glossary: &Glossary,
+        hosts: &Hosts,
+        event: &Event<'_>,
+    ) -> bool {
+        let from = words::ends(event).map(|(from, _)| from);
+        let to_right = from.is_none_or(|from| hosts.is_left(from, words::ports(event).0));
+        self.arrow(out, glossary, hosts, event, to_right)
+    }
+
+    /// The same, where it is known from which side the packet comes: not every one has addresses that tell.
+    pub fn arrow(
         &mut self,
         out: &mut Out,
         glossary: &Glossary,

@@ -10,9 +10,13 @@ pub(crate) mod samples;
 
 pub mod comment;
 pub mod detail;
+mod errand;
 pub mod explain;
+pub mod fields;
 pub mod hex;
 pub mod journey;
+pub mod json;
+pub mod keys;
 pub mod ladder;
 pub mod line;
 mod memo;

@@ -378,6 +378,11 @@ impl Out {
         &self.buf
     }
 
+    /// The buffer itself, for lines that a program reads: no column is counted, and whole lines are to be added.
+    pub fn raw(&mut self) -> &mut Vec<u8> {
+        &mut self.buf
+    }
+
     /// Forgets what has been pushed.
     pub fn clear(&mut self) {
         self.buf.clear();

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use super::errand;
 use super::paint::Out;
 use super::value;
-use crate::layers::{chat, ipv4, ipv6, tcp, tls};
+use crate::layers::{arp, chat, http, icmp, icmpv6, ipv4, ipv6, tcp, tls, udp};
 use crate::packet::{Event, Fact, FieldDef, Segment, Value};
 use crate::text::Glossary;
 
@@ -83,11 +84,20 @@ impl Hosts {
     }
 }
 
-/// Source and destination of a packet, from its innermost IP header.
+/// Source and destination of a packet, from its innermost IP header (but not from one that an ICMP error quotes), or from
+/// who asks whom in ARP.
 #[must_use]
 pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
-    event.layers.iter().rev().find_map(|layer| {
+    let quotes = |def| {
+        core::ptr::eq(def, &raw const icmp::ICMP) || core::ptr::eq(def, &raw const icmpv6::ICMPV6)
+    };
+    let own = event.layers.iter().position(|layer| quotes(layer.def));
+    let own = event.layers.get(..own.unwrap_or(event.layers.len()))?;
+    own.iter().rev().find_map(|layer| {
         let (source, destination) = match layer.def {
+            def if core::ptr::eq(def, &raw const arp::ARP) => {
+                (&arp::SRC_PROTO_IPV4, &arp::DST_PROTO_IPV4)
+            }
             def if core::ptr::eq(def, &raw const ipv4::IP) => (&ipv4::SRC, &ipv4::DST),
             def if core::ptr::eq(def, &raw const ipv6::IPV6) => (&ipv6::SRC, &ipv6::DST),
             _ => return None,
@@ -108,7 +118,22 @@ pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
 /// Source and destination port of a packet, if it has ports.
 #[must_use]
 pub fn ports(event: &Event<'_>) -> (Port, Port) {
-    (uint(event, &tcp::SRCPORT), uint(event, &tcp::DSTPORT))
+    let port = |tcp, udp| uint(event, tcp).or_else(|| uint(event, udp));
+    (
+        port(&tcp::SRCPORT, &udp::SRCPORT),
+        port(&tcp::DSTPORT, &udp::DSTPORT),
+    )
+}
+
+/// Whether the packet is a TCP segment, and does not only quote one.
+fn is_tcp(event: &Event<'_>) -> bool {
+    let known = |def| {
+        core::ptr::eq(def, &raw const tcp::TCP)
+            || core::ptr::eq(def, &raw const icmp::ICMP)
+            || core::ptr::eq(def, &raw const icmpv6::ICMPV6)
+    };
+    let first = event.layers.iter().find(|layer| known(layer.def));
+    first.is_some_and(|layer| core::ptr::eq(layer.def, &raw const tcp::TCP))
 }
 
 /// The number under a field of that name, if the packet has one.
@@ -148,8 +173,9 @@ impl Deed {
             and_fin: false,
             bulk: false,
         };
-        let Some(flags) = uint(event, &tcp::FLAGS) else {
-            return deed("say.packet.other", u64::from(event.frame.wire_len));
+        let Some(flags) = uint(event, &tcp::FLAGS).filter(|_| is_tcp(event)) else {
+            let other = || deed("say.packet.other", u64::from(event.frame.wire_len));
+            return errand::of(event).unwrap_or_else(other);
         };
         let has = |flag: u16| flags & u64::from(flag) != 0;
         let present = |def| event.note(def).is_some();
@@ -188,6 +214,9 @@ impl Deed {
                 and_fin,
                 ..deed(key, texts as u64 - 1)
             };
+        }
+        if let Some(errand) = errand::of(event) {
+            return Self { and_fin, ..errand };
         }
         let was_sealed = event.notes.iter().any(|note| {
             core::ptr::eq(note.def, &raw const tls::OPENED) && note.value == tls::opened::VERIFIED
@@ -264,7 +293,7 @@ impl Deed {
             );
         }
         let acked = fact(event, &tcp::ANALYSIS_BYTES_ACKED).unwrap_or(0);
-        let key = if present(&tcp::ANALYSIS_INITIAL_RTT) {
+        let key = if present(&tcp::STATE_OPENED) {
             "say.packet.connected"
         } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
             "say.packet.keep_alive"
@@ -275,10 +304,10 @@ impl Deed {
                 bulk: true,
                 ..deed("say.packet.ack", acked)
             };
+        } else if present(&tcp::ANALYSIS_DUPLICATE_ACK) || event.field(&tcp::SACK_LE).is_some() {
+            "say.packet.duplicate_ack"
         } else if present(&tcp::ANALYSIS_WINDOW_UPDATE) {
             "say.packet.window"
-        } else if present(&tcp::ANALYSIS_DUPLICATE_ACK) {
-            "say.packet.duplicate_ack"
         } else {
             "say.packet.ack_again"
         };
@@ -295,6 +324,10 @@ impl Deed {
             "ms" => {
                 let since = fact(event, &tcp::ANALYSIS_RTO).unwrap_or(0);
                 super::ladder::milliseconds(out, since, 0);
+            }
+            "sender" | "target" | "mac" | "port" | "name" | "type" | "rcode" | "answer"
+            | "message" | "operation" | "method" | "uri" | "phrase" => {
+                errand::fill(out, glossary, event, *self, name);
             }
             "alert" => {
                 let name = glossary
@@ -336,7 +369,10 @@ pub fn quoted(out: &mut Out, text: &[u8], columns: usize) {
 /// Writes the label of a packet's arrow: what it is, in the field's own terms.
 pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usize) {
     let limit = out.column() + columns;
-    let Some(flags) = uint(event, &tcp::FLAGS) else {
+    let Some(flags) = uint(event, &tcp::FLAGS).filter(|_| is_tcp(event)) else {
+        if errand::label(out, glossary, event) {
+            return;
+        }
         let name = event
             .layers
             .last()
@@ -394,6 +430,14 @@ pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usi
                     .value(number())
                     .map_or("alert", |named| named.name.as_str()),
             );
+        } else if core::ptr::eq(field.def, &raw const http::METHOD)
+            || core::ptr::eq(field.def, &raw const http::CODE)
+        {
+            // Digits or letters, whatever was sent.
+            let word = str::from_utf8(event.field_bytes(field)).unwrap_or_default();
+            if word.len() <= 16 && word.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                parts.add(out, word);
+            }
         } else if core::ptr::eq(field.def, &raw const chat::TEXT) && !parts.full {
             if parts.any {
                 out.byte(b' ');

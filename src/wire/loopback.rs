@@ -98,16 +98,16 @@ impl Loopback {
         let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, config.port);
         let setting = Setting::new(&[SERVER_NAME, &to.ip().to_string()])?;
         let own = gain_rights_safely().and_then(|()| Network::new());
-        let (ground, place) = match own {
+        let (ground, place, network) = match own {
             Ok(network) => {
                 let ground = network.within(|| {
                     settle(config.mtu)?;
                     Ground::new(to)
                 });
-                (ground?, Place::Own)
+                (ground?, Place::Own, Some(network))
             }
             Err(refusal) => match Ground::new(to) {
-                Ok(ground) => (ground, Place::Machine(refusal)),
+                Ok(ground) => (ground, Place::Machine(refusal), None),
                 Err(taken)
                     if taken.step == Step::TcpSocket && taken.errno == Errno::EADDRINUSE as i32 =>
                 {
@@ -129,7 +129,11 @@ impl Loopback {
         let (mut stage, log) = kernel::stage()?;
         let (players, playing) = kernel::pair()?;
         let watch = watcher.watch(config, players)?;
-        stage.spawn("wire", &log, move |log| watch.run(log))?;
+        stage.spawn("wire", &log, move |log| {
+            let result = watch.run(log);
+            drop(network);
+            result
+        })?;
         for (host, socket) in [(Host::B, server), (Host::A, client)] {
             let part = Part::new(host, script, &setting, SERVER_NAME)?;
             let done = playing.try_clone().map_err(Refusal::at(Step::TcpSocket))?;
@@ -292,6 +296,8 @@ impl Watch {
                             hop: 0,
                             kernel,
                             bytes: frame.get(start..).unwrap_or(&[]).to_vec(),
+                            before: None,
+                            touched: Vec::new(),
                         }));
                         self.show(log, from, kernel);
                         self.show(log, from.other(), shared.kernel(from.other()));

@@ -12,6 +12,8 @@
 //!   own (or several), FIN goes after close_notify, not with it.
 //! - Congestion control is Reno. Unlike Linux, the stack uses neither SACK nor timestamps, its shortest retransmission
 //!   timeout is 1 s (Linux: about 0.2 s), and the wire has latency but no limit of bandwidth.
+//! - A segment that acknowledges less than an earlier one did is thrown away with its data (RFC 9293, section 3.10.7.4,
+//!   and Linux, only pass over the acknowledgment). So a delayed packet may be as good as a lost one.
 //! - Time-wait is not waited for: the wire ends when nothing but that is left.
 //!
 //! The seed makes every secret known, so its randomness is for this wire alone; not even the rest of the crate can name it:
@@ -23,7 +25,7 @@
 mod seeded;
 
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -37,6 +39,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 use time::OffsetDateTime;
 
+use super::fault::{Fates, Faults, Going, Report, Rule, Sent, Way};
 use super::{
     Answer, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire, WireError,
 };
@@ -56,6 +59,10 @@ pub const MAX_MTU: usize = 65_535;
 
 /// The longest latency one way. (From half a second on, TCP's first timeout is too early: it repeats packets in vain.)
 pub const MAX_LATENCY: Duration = Duration::from_secs(60);
+
+/// After the chat has failed, the wire goes on for so long: what the hosts do about it is to be seen, but two hosts that
+/// an attacker has put out of step may send each other acknowledgments for ever.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// What the wire is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +96,7 @@ pub struct Memory {
     a: End,
     b: End,
     log: Log,
+    seed: u64,
     max_time: Duration,
     max_packets: u64,
     over: bool,
@@ -130,15 +138,26 @@ impl Memory {
                 now: 0,
                 latency,
                 seen: VecDeque::new(),
-                flight: VecDeque::new(),
+                flight: BTreeMap::new(),
+                order: 0,
+                faults: None,
                 packets: 0,
                 keys: BTreeSet::new(),
                 failure: None,
+                failed_at: None,
             },
+            seed: config.seed,
             max_time: config.max_time,
             max_packets: config.max_packets,
             over: false,
         })
+    }
+
+    /// The same wire with faults on it. Chances follow from the wire's seed, and are the same every time.
+    #[must_use]
+    pub fn with_faults(mut self, rules: Vec<Rule>) -> Self {
+        self.log.faults = (!rules.is_empty()).then(|| Faults::new(rules, self.seed));
+        self
     }
 
     /// The virtual clock.
@@ -153,7 +172,7 @@ impl Memory {
             self.over = true;
             return self.log.failure.take().map_or(Ok(()), Err);
         }
-        let arrival = self.log.flight.front().map(|flight| flight.arrives);
+        let arrival = self.log.flight.first_key_value().map(|((at, _), _)| *at);
         let timers = [self.a.timer(self.log.now), self.b.timer(self.log.now)];
         let next = timers.into_iter().flatten().chain(arrival).min();
         let Some(next) = next else {
@@ -162,16 +181,24 @@ impl Memory {
             return Err(stalled.unwrap_or(WireError::Stalled { time }));
         };
         let time = Duration::from_nanos(next);
+        if let Some(failed) = self.log.failed_at
+            && time.saturating_sub(Duration::from_nanos(failed)) > AFTER_FAILURE
+            && let Some(failure) = self.log.failure.take()
+        {
+            return Err(failure);
+        }
         if time > self.max_time || self.log.packets > self.max_packets {
             let packets = self.log.packets;
             return Err(WireError::TooLong { time, packets });
         }
         self.log.now = next;
-        let due = self
-            .log
-            .flight
-            .partition_point(|flight| flight.arrives <= next);
-        for flight in self.log.flight.drain(..due) {
+        while let Some(first) = self.log.flight.first_entry()
+            && first.key().0 <= next
+        {
+            let flight = first.remove();
+            if let Some(faults) = &mut self.log.faults {
+                faults.arrived();
+            }
             let end = match flight.to {
                 Host::A => &mut self.a,
                 Host::B => &mut self.b,
@@ -215,6 +242,11 @@ impl Wire for Memory {
 
     fn unseen(&self) -> u64 {
         0
+    }
+
+    fn faults(&self) -> Option<(Fates, Vec<Report>)> {
+        let faults = self.log.faults.as_ref()?;
+        Some((faults.fates(), faults.reports()))
     }
 }
 
@@ -283,18 +315,20 @@ struct Log {
     now: u64,
     latency: u64,
     seen: VecDeque<Seen>,
-    /// In the order of sending, which is the order of arrival, too.
-    flight: VecDeque<Flight>,
+    /// By the time of arrival; of two that arrive at once, the first to be sent comes first.
+    flight: BTreeMap<(u64, u64), Flight>,
+    order: u64,
+    faults: Option<Faults>,
     packets: u64,
     /// The key log lines that were seen: the other host comes to the same.
     keys: BTreeSet<String>,
-    /// The first failure.
+    /// The first failure, and when it was.
     failure: Option<WireError>,
+    failed_at: Option<u64>,
 }
 
 struct Flight {
     to: Host,
-    arrives: u64,
     bytes: Vec<u8>,
 }
 
@@ -304,29 +338,73 @@ impl Log {
     }
 
     fn packet(&mut self, from: Host, bytes: Vec<u8>) {
-        let arrives = self.now + self.latency;
-        self.packets += 1;
-        self.seen.push_back(Seen::Packet(Packet {
-            id: self.packets,
+        let Some(faults) = &mut self.faults else {
+            self.packets += 1;
+            let arrives = Time(EPOCH.0 + self.now + self.latency);
+            let (id, before, touched) = (self.packets, None, Vec::new());
+            return self.going(Going::Packet(Sent {
+                id,
+                from,
+                arrives: Some(arrives),
+                bytes,
+                before,
+                touched,
+            }));
+        };
+        let way = Way {
+            now: Time(EPOCH.0 + self.now),
+            latency: self.latency,
             from,
-            sent: self.time(),
-            arrives: Some(Time(EPOCH.0 + arrives)),
             link: Link::Ip,
-            hop: 0,
-            kernel: None,
-            bytes: bytes.clone(),
-        }));
-        self.flight.push_back(Flight {
-            to: from.other(),
-            arrives,
-            bytes,
-        });
+        };
+        for going in faults.send(way, &mut self.packets, bytes) {
+            self.going(going);
+        }
+    }
+
+    /// Shows what goes on the wire, and carries it.
+    fn going(&mut self, going: Going) {
+        let time = self.time();
+        let (to, arrives, bytes) = match going {
+            Going::Packet(sent) => {
+                self.seen.push_back(Seen::Packet(Packet {
+                    id: sent.id,
+                    from: sent.from,
+                    sent: time,
+                    arrives: sent.arrives,
+                    link: Link::Ip,
+                    hop: 0,
+                    kernel: None,
+                    bytes: sent.bytes.clone(),
+                    before: sent.before,
+                    touched: sent.touched,
+                }));
+                (sent.from.other(), sent.arrives, sent.bytes)
+            }
+            Going::Released {
+                id,
+                to,
+                arrives,
+                bytes,
+            } => {
+                self.seen.push_back(Seen::Released { id, time, arrives });
+                (to, Some(arrives), bytes)
+            }
+        };
+        if let Some(arrives) = arrives {
+            self.order += 1;
+            let at = (arrives.since(EPOCH), self.order);
+            self.flight.insert(at, Flight { to, bytes });
+        }
     }
 
     fn keys(&mut self, host: Host, keys: &KeyLines) {
         let time = self.time();
         for line in keys.take() {
             if self.keys.insert(line.clone()) {
+                if let Some(faults) = &mut self.faults {
+                    faults.key(&line);
+                }
                 self.seen.push_back(Seen::Key { host, time, line });
             }
         }
@@ -345,6 +423,7 @@ impl Log {
 
     fn fail(&mut self, error: WireError) {
         self.failure.get_or_insert(error);
+        self.failed_at.get_or_insert(self.now);
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `tun` (Linux): the kernel's own TCP/IP in two network namespaces, this program being the wire between them.
 //! - `loopback` (Linux): the kernel's own TCP/IP on `lo`, watched.
 
+pub mod fault;
 #[cfg(target_os = "linux")]
 mod ground;
 #[cfg(target_os = "linux")]
@@ -155,6 +156,11 @@ pub trait Wire: Iterator<Item = Result<Seen, WireError>> {
 
     /// How many packets passed that nobody could be shown, because they came faster than they were taken.
     fn unseen(&self) -> u64;
+
+    /// What became of all packets, and of each fault rule; `None` where there are no rules.
+    fn faults(&self) -> Option<(fault::Fates, Vec<fault::Report>)> {
+        None
+    }
 }
 
 /// Where a frame begins.
@@ -231,6 +237,15 @@ fn carries_data(packet: &Packet) -> bool {
 pub enum Seen {
     /// A packet was sent.
     Packet(Packet),
+    /// A packet that was held back by a fault goes on.
+    Released {
+        /// Which: the number it was shown with when it was sent.
+        id: u64,
+        /// When.
+        time: Time,
+        /// When it arrives.
+        arrives: Time,
+    },
     /// A TLS secret became known. It comes before the first packet that is protected by it, and each comes once.
     Key {
         /// The host that knew it first.
@@ -277,8 +292,12 @@ pub struct Packet {
     pub hop: usize,
     /// What the kernel of the host that sent it knew just after; `None` on other links, and where nobody can ask.
     pub kernel: Option<TcpInfo>,
-    /// The packet, from the first byte of its header.
+    /// The packet, from the first byte of its header, as it goes on.
     pub bytes: Vec<u8>,
+    /// The packet as it was sent, if a fault has changed it.
+    pub before: Option<Vec<u8>>,
+    /// What faults did to it, in this order.
+    pub touched: Vec<fault::Touch>,
 }
 
 /// What happens in the chat of one host.

@@ -273,6 +273,12 @@ impl Refusal {
         !std::path::Path::new("/proc/self/ns/user").exists()
     }
 
+    /// What is refused, and why.
+    #[must_use]
+    pub fn why(&self) -> String {
+        format!("{} is refused: {}", self.step.words(), self.explain().0)
+    }
+
     /// The command that mends it, or what to run instead.
     #[must_use]
     pub fn mend(&self) -> &'static str {
@@ -282,8 +288,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (why, mend) = self.explain();
-        write!(f, "{} is refused: {why}. Try: {mend}", self.step.words())
+        write!(f, "{}. Try: {}", self.why(), self.mend())
     }
 }
 
@@ -298,6 +303,24 @@ pub(crate) fn probe(work: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Re
             let known = Step::ALL.iter().find(|known| **known as u8 == step);
             Refusal::new(known.copied().unwrap_or(Step::Child), errno)
         })
+}
+
+/// Whether this user has the rights that real wires need, or gets them in a user namespace of its own.
+///
+/// # Errors
+/// What is refused.
+pub fn probe_user_namespace() -> Result<(), Refusal> {
+    probe(ground::gain_rights)
+}
+
+/// Whether this user gets a packet socket on the machine's own interfaces, as live capture does.
+///
+/// # Errors
+/// What is refused.
+pub fn probe_capture() -> Result<(), Refusal> {
+    crate::sys::packet::open(false)
+        .map(drop)
+        .map_err(Refusal::at(Step::PacketSocket))
 }
 
 /// Whether this user gets a network namespace of its own: by right, or through a user namespace.

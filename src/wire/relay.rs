@@ -214,6 +214,8 @@ impl<'r> Relay<'r> {
             hop,
             kernel,
             bytes,
+            before: None,
+            touched: Vec::new(),
         };
         let verdict = match &mut self.policy {
             Some(policy) => policy(&packet),

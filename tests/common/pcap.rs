@@ -1,8 +1,15 @@
 //! A classic pcap file of raw IP packets, as other tools read it; and a key log beside it.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use layerwise::wire::memory::{Config, Memory};
+use layerwise::wire::{Script, Seen};
+
+use super::Side::{Client, Server};
+use super::{Ends, unhex};
 
 /// A packet and when it was sent, in nanoseconds since the Unix epoch.
 pub type Packet = (u64, Vec<u8>);
@@ -132,4 +139,81 @@ impl Capture {
             })
             .collect()
     }
+}
+
+/// Every name that tshark knows: protocols and fields.
+pub fn known_to_tshark() -> HashSet<String> {
+    let output = Command::new("tshark")
+        .args(["-G", "fields"])
+        .output()
+        .expect("this test needs the program `tshark` (Debian: apt-get install tshark)");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines()
+        .filter_map(|line| line.split('\t').nth(2))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Two chats over TLS, one of them in small packets and with a packet sent twice; a chat in clear; frames with options
+/// and with IPv6.
+pub fn capture(name: &str) -> Capture {
+    let mut packets: Vec<Packet> = Vec::new();
+    let mut keys = Vec::new();
+    let chats = [
+        (1, 1500, vec!["hi"]),
+        (2, 700, vec!["Grüße", "pay 100 coins to Bob", ""]),
+    ];
+    for (seed, mtu, messages) in chats {
+        let config = Config {
+            seed,
+            mtu,
+            ..Config::default()
+        };
+        let script = Script {
+            messages: messages.into_iter().map(str::to_owned).collect(),
+            ..Script::default()
+        };
+        let shift = seed * 10_000_000_000;
+        for seen in Memory::new(&config, &script).unwrap() {
+            match seen.unwrap() {
+                Seen::Packet(packet) => packets.push((packet.sent.0 + shift, packet.bytes)),
+                Seen::Key { line, .. } => keys.push(line),
+                Seen::Chat { .. } | Seen::Kernel { .. } | Seen::Released { .. } => {}
+            }
+        }
+    }
+    // The packet with the goodbye's acknowledgment is not the last: some data comes again, half a second late.
+    let (time, again) = packets
+        .iter()
+        .rev()
+        .find(|(_, bytes)| bytes.len() > 60)
+        .unwrap()
+        .clone();
+    let last = packets.last().unwrap().0;
+    packets.push((time.max(last) + 500_000_000, again));
+    let start = packets.last().unwrap().0;
+    let mut ends = Ends::new(50_000, 9_000);
+    let mut frames = ends.open();
+    frames.extend(ends.data(
+        &[
+            (Client, b"hello in clear\n".to_vec()),
+            (Server, b"HELLO, too\nand more\n".to_vec()),
+        ],
+        9,
+    ));
+    frames.extend(ends.close());
+    for golden in [
+        include_str!("../golden/ipv4-options.hex"),
+        include_str!("../golden/ipv6-extension-headers.hex"),
+        include_str!("../golden/tcp-sack.hex"),
+        include_str!("../golden/tcp-syn-options.hex"),
+    ] {
+        frames.push(unhex(golden));
+    }
+    packets.extend(
+        (1..)
+            .zip(frames)
+            .map(|(n, frame)| (start + n * 1_500_000, frame)),
+    );
+    Capture::write(name, packets, keys)
 }

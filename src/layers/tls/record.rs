@@ -25,7 +25,7 @@ fields! {
     VERSION = "tls.record.version" Hex;
     LENGTH = "tls.record.length" Uint;
     PADDING = "tls.record.padding" Bytes;
-    PADDING_LENGTH = "tls.record.padding_length" Uint;
+    PADDING_LENGTH = "tls.record.padding_len" Uint;
 }
 
 /// How long a record's header is, in bytes.
