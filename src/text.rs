@@ -129,7 +129,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Glossary {
     entries: Vec<Entry>,
-    by_key: HashMap<String, usize>,
+    by_key: HashMap<String, usize, BuildHasherDefault<ByText>>,
     /// The same, found by the address of the field definition: for printing, where every field asks.
     by_def: HashMap<usize, usize, BuildHasherDefault<ByAddress>>,
     nothing: Entry,
@@ -256,6 +256,31 @@ fn range(text: &str) -> Option<(u64, u64)> {
     match text.split_once('-') {
         Some((from, to)) => Some((number(from)?, number(to)?)),
         None => number(text).map(|n| (n, n)),
+    }
+}
+
+/// Hashes a key of the glossary, eight bytes at a time. Nobody hostile chooses those.
+#[derive(Debug, Default)]
+struct ByText(u64);
+
+impl Hasher for ByText {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut tail = [0; 8];
+        for (place, byte) in tail.iter_mut().zip(rest) {
+            *place = *byte;
+        }
+        for word in words.iter().chain(core::iter::once(&tail)) {
+            let word = u64::from_le_bytes(*word);
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        self.0 ^= self.0 >> 32;
     }
 }
 

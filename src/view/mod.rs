@@ -19,6 +19,7 @@ pub mod json;
 pub mod keys;
 pub mod ladder;
 pub mod line;
+mod memo;
 pub mod paint;
 pub mod value;
 pub mod words;
