@@ -24,7 +24,7 @@ use layerwise::wire::loopback::{self, Loopback};
 use layerwise::wire::memory::{self, Memory};
 use layerwise::wire::refusal;
 use layerwise::wire::tun::{self, Tun};
-use layerwise::wire::{Host, Link, Packet, Script, Seen, Verdict, Wire, lose_data};
+use layerwise::wire::{Host, Link, Packet, Script, Seen, Verdict, Wire};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
@@ -86,7 +86,6 @@ fn tell(mut wire: impl Wire) -> Story {
             }
             Seen::Released { .. } => panic!("no faults were asked for"),
             Seen::Kernel { host, info, .. } => story.kernel.push((host, info)),
-            Seen::Released { .. } => panic!("nothing is held back here"),
             Seen::Chat { host, what, .. } => {
                 if let Some(line) = what.heard() {
                     story.heard.push((letter(host), line.text.clone()));
