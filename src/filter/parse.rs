@@ -137,10 +137,7 @@ impl Parser {
 
     /// A comparison, or a name alone.
     fn relation(&mut self) -> Result<Node, FilterError> {
-        let all = match self.take(&["all", "any"]) {
-            Some(word) => Some(word == "all"),
-            None => None,
-        };
+        let all = self.take(&["all", "any"]).map(|word| word == "all");
         let start = self.place();
         let left = self.side()?;
         let place = self.place();
