@@ -18,7 +18,7 @@ const REGEX_SIZE: usize = 1 << 20;
 pub(super) fn parse(text: &str) -> Result<Node, FilterError> {
     if text.len() > MAX_LEN {
         return Err(FilterError::new(
-            MAX_LEN..text.len(),
+            text.floor_char_boundary(MAX_LEN)..text.len(),
             format!("an expression has at most {MAX_LEN} bytes"),
         ));
     }
