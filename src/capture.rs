@@ -8,6 +8,7 @@
 //! What is on the screen is the packets alone, on standard output; everything about the capture itself goes to standard error.
 
 mod interface;
+pub(crate) mod own;
 mod receive;
 mod rights;
 mod secrets;
@@ -16,7 +17,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -34,7 +35,7 @@ use crate::view::words::Hosts;
 use interface::{Form, Interface};
 use receive::{Batch, Counts, OpenError, Queue, Tap};
 use rights::GivenUp;
-use secrets::{Handshakes, Held, KeyFile, PATIENCE};
+use secrets::{KeyFile, Patience};
 
 /// The interface name that means all of them.
 const ANY: &str = "any";
@@ -148,14 +149,13 @@ pub fn run(
         tagged: name == ANY,
         names,
         keys,
-        handshakes: Handshakes::default(),
+        patience: Patience::default(),
         keylog: keylog.as_deref(),
         told: Told::default(),
         notes,
         sum: Sum::default(),
         batch: Batch::default(),
         next: 0,
-        hold: None,
     };
     watch.read_keys()?;
     watch.told_of_keylog();
@@ -177,6 +177,12 @@ pub fn run(
     let queue = Queue::start(taps).map_err(|e| system("the receiver cannot be started", &e))?;
     let limit = capture.count.unwrap_or(u64::MAX);
     watch.run(queue, &signals, limit, out, to)
+}
+
+/// Nanoseconds since the Unix epoch.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.map_or(0, |time| time.as_nanos())).unwrap_or(u64::MAX)
 }
 
 fn system(what: &str, error: &io::Error) -> CaptureError {
@@ -416,22 +422,13 @@ struct Watch<'a> {
     tagged: bool,
     keys: Option<KeyFile>,
     keylog: Option<&'a Path>,
-    handshakes: Handshakes,
+    patience: Patience,
     told: Told,
     notes: Notes<'a>,
     sum: Sum,
     /// Packets that were taken from the queue, and which of them is next.
     batch: Batch,
     next: usize,
-    hold: Option<Hold>,
-}
-
-/// The next packet waits for secrets.
-struct Hold {
-    packet: Held,
-    since: Instant,
-    /// Up to here it was looked for an answer.
-    seen: usize,
 }
 
 /// Why the loop goes no further for now.
@@ -490,9 +487,7 @@ impl Watch<'_> {
                 Woken::Signal if stopped => break,
                 Woken::Signal => {
                     stopped = true;
-                    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                    let now = now.map_or(0, |time| time.as_nanos());
-                    queue.stop(u64::try_from(now).unwrap_or(u64::MAX));
+                    queue.stop(now());
                 }
                 Woken::Nothing if idle => {
                     fresh = false;
@@ -523,7 +518,11 @@ impl Watch<'_> {
             if self.next >= self.batch.len() {
                 return Ok(Pause::Empty);
             }
-            if self.keys.is_some() && self.must_wait() {
+            if let Some(keys) = &self.keys
+                && self
+                    .patience
+                    .must_wait(&self.batch, self.next, &self.links, &keys.known)
+            {
                 return Ok(Pause::Held);
             }
             self.packet(out);
@@ -569,38 +568,6 @@ impl Watch<'_> {
             }
         }
         self.show.packet(out, &event);
-    }
-
-    /// Whether the next packet waits for secrets.
-    fn must_wait(&mut self) -> bool {
-        let (Some(keys), Some(arrived)) = (&self.keys, self.batch.get(self.next)) else {
-            return false;
-        };
-        let link = |tap: usize| self.links.get(tap).copied().unwrap_or(LinkType::RAW);
-        let Some(packet) = self
-            .handshakes
-            .must_wait(link(arrived.tap), arrived.data, keys)
-        else {
-            self.hold = None;
-            return false;
-        };
-        let begin = Hold {
-            packet,
-            since: Instant::now(),
-            seen: self.next + 1,
-        };
-        let hold = self.hold.get_or_insert(begin);
-        let mut answered = false;
-        while let Some(later) = self.batch.get(hold.seen) {
-            answered |= packet.is_answered_by(link(later.tap), later.data);
-            hold.seen += 1;
-        }
-        if answered || hold.since.elapsed() > PATIENCE {
-            self.handshakes.give_up(&hold.packet);
-            self.hold = None;
-            return false;
-        }
-        true
     }
 
     /// Takes up what is new in the key log.
@@ -655,7 +622,7 @@ impl Watch<'_> {
         } else {
             "say.capture.keylog.missing"
         };
-        let (path, secrets) = (path.display().to_string(), keys.secrets);
+        let (path, secrets) = (path.display().to_string(), keys.known.secrets);
         self.notes.say(key, |out, what| match what {
             "file" => {
                 out.wire(path.as_bytes(), WIDE);
@@ -721,7 +688,7 @@ impl Watch<'_> {
         if let Some(keys) = &self.keys {
             self.notes
                 .say("say.capture.sum.secrets", |out, what| match what {
-                    "secrets" => out.number(keys.secrets),
+                    "secrets" => out.number(keys.known.secrets),
                     _ => out.number(sum.opened),
                 });
         }

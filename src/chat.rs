@@ -31,6 +31,7 @@ mod join;
 mod keyfile;
 mod name;
 mod notices;
+mod packets;
 mod peer;
 mod printable;
 pub mod program;

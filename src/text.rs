@@ -61,7 +61,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
 ];
 
 /// What the glossary says under one key.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The field's name as people say it.
@@ -90,7 +90,7 @@ pub struct Entry {
     ranges: Vec<(u64, u64, NamedValue)>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Named {
     Name(String),
@@ -126,7 +126,7 @@ impl Entry {
 }
 
 /// The glossary of one language.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Glossary {
     entries: Vec<Entry>,
     by_key: HashMap<String, usize, BuildHasherDefault<ByText>>,

@@ -15,14 +15,15 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 
+use super::receive::Batch;
 use crate::packet::LinkType;
 
 /// The longest that a packet is held back.
-pub(super) const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The longest line that is kept: the longest label, a client random and a secret take less than 300 bytes.
 const LINE: usize = 4096;
@@ -47,10 +48,33 @@ pub(super) struct KeyFile {
     open: Option<Open>,
     /// Why it cannot be opened, if it is there.
     pub(super) trouble: Option<io::Error>,
-    known: HashMap<[u8; 32], u8>,
+    pub(super) known: Known,
+    buffer: Vec<u8>,
+}
+
+/// Which secrets of which connections are known.
+#[derive(Default)]
+pub(super) struct Known {
+    by_random: HashMap<[u8; 32], u8>,
     /// How many lines named a secret.
     pub(super) secrets: u64,
-    buffer: Vec<u8>,
+}
+
+impl Known {
+    /// Takes up a line of a key log.
+    pub(super) fn line(&mut self, line: &str) {
+        if let Some((random, secret)) = named(line) {
+            self.secrets += 1;
+            if self.by_random.len() >= KNOWN {
+                self.by_random.clear();
+            }
+            *self.by_random.entry(random).or_default() |= secret;
+        }
+    }
+
+    fn of(&self, random: &[u8; 32]) -> u8 {
+        self.by_random.get(random).copied().unwrap_or(0)
+    }
 }
 
 /// The file as it is now.
@@ -71,8 +95,7 @@ impl KeyFile {
             path: path.to_owned(),
             open: None,
             trouble: None,
-            known: HashMap::new(),
-            secrets: 0,
+            known: Known::default(),
             buffer: vec![0; 64 << 10],
         };
         file.reopen();
@@ -122,13 +145,7 @@ impl KeyFile {
                 };
                 // What is not text is no line of a key log; the one who takes it up says so.
                 let text = String::from_utf8_lossy(whole);
-                if let Some((random, secret)) = named(&text) {
-                    self.secrets += 1;
-                    if self.known.len() >= KNOWN {
-                        self.known.clear();
-                    }
-                    *self.known.entry(random).or_default() |= secret;
-                }
+                self.known.line(&text);
                 line(&text);
                 open.rest.clear();
             }
@@ -161,10 +178,6 @@ impl KeyFile {
                 false
             }
         }
-    }
-
-    fn known(&self, random: &[u8; 32]) -> u8 {
-        self.known.get(random).copied().unwrap_or(0)
     }
 }
 
@@ -231,6 +244,59 @@ struct Handshake {
     answered: bool,
 }
 
+/// Decides packet by packet whether the next one waits for secrets.
+#[derive(Default)]
+pub(super) struct Patience {
+    handshakes: Handshakes,
+    hold: Option<Hold>,
+}
+
+/// The next packet waits for secrets.
+struct Hold {
+    since: Instant,
+    /// Up to here it was looked for an answer.
+    seen: usize,
+}
+
+impl Patience {
+    /// Whether packet `next` of the batch waits; those before it do no longer.
+    pub(super) fn must_wait(
+        &mut self,
+        batch: &Batch,
+        next: usize,
+        links: &[LinkType],
+        known: &Known,
+    ) -> bool {
+        let Some(arrived) = batch.get(next) else {
+            return false;
+        };
+        let link = |tap: usize| links.get(tap).copied().unwrap_or(LinkType::RAW);
+        let waits = self
+            .handshakes
+            .must_wait(link(arrived.tap), arrived.data, known);
+        let Some(packet) = waits else {
+            self.hold = None;
+            return false;
+        };
+        let begin = Hold {
+            since: Instant::now(),
+            seen: next + 1,
+        };
+        let hold = self.hold.get_or_insert(begin);
+        let mut answered = false;
+        while let Some(later) = batch.get(hold.seen) {
+            answered |= packet.is_answered_by(link(later.tap), later.data);
+            hold.seen += 1;
+        }
+        if answered || hold.since.elapsed() > PATIENCE {
+            self.handshakes.give_up(&packet);
+            self.hold = None;
+            return false;
+        }
+        true
+    }
+}
+
 /// A packet that must wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Held {
@@ -240,12 +306,7 @@ pub(super) struct Held {
 
 impl Handshakes {
     /// Looks at the next packet, in order; whether it must wait for secrets. One that waits is looked at again.
-    pub(super) fn must_wait(
-        &mut self,
-        link: LinkType,
-        data: &[u8],
-        keys: &KeyFile,
-    ) -> Option<Held> {
+    fn must_wait(&mut self, link: LinkType, data: &[u8], known: &Known) -> Option<Held> {
         let (from, to, payload) = segment(link, data)?;
         if let Some(random) = client_hello(payload) {
             if self.flows.len() >= HANDSHAKES {
@@ -264,7 +325,7 @@ impl Handshakes {
         if !handshake.answered {
             return None;
         }
-        let known = keys.known(&handshake.random);
+        let known = known.of(&handshake.random);
         if known == secret::ALL {
             self.flows.remove(&flow);
             return None;
@@ -280,7 +341,7 @@ impl Handshakes {
     }
 
     /// Its secrets will not come.
-    pub(super) fn give_up(&mut self, held: &Held) {
+    fn give_up(&mut self, held: &Held) {
         self.flows.remove(&held.flow);
     }
 }

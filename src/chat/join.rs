@@ -1,28 +1,31 @@
 //! The client: one person in a chat.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig};
-use tokio::net::{TcpStream, lookup_host};
+use rustls::{CertificateError, ClientConfig, KeyLog};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::address::Place;
 use super::keyfile::KeyFile;
 use super::notices::fill;
+use super::packets::{self, Packets, Watched};
 use super::program::{ProgramError, print, runtime, stopped};
 use super::serve::{certificate, row, warn};
 use super::terminal::{Input, Terminal};
-use super::{ChatError, ChatEvent, Peer, Setup, show};
+use super::{ChatError, ChatEvent, KeyLines, Peer, Setup, show};
 use crate::certs::{Facts, load_chain};
-use crate::cli::chat::Join;
+use crate::cli::{self, chat::Join};
 use crate::text::Glossary;
 use crate::view::paint::{Out, Role};
+use crate::view::words::Hosts;
 
 /// How long connecting may take, and the handshake.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -44,7 +47,12 @@ enum Trust {
 }
 
 /// Joins a chat until it is over.
-pub(super) fn run(join: &Join, glossary: &Glossary, out: Out) -> Result<(), ProgramError> {
+pub(super) fn run(
+    join: &Join,
+    screen: &cli::Screen,
+    glossary: &Glossary,
+    out: Out,
+) -> Result<(), ProgramError> {
     let place = Place::parse(&join.server).map_err(ProgramError::Usage)?;
     if let Some(name) = &join.name
         && !super::name::is_good(name)
@@ -53,30 +61,130 @@ pub(super) fn run(join: &Join, glossary: &Glossary, out: Out) -> Result<(), Prog
         let name = super::printable(name);
         return Err(ProgramError::Usage(fill(text, &[("name", &name)])));
     }
-    let mut setup = Setup::default().allow_tls12();
+    let mut file: Option<Arc<dyn KeyLog>> = None;
     if let Some(path) = &join.keylog {
-        setup = setup.key_log(Arc::new(KeyFile::open(path).map_err(ProgramError::Usage)?));
+        file = Some(Arc::new(KeyFile::open(path).map_err(ProgramError::Usage)?));
     }
+    let keys = join.show.then(Arc::<KeyLines>::default);
+    let setup = packets::telling(Setup::default().allow_tls12(), file, keys.as_ref());
     let (config, trust) = trusting(&setup, join, &place)?;
+    let mut sockets = sockets(&place)?;
+    let watched = match keys {
+        Some(keys) => Some(watch(&mut sockets, keys)?),
+        None => None,
+    };
     runtime()?.block_on(async {
-        let (stream, remote) = connect(&place).await?;
+        let (stream, remote) = connect(&place, sockets).await?;
         let name = ServerName::try_from(place.host.clone()).map_err(|_| {
             ProgramError::Usage(format!("{} cannot be the name of a server", place.host))
         })?;
         let peer = Peer::client(config, name).map_err(ProgramError::other)?;
+        let local = stream.local_addr().map_err(ProgramError::other)?;
+        let packets = match watched {
+            None => Packets::none(),
+            Some(watched) => Packets::of(
+                watched,
+                packets::Manner {
+                    glossary,
+                    screen,
+                    look: out.look(),
+                    hosts: hosts(local, remote),
+                    port: remote.port(),
+                },
+            )?,
+        };
         let chat = Chat {
             join,
             glossary,
             place,
             trust,
             out,
-            local: stream.local_addr().map_err(ProgramError::other)?,
+            local,
             remote,
             stream,
             peer,
+            packets,
         };
         chat.run().await
     })
+}
+
+/// What the two ends are called among the packets.
+fn hosts(local: SocketAddr, remote: SocketAddr) -> Hosts {
+    let names = ["you", "server"];
+    if local.ip() == remote.ip() {
+        return Hosts::sharing(local.ip(), names, remote.port());
+    }
+    Hosts::new(vec![(local.ip(), names[0]), (remote.ip(), names[1])])
+}
+
+/// A socket for each address of the server.
+fn sockets(place: &Place) -> Result<Vec<(SocketAddr, TcpSocket)>, ProgramError> {
+    let found = (place.host.as_str(), place.port).to_socket_addrs();
+    let found = found.map_err(|error| {
+        ProgramError::Other(format!(
+            "the name {} has no address: {error}; is it spelled right, and is there a network?",
+            place.host
+        ))
+    })?;
+    let sockets = found.map(|address| {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        };
+        Ok((address, socket.map_err(ProgramError::other)?))
+    });
+    sockets.collect()
+}
+
+/// Watches what will pass between these sockets and the server, and nothing else.
+fn watch(
+    sockets: &mut Vec<(SocketAddr, TcpSocket)>,
+    keys: Arc<KeyLines>,
+) -> Result<Watched, ProgramError> {
+    let (mut addresses, mut filter) = (Vec::new(), String::new());
+    sockets.retain(|(remote, socket)| {
+        // Where there is no way, there is nothing to watch.
+        let Ok(local) = local_address(remote.ip()) else {
+            return false;
+        };
+        let Ok(bound) = socket
+            .bind((local, 0).into())
+            .and_then(|()| socket.local_addr())
+        else {
+            return false;
+        };
+        if !addresses.contains(&local) {
+            addresses.push(local);
+        }
+        let or = if filter.is_empty() { "" } else { " or " };
+        filter.push_str(&format!(
+            "{or}(tcp and host {} and port {} and port {})",
+            remote.ip(),
+            remote.port(),
+            bound.port()
+        ));
+        true
+    });
+    if sockets.is_empty() {
+        return Err(ProgramError::Other(
+            "--show: there is no way to the server from this machine; look at the network"
+                .to_owned(),
+        ));
+    }
+    Watched::open(&addresses, &filter, keys)
+}
+
+/// The address that this machine would speak to another from; nothing is sent to find out.
+fn local_address(remote: IpAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = match remote {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    // UDP connects without a word; the port does not matter.
+    socket.connect((remote, 9))?;
+    Ok(socket.local_addr()?.ip())
 }
 
 /// Whom the client trusts.
@@ -115,19 +223,13 @@ fn trusting(
     Ok((config, Trust::System(count)))
 }
 
-async fn connect(place: &Place) -> Result<(TcpStream, SocketAddr), ProgramError> {
-    let found = lookup_host((place.host.as_str(), place.port)).await;
-    let addresses: Vec<SocketAddr> = found
-        .map_err(|error| {
-            ProgramError::Other(format!(
-                "the name {} has no address: {error}; is it spelled right, and is there a network?",
-                place.host
-            ))
-        })?
-        .collect();
+async fn connect(
+    place: &Place,
+    sockets: Vec<(SocketAddr, TcpSocket)>,
+) -> Result<(TcpStream, SocketAddr), ProgramError> {
     let mut last = None;
-    for address in addresses {
-        match timeout(CONNECT, TcpStream::connect(address)).await {
+    for (address, socket) in sockets {
+        match timeout(CONNECT, socket.connect(address)).await {
             Ok(Ok(stream)) => {
                 // A line goes out at once, and does not wait for more (RFC 896).
                 let _ = stream.set_nodelay(true);
@@ -170,6 +272,7 @@ struct Chat<'a> {
     remote: SocketAddr,
     stream: TcpStream,
     peer: Peer,
+    packets: Packets,
 }
 
 /// How a chat ended that did not fail.
@@ -183,6 +286,10 @@ enum Over {
 impl Chat<'_> {
     async fn run(mut self) -> Result<(), ProgramError> {
         let secured = timeout(CONNECT, self.handshake()).await;
+        if !matches!(secured, Ok(Ok(()))) {
+            // What has passed tells why.
+            self.packets.end(print).await?;
+        }
         match secured {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(self.failed(&error)),
@@ -202,6 +309,8 @@ impl Chat<'_> {
         let (mut terminal, inputs) = Terminal::start(self.out.look(), prompt);
         let result = self.talk(&terminal, inputs).await;
         terminal.finish();
+        self.part().await;
+        self.packets.end(|text| terminal.print(text)).await?;
         let key = match result {
             Ok(Over::Left) => "say.chat.join.left",
             Ok(Over::Ended) => "say.chat.join.ended",
@@ -214,6 +323,16 @@ impl Chat<'_> {
         self.out.text(self.glossary.say(key));
         self.out.newline();
         Ok(terminal.print(&show::take(&mut self.out))?)
+    }
+
+    /// Ends the connection, so that its end is among the packets, too.
+    async fn part(&mut self) {
+        let until_end = async {
+            let _ = self.stream.shutdown().await;
+            let mut rest = [0; 4096];
+            while matches!(self.stream.read(&mut rest).await, Ok(1..)) {}
+        };
+        let _ = timeout(FAREWELL, until_end).await;
     }
 
     fn insecure(&self) -> bool {
@@ -364,6 +483,7 @@ impl Chat<'_> {
                     Input::End | Input::Interrupted => leave = true,
                 },
                 () = &mut stop, if !leaving => leave = true,
+                text = self.packets.next() => terminal.print(&text)?,
                 ready = self.stream.readable() => {
                     ready.map_err(|error| cut(&self.place, &error))?;
                     match self.stream.try_read(&mut buffer) {

@@ -45,8 +45,8 @@ pub fn chat(
 ) -> Result<(), ProgramError> {
     let out = Out::new(Look::for_stdout(screen.wish()));
     match &chat.side {
-        Side::Serve(serve) => serve::run(serve, glossary, out),
-        Side::Join(join) => join::run(join, glossary, out),
+        Side::Serve(serve) => serve::run(serve, screen, glossary, out),
+        Side::Join(join) => join::run(join, screen, glossary, out),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use rustls::{KeyLog, ServerConfig};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{interval, sleep, timeout};
@@ -18,14 +18,19 @@ use super::address::Place;
 use super::client::{self, NoHandshake, Shared};
 use super::keyfile::KeyFile;
 use super::notices::{Notices, fill};
+use super::packets::{self, Packets, Watched};
 use super::program::{ProgramError, runtime, stopped};
 use super::room::{OPERATOR, Room, Taken};
 use super::terminal::{Input, Terminal};
-use super::{ChatError, Setup, name, show};
+use super::{ChatError, KeyLines, Setup, name, show};
 use crate::certs::{Facts, FileError, load_chain, load_key};
-use crate::cli::chat::{Serve, ServeLimits};
+use crate::cli::{
+    self,
+    chat::{Serve, ServeLimits},
+};
 use crate::text::Glossary;
 use crate::view::paint::{Out, Role};
+use crate::view::words::Hosts;
 
 /// So many handshakes may be under way at once.
 const HANDSHAKES: usize = 256;
@@ -39,7 +44,12 @@ const SEND_BUFFER: u32 = 128 << 10;
 const OTHER_FILES: u64 = 64;
 
 /// Serves a chat until its operator ends it.
-pub(super) fn run(serve: &Serve, glossary: &Glossary, mut out: Out) -> Result<(), ProgramError> {
+pub(super) fn run(
+    serve: &Serve,
+    screen: &cli::Screen,
+    glossary: &Glossary,
+    mut out: Out,
+) -> Result<(), ProgramError> {
     if !name::is_good(&serve.name) {
         let text = glossary.say("say.chat.bad_name");
         return Err(ProgramError::Usage(fill(
@@ -51,10 +61,12 @@ pub(super) fn run(serve: &Serve, glossary: &Glossary, mut out: Out) -> Result<()
     let chain = load_chain(&serve.cert).map_err(|error| missing(error, &serve.cert))?;
     let key = load_key(&serve.key).map_err(|error| missing(error, &serve.key))?;
     let facts = chain.first().map(|certificate| Facts::of(certificate));
-    let mut setup = Setup::default().allow_tls12();
+    let mut file: Option<Arc<dyn KeyLog>> = None;
     if let Some(path) = &serve.keylog {
-        setup = setup.key_log(Arc::new(KeyFile::open(path).map_err(ProgramError::Usage)?));
+        file = Some(Arc::new(KeyFile::open(path).map_err(ProgramError::Usage)?));
     }
+    let keys = serve.show.then(Arc::<KeyLines>::default);
+    let setup = packets::telling(Setup::default().allow_tls12(), file, keys.as_ref());
     let tls = setup.server_with(chain, key).map_err(|error| {
         let (key, certificate) = (serve.key.display(), serve.cert.display());
         ProgramError::Usage(match error {
@@ -66,9 +78,34 @@ pub(super) fn run(serve: &Serve, glossary: &Glossary, mut out: Out) -> Result<()
     })?;
     let mut limits = serve.limits;
     let lowered = files(&mut limits);
+    let (sockets, addresses) = bind_all(&place)?;
+    let port = addresses.first().map_or(place.port, SocketAddr::port);
+    let watched = match keys {
+        Some(keys) => {
+            let hosts: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
+            Some(Watched::open(&hosts, &format!("tcp port {port}"), keys)?)
+        }
+        None => None,
+    };
     runtime()?.block_on(async {
-        let (listeners, addresses) = listen(&place).await?;
-        let port = addresses.first().map_or(place.port, SocketAddr::port);
+        let mut listeners = Vec::new();
+        for (socket, address) in sockets.into_iter().zip(&addresses) {
+            let listener = socket.listen(BACKLOG);
+            listeners.push(listener.map_err(|error| cannot_bind(*address, &error))?);
+        }
+        let packets = match watched {
+            None => Packets::none(),
+            Some(watched) => Packets::of(
+                watched,
+                packets::Manner {
+                    glossary,
+                    screen,
+                    look: out.look(),
+                    hosts: Hosts::default(),
+                    port,
+                },
+            )?,
+        };
         let shown = Place {
             port,
             host: place.host.clone(),
@@ -89,7 +126,7 @@ pub(super) fn run(serve: &Serve, glossary: &Glossary, mut out: Out) -> Result<()
                 &[("limit", &limit.to_string())],
             );
         }
-        operate(serve, limits, glossary, out, tls, listeners).await
+        operate(serve, limits, glossary, out, tls, listeners, packets).await
     })
 }
 
@@ -130,13 +167,13 @@ fn files(_: &mut ServeLimits) -> Option<u32> {
     None
 }
 
-/// Listens at a place: at all its addresses. `localhost` is 127.0.0.1 and ::1, as far as this machine has them.
-async fn listen(place: &Place) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), ProgramError> {
+/// Takes a place: all its addresses. `localhost` is 127.0.0.1 and ::1, as far as this machine has them.
+fn bind_all(place: &Place) -> Result<(Vec<TcpSocket>, Vec<SocketAddr>), ProgramError> {
     let localhost = place.host.eq_ignore_ascii_case("localhost");
     let hosts: Vec<IpAddr> = if localhost {
         vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
     } else {
-        let found = lookup_host((place.host.as_str(), place.port)).await;
+        let found = (place.host.as_str(), place.port).to_socket_addrs();
         let found = found.map_err(|error| {
             ProgramError::Usage(format!(
                 "cannot listen at {place}: the name {} is not known here ({error}); give one of this machine's addresses (ip address shows them)",
@@ -147,16 +184,16 @@ async fn listen(place: &Place) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), Pr
         hosts.dedup();
         hosts
     };
-    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
     let mut port = place.port;
     let mut last = None;
     for host in hosts {
         match bind(SocketAddr::new(host, port)) {
-            Ok(listener) => {
-                let address = listener.local_addr().map_err(ProgramError::other)?;
+            Ok(socket) => {
+                let address = socket.local_addr().map_err(ProgramError::other)?;
                 port = address.port();
                 addresses.push(address);
-                listeners.push(listener);
+                sockets.push(socket);
             }
             // A machine without IPv6, or without IPv4.
             Err(error)
@@ -172,14 +209,14 @@ async fn listen(place: &Place) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), Pr
         }
     }
     match last {
-        Some((host, error)) if listeners.is_empty() => {
+        Some((host, error)) if sockets.is_empty() => {
             Err(cannot_bind(SocketAddr::new(host, port), &error))
         }
-        _ => Ok((listeners, addresses)),
+        _ => Ok((sockets, addresses)),
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
@@ -200,7 +237,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         setsockopt(&socket, sockopt::TcpUserTimeout, &60_000)?;
     }
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
 fn cannot_bind(address: SocketAddr, error: &io::Error) -> ProgramError {
@@ -360,6 +397,7 @@ async fn operate(
     mut out: Out,
     tls: Arc<ServerConfig>,
     listeners: Vec<TcpListener>,
+    mut packets: Packets,
 ) -> Result<(), ProgramError> {
     let words = || {
         Glossary::english()
@@ -416,6 +454,12 @@ async fn operate(
                 }
                 continue;
             }
+            text = packets.next() => {
+                if let Err(error) = terminal.print(&text) {
+                    break Err(ProgramError::Output(error));
+                }
+                continue;
+            }
             () = &mut stop => break Ok(()),
         };
         match input {
@@ -438,6 +482,7 @@ async fn operate(
     // Everybody is told; who does not take it in time is left.
     let _ = timeout(Duration::from_secs(3), all_gone.recv()).await;
     terminal.finish();
+    packets.end(|text| terminal.print(text)).await?;
     if result.is_ok() {
         terminal.print(&format!("{}\n", glossary.say("say.chat.serve.ended")))?;
     }

@@ -233,6 +233,21 @@ pub(super) fn key_line(label: &str, client_random: &[u8], secret: &[u8]) -> Stri
     line
 }
 
+/// Tells each secret to two.
+#[derive(Debug)]
+pub(super) struct Both(pub(super) Arc<dyn KeyLog>, pub(super) Arc<dyn KeyLog>);
+
+impl KeyLog for Both {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        self.0.log(label, client_random, secret);
+        self.1.log(label, client_random, secret);
+    }
+
+    fn will_log(&self, label: &str) -> bool {
+        self.0.will_log(label) || self.1.will_log(label)
+    }
+}
+
 // The secrets stay out of logs.
 impl fmt::Debug for KeyLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -40,6 +40,9 @@ pub struct Serve {
     /// Append the secrets of every connection to FILE (SSLKEYLOGFILE form): who has it can read all that is said
     #[arg(long, value_name = "FILE")]
     pub keylog: Option<PathBuf>,
+    /// Show the packets of all connections as they pass, annotated; takes the right to watch the interface (sudo)
+    #[arg(long)]
+    pub show: bool,
     /// What one client may cost.
     #[command(flatten)]
     pub limits: ServeLimits,
@@ -88,6 +91,9 @@ pub struct Join {
     /// Append the secrets of the connection to FILE (SSLKEYLOGFILE form): who has it can read all that is said
     #[arg(long, value_name = "FILE")]
     pub keylog: Option<PathBuf>,
+    /// Show the packets of the connection as they pass, annotated; takes the right to watch the interface (sudo)
+    #[arg(long)]
+    pub show: bool,
 }
 
 /// A time with its unit; seconds if it has none.

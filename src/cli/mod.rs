@@ -63,7 +63,7 @@ pub enum Command {
 }
 
 /// How it shall look.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Screen")]
 pub struct Screen {
     /// Show every header, field by field; -vv adds why each is there and where it is specified
