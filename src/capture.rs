@@ -565,6 +565,8 @@ impl Watch<'_> {
             out.sentence(self.glossary.say("say.capture.on"), |out, _| out.text(name));
             if self.show.in_detail() {
                 out.newline();
+            } else {
+                out.byte(b' ');
             }
         }
         self.show.packet(out, &event);
