@@ -24,7 +24,7 @@ use layerwise::wire::loopback::{self, Loopback};
 use layerwise::wire::memory::{self, Memory};
 use layerwise::wire::refusal;
 use layerwise::wire::tun::{self, Tun};
-use layerwise::wire::{Host, Link, Packet, Script, Seen, Verdict, Wire, lose_data};
+use layerwise::wire::{Host, Link, Packet, Script, Seen, Verdict, Wire};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
