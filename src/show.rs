@@ -80,7 +80,7 @@ pub enum Machine<'g> {
     /// Columns.
     Fields(Columns),
     /// Objects.
-    Json(Json<'g>),
+    Json(Box<Json<'g>>),
 }
 
 impl<'g> Machine<'g> {
@@ -115,7 +115,7 @@ impl<'g> Machine<'g> {
             }
             Format::Json => {
                 let words = (screen.verbose > 0).then_some(glossary);
-                Ok(Some(Self::Json(Json::new(words))))
+                Ok(Some(Self::Json(Box::new(Json::new(words)))))
             }
         }
     }

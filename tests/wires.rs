@@ -86,7 +86,6 @@ fn tell(mut wire: impl Wire) -> Story {
             }
             Seen::Released { .. } => panic!("no faults were asked for"),
             Seen::Kernel { host, info, .. } => story.kernel.push((host, info)),
-            Seen::Released { .. } => panic!("nothing is held back here"),
             Seen::Chat { host, what, .. } => {
                 if let Some(line) = what.heard() {
                     story.heard.push((letter(host), line.text.clone()));

@@ -158,6 +158,10 @@ impl Reader {
     /// # Errors
     /// When the file is damaged here, or no capture file. Nothing comes after an error.
     #[inline]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "what it lends is valid until the next call, which no iterator can say"
+    )]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, FileError> {
         self.source.consume(core::mem::take(&mut self.taken));
         let step = match self.step() {
@@ -323,7 +327,7 @@ impl<'a> Iterator for Comments<'a> {
     /// The next one, meant to be UTF-8.
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        while let Some((code, value)) = self.0.next() {
+        for (code, value) in self.0.by_ref() {
             if code == 1 {
                 return Some(value);
             }

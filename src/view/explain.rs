@@ -15,6 +15,7 @@ use std::fmt;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::filter;
 use crate::layers::{self, PROTOCOLS};
 use crate::packet::{FieldDef, Kind};
 use crate::text::{Entry, Glossary, NamedValue, distance};
@@ -256,6 +257,10 @@ fn find<'g>(glossary: &'g Glossary, words: &[&str]) -> Found<'g> {
     if let [key] = words {
         if let Some(def) = layers::all_fields().find(|def| def.key.eq_ignore_ascii_case(key)) {
             return Found::Entry(def.key, glossary.of(def));
+        }
+        // A name for several fields at once.
+        if let Some((_, fields)) = filter::key::several().find(|(name, _)| name == key) {
+            return Found::List(fields);
         }
         if let Some(key) = glossary.keys().find(|k| k == key && !k.starts_with("say.")) {
             return glossary

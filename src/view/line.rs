@@ -93,7 +93,11 @@ fn spoken(out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>, 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
 mod tests {
     use super::*;
     use crate::packet::{Frame, LinkType};

@@ -566,6 +566,6 @@ impl Random {
 
     /// A number from 0 to `n`, without it.
     fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
     }
 }
