@@ -631,17 +631,16 @@ enum As {
 
 fn command(how: As, arguments: &[&str]) -> Command {
     let nobody = ["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"];
-    let mut command = match how {
-        As::Oneself => Command::new(program()),
+    // Whoever runs the tests in the background has them ignore Ctrl-C, and so would the program.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT");
+    match how {
+        As::Oneself => {}
         As::Nobody => {
-            let mut command = Command::new("setpriv");
-            command.args(nobody).arg(program());
-            command
+            command.arg("setpriv").args(nobody);
         }
         As::Setpriv(with) => {
-            let mut command = Command::new("setpriv");
-            command.args(with).arg(program());
-            command
+            command.arg("setpriv").args(with);
         }
         As::WithDev(make, as_nobody) => {
             let drop = if as_nobody {
@@ -650,13 +649,10 @@ fn command(how: As, arguments: &[&str]) -> Command {
                 String::new()
             };
             let script = format!("mount -t tmpfs none /dev/net && {make} && exec {drop} \"$@\"");
-            let mut command = Command::new("unshare");
-            command
-                .args(["--mount", "sh", "-c", &script, "sh"])
-                .arg(program());
-            command
+            command.args(["unshare", "--mount", "sh", "-c", &script, "sh"]);
         }
-    };
+    }
+    command.arg(program());
     command
         .args(arguments)
         .env("TERM", "dumb")
