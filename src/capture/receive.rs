@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -30,11 +30,6 @@ const KEEP: usize = 4 << 20;
 const LARGEST: usize = (512 << 10) + 256;
 /// So many packets of one interface are read before the next has its turn.
 const TURN: usize = 256;
-/// Where packets come in such quick succession, so many times, being woken for each costs more than it is worth, above all for who
-/// sends them on this host; then the receiver naps, and reads several at once, as long as there are several.
-const QUICK: Duration = Duration::from_micros(100);
-const TIMES: u32 = 8;
-const NAP: Duration = Duration::from_micros(150);
 /// EtherType for packets of all kinds, in and out.
 const ETH_P_ALL: u16 = 3;
 
@@ -338,20 +333,15 @@ impl Queue {
 /// The receiver: reads until it is stopped or the last interface has ended.
 fn receive(taps: Vec<Tap>, shared: &Shared) {
     let mut taps: Vec<(usize, Tap)> = taps.into_iter().enumerate().collect();
-    let mut pace = Pace::default();
     while !taps.is_empty() {
         let until = shared.until.load(Ordering::Relaxed);
-        if until == 0 {
-            pace.nap();
-            if !sleep(&taps, shared) {
-                return;
-            }
+        if until == 0 && !sleep(&taps, shared) {
+            return;
         }
-        let (mut read, mut more) = (0, false);
+        let mut more = false;
         taps.retain_mut(|(index, tap)| match turn(*index, tap, until, shared) {
-            Ok(turn) => {
-                read += turn.read;
-                more |= turn.more;
+            Ok(rest) => {
+                more |= rest;
                 true
             }
             Err(error) => {
@@ -361,43 +351,6 @@ fn receive(taps: Vec<Tap>, shared: &Shared) {
         });
         if until != 0 && !more {
             return;
-        }
-        pace.read(read);
-    }
-}
-
-/// How packets come: one now and then, or many.
-#[derive(Debug, Default)]
-struct Pace {
-    last: Option<Instant>,
-    /// How many times in succession it was quick.
-    quick: u32,
-    naps: bool,
-}
-
-impl Pace {
-    /// So many packets were read at once.
-    fn read(&mut self, packets: usize) {
-        if self.naps {
-            self.naps = packets > 1;
-            return;
-        }
-        let now = Instant::now();
-        let before = self.last.replace(now);
-        if before.is_some_and(|before| now - before < QUICK) {
-            self.quick += 1;
-        } else {
-            self.quick = 0;
-        }
-        if self.quick >= TIMES {
-            self.quick = 0;
-            self.naps = true;
-        }
-    }
-
-    fn nap(&self) {
-        if self.naps {
-            thread::sleep(NAP);
         }
     }
 }
@@ -418,22 +371,14 @@ fn sleep(taps: &[(usize, Tap)], shared: &Shared) -> bool {
     }
 }
 
-/// What one turn found.
-struct Turn {
-    read: usize,
-    /// Whether there may be more.
-    more: bool,
-}
-
-/// Reads what waits at one interface.
-fn turn(index: usize, tap: &mut Tap, until: u64, shared: &Shared) -> io::Result<Turn> {
-    for read in 0..TURN {
-        let turn = |more| Ok(Turn { read, more });
+/// Reads what waits at one interface; tells whether there may be more.
+fn turn(index: usize, tap: &mut Tap, until: u64, shared: &Shared) -> io::Result<bool> {
+    for _ in 0..TURN {
         match tap.receiver.next() {
             Ok(data) => {
                 let time = socket::arrival(tap.socket.as_fd())?;
                 if until != 0 && time > until {
-                    return turn(false);
+                    return Ok(false);
                 }
                 shared.tell(|waiting| {
                     if !waiting.batch.push(time, index as u16, data) {
@@ -441,12 +386,12 @@ fn turn(index: usize, tap: &mut Tap, until: u64, shared: &Shared) -> io::Result<
                     }
                 });
             }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return turn(false),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(false),
             Err(error)
                 if [io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock]
                     .contains(&error.kind()) =>
             {
-                return turn(true);
+                return Ok(true);
             }
             Err(error) => {
                 // pnet has no words for what poll reports; the socket itself knows.
@@ -455,8 +400,5 @@ fn turn(index: usize, tap: &mut Tap, until: u64, shared: &Shared) -> io::Result<
             }
         }
     }
-    Ok(Turn {
-        read: TURN,
-        more: true,
-    })
+    Ok(true)
 }
