@@ -581,6 +581,7 @@ fn an_interface_that_goes_down_ends_it() {
         assert!(capture.line().starts_with("on lo: "));
         let ended = capture.interrupt();
         assert!(ended.status.success(), "{}", ended.notes);
+        assert!(ended.notes.contains("\nd0 has ended: "), "{}", ended.notes);
     });
 }
 
