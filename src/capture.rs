@@ -17,7 +17,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -386,9 +386,7 @@ impl Watch<'_> {
                 Woken::Signal if stopped => break,
                 Woken::Signal => {
                     stopped = true;
-                    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                    let now = now.map_or(0, |time| time.as_nanos());
-                    queue.stop(u64::try_from(now).unwrap_or(u64::MAX));
+                    queue.stop();
                 }
                 Woken::Nothing if idle => {
                     fresh = false;
