@@ -9,6 +9,7 @@
 //! many downloads over TLS (to port 443, where nobody takes them for a chat). `syn CONNECTIONS`: so many that say nothing.
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a tool of the benches may fail by panicking"
 )]

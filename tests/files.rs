@@ -144,11 +144,14 @@ fn pcap(order: Order, magic: u32, extra: usize, packets: &[(u32, u32)]) -> Vec<u
     file.bytes
 }
 
+/// A packet: its time, link type, bytes, interface, comments.
+type Stored = (u64, u16, Vec<u8>, String, Vec<String>);
+
 /// What there is in a file.
 #[derive(Debug, Default, PartialEq)]
 struct Found {
     /// Of each packet: time, link, bytes, interface, comments.
-    packets: Vec<(u64, u16, Vec<u8>, String, Vec<String>)>,
+    packets: Vec<Stored>,
     secrets: Vec<String>,
     comments: Vec<String>,
     names: Vec<String>,

@@ -111,7 +111,7 @@ pub(super) fn run(
 
 /// What the two ends are called among the packets.
 fn hosts(local: SocketAddr, remote: SocketAddr) -> Hosts {
-    let names = ["you", "server"];
+    let names = ["client", "server"];
     if local.ip() == remote.ip() {
         return Hosts::sharing(local.ip(), names, remote.port());
     }
