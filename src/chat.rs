@@ -18,14 +18,15 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     AlertDescription, CertificateError, CipherSuite, ClientConfig, ClientConnection, Connection,
-    KeyLog, NamedGroup, NoKeyLog, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
-    SupportedProtocolVersion,
+    DigitallySignedStruct, KeyLog, NamedGroup, NoKeyLog, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
+    SignatureScheme, SupportedProtocolVersion,
 };
 use time::OffsetDateTime;
 
@@ -107,6 +108,20 @@ impl Setup {
         Ok(Arc::new(config))
     }
 
+    /// A client that believes whatever certificate it is shown (`InsecureSkipVerify`, `verify=False`, `-k`): for lessons
+    /// and for the memory wire alone, so it is not public.
+    pub(crate) fn client_that_believes_anybody(&self) -> Result<Arc<ClientConfig>, ChatError> {
+        let builder =
+            ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.clock));
+        let mut config = builder
+            .with_protocol_versions(self.versions)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Gullible(Arc::clone(&self.provider))))
+            .with_no_client_auth();
+        config.key_log = Arc::clone(&self.key_log);
+        Ok(Arc::new(config))
+    }
+
     /// A server that shows the certificate of `identity`.
     ///
     /// # Errors
@@ -120,6 +135,48 @@ impl Setup {
             .with_single_cert(identity.chain.clone(), identity.key.clone_key().into())?;
         config.key_log = Arc::clone(&self.key_log);
         Ok(Arc::new(config))
+    }
+}
+
+/// Says yes to every certificate. The signature over the handshake is still checked: it proves that the other side has
+/// the certificate's key, but not who that is.
+#[derive(Debug)]
+struct Gullible(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Gullible {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let schemes = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, schemes)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let schemes = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, schemes)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use layerwise::cli::{self, Command};
 use layerwise::demo;
+use layerwise::lesson::{self, LessonFailure};
 use layerwise::text::Glossary;
 use layerwise::view::explain;
 use layerwise::view::paint::{Look, Out};
@@ -41,7 +42,11 @@ impl From<io::Error> for Failure {
 }
 
 fn run(cli: &cli::Cli) -> Result<(), Failure> {
-    let glossary = Glossary::english().map_err(|error| Failure::Other(error.to_string()))?;
+    let language = lesson::language(cli.lang.as_deref(), |name| std::env::var(name).ok());
+    // The lessons are what is translated; elsewhere only who asks for a language gets it.
+    let wanted = matches!(cli.command, Some(Command::Lesson(_))) || cli.lang.is_some();
+    let spoken = if wanted { &language } else { "en" };
+    let glossary = Glossary::of_language(spoken).map_err(|error| Failure::Other(error.to_string()))?;
     let mut out = Out::new(Look::for_stdout(cli.screen.wish()));
     let mut stdout = io::stdout().lock();
     match &cli.command {
@@ -59,6 +64,13 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             | Command::Certs(_)
             | Command::Doctor(_),
         ) => Err(Failure::Other("this command is still to come".to_owned())),
+        Some(Command::Lesson(arguments)) => {
+            lesson::run(arguments, &glossary, &language, out, &mut stdout).map_err(|e| match e {
+                LessonFailure::Output(error) => Failure::Output(error),
+                LessonFailure::Usage(text) => Failure::Usage(text),
+                LessonFailure::Other(text) => Failure::Other(text),
+            })
+        }
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
         None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),
     }

@@ -12,6 +12,7 @@ pub mod certs;
 pub mod chat;
 pub mod demo;
 pub mod doctor;
+pub mod lesson;
 pub mod read;
 
 pub use demo::Demo;
@@ -28,6 +29,9 @@ pub struct Cli {
     /// How it shall look.
     #[command(flatten)]
     pub screen: Screen,
+    /// The language of the lessons: en, de; the environment's (LANG) if nothing is said
+    #[arg(long, value_name = "LANGUAGE", global = true)]
+    pub lang: Option<String>,
     /// What shall be done; the demonstration if nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -48,6 +52,8 @@ pub enum Command {
     Certs(certs::Certs),
     /// What works on this machine, what does not, why, and what mends it
     Doctor(doctor::Doctor),
+    /// Guided lessons: predict, run, observe, explain, on your own packets
+    Lesson(lesson::Lesson),
     /// What a field, a layer, a value or an alert means: explain tcp.flags.syn, explain tls, explain alert 20
     Explain {
         /// A key, a layer, a name, or a word and a number; nothing lists what there is

@@ -22,6 +22,7 @@
 
 mod seeded;
 
+use core::ops::Range;
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -68,6 +69,50 @@ pub struct Config {
     pub max_time: Duration,
     /// The wire gives up after so many packets. One million unless told otherwise.
     pub max_packets: u64,
+    /// Who answers at B's address, and with what certificate. The real B unless told otherwise.
+    pub server: Server,
+    /// Whether A checks that certificate. It does unless told otherwise.
+    pub verify: bool,
+    /// Whether both ends also accept TLS 1.2. They do not unless told otherwise.
+    pub tls12: bool,
+    /// How much TCP keeps at B for its application, in bytes. 256 KiB unless told otherwise.
+    pub buffer: usize,
+    /// When B's application does not read, counted from the start. Never unless told otherwise.
+    pub pause: Option<Range<Duration>>,
+}
+
+/// What certificate is shown at B's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Server {
+    /// B's own: for its name, valid now, from the authority that A trusts.
+    #[default]
+    Genuine,
+    /// For B's name and valid now, but from an authority that A has never heard of.
+    UnknownAuthority,
+    /// From the authority that A trusts and valid now, but for another name.
+    WrongName,
+    /// B's own, but its time is over.
+    Expired,
+}
+
+/// Somebody on the path: decides what becomes of every packet.
+pub trait Middle {
+    /// A secret became known at one of the hosts: a line of a key log. (An attacker does not get it; a stage director does.)
+    fn key(&mut self, line: &str);
+
+    /// A packet was sent; what is given back is delivered, each after the wire's latency and its own delay.
+    fn carry(&mut self, from: Host, now: Time, packet: &[u8]) -> Vec<Carried>;
+}
+
+/// A packet that is delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// The host it is delivered to.
+    pub to: Host,
+    /// How much longer than the wire's latency it takes.
+    pub delay: Duration,
+    /// The packet, from the first byte of its IP header.
+    pub bytes: Vec<u8>,
 }
 
 impl Default for Config {
@@ -78,6 +123,11 @@ impl Default for Config {
             latency: Duration::from_millis(5),
             max_time: Duration::from_secs(24 * 60 * 60),
             max_packets: 1_000_000,
+            server: Server::Genuine,
+            verify: true,
+            tls12: false,
+            buffer: TCP_BUFFER,
+            pause: None,
         }
     }
 }
@@ -98,8 +148,22 @@ impl Memory {
     /// # Errors
     /// When MTU or latency are out of range, a text of the script cannot be said, or a host cannot be set up.
     pub fn new(config: &Config, script: &Script) -> Result<Self, WireError> {
-        let setting = Setting::new(config.seed)?;
+        let setting = Setting::new(config)?;
         Self::with(config, script, &setting)
+    }
+
+    /// The same with somebody on the path.
+    ///
+    /// # Errors
+    /// As for [`Memory::new`].
+    pub fn between(
+        config: &Config,
+        script: &Script,
+        middle: Box<dyn Middle>,
+    ) -> Result<Self, WireError> {
+        let mut wire = Self::new(config, script)?;
+        wire.log.middle = Some(middle);
+        Ok(wire)
     }
 
     fn with(config: &Config, script: &Script, setting: &Setting) -> Result<Self, WireError> {
@@ -132,6 +196,7 @@ impl Memory {
                 packets: 0,
                 keys: BTreeSet::new(),
                 failure: None,
+                middle: None,
             },
             max_time: config.max_time,
             max_packets: config.max_packets,
@@ -152,7 +217,8 @@ impl Memory {
             return self.log.failure.take().map_or(Ok(()), Err);
         }
         let arrival = self.log.flight.front().map(|flight| flight.arrives);
-        let timers = [self.a.timer(self.log.now), self.b.timer(self.log.now)];
+        let now = self.log.now;
+        let timers = [self.a.timer(now), self.b.timer(now), self.b.wakes(now)];
         let next = timers.into_iter().flatten().chain(arrival).min();
         let Some(next) = next else {
             let time = self.log.time();
@@ -221,6 +287,9 @@ const DAY: time::Duration = time::Duration::DAY;
 /// Room for a window beyond 64 KiB, so that window scaling is of use.
 const TCP_BUFFER: usize = 256 * 1024;
 
+/// A name that B does not have.
+const OTHER_NAME: &str = "m.example";
+
 /// Who trusts whom.
 struct Setting {
     roots: Vec<CertificateDer<'static>>,
@@ -228,8 +297,8 @@ struct Setting {
 }
 
 impl Setting {
-    fn new(seed: u64) -> Result<Self, WireError> {
-        let random = Stream::new(seed, "certificates");
+    fn new(config: &Config) -> Result<Self, WireError> {
+        let random = Stream::new(config.seed, "certificates");
         let material = || Material {
             key: random.bytes(),
             serial: random.bytes(),
@@ -241,15 +310,34 @@ impl Setting {
             until: start + DAY * 3650,
         };
         let authority = Authority::from_material("Layerwise Demo CA", years, &material())?;
-        let months = Validity {
+        let roots = vec![authority.certificate().clone()];
+        let mut months = Validity {
             from: start - DAY * 30,
             until: start + DAY * 60,
         };
         let address = Host::B.address().to_string();
-        let names = [SERVER_NAME, &address];
+        let mut names = vec![SERVER_NAME, &address];
+        let identity = material();
+        let issuer = match config.server {
+            Server::Genuine => authority,
+            Server::UnknownAuthority => {
+                Authority::from_material("Somebody Else's CA", years, &material())?
+            }
+            Server::WrongName => {
+                names = vec![OTHER_NAME];
+                authority
+            }
+            Server::Expired => {
+                months = Validity {
+                    from: start - DAY * 120,
+                    until: start - DAY * 30,
+                };
+                authority
+            }
+        };
         Ok(Self {
-            roots: vec![authority.certificate().clone()],
-            identity: authority.issue_from_material(&names, months, &material())?,
+            roots,
+            identity: issuer.issue_from_material(&names, months, &identity)?,
         })
     }
 }
@@ -270,13 +358,15 @@ struct Log {
     now: u64,
     latency: u64,
     seen: VecDeque<Seen>,
-    /// In the order of sending, which is the order of arrival, too.
+    /// In the order of arrival.
     flight: VecDeque<Flight>,
     packets: u64,
     /// The key log lines that were seen: the other host comes to the same.
     keys: BTreeSet<String>,
     /// The first failure.
     failure: Option<WireError>,
+    /// Who decides what becomes of the packets, if it is not the wire itself.
+    middle: Option<Box<dyn Middle>>,
 }
 
 struct Flight {
@@ -291,25 +381,52 @@ impl Log {
     }
 
     fn packet(&mut self, from: Host, bytes: Vec<u8>) {
-        let arrives = self.now + self.latency;
+        let now = self.time();
         self.packets += 1;
+        let carried = match &mut self.middle {
+            Some(middle) => middle.carry(from, now, &bytes),
+            None => vec![Carried {
+                to: from.other(),
+                delay: Duration::ZERO,
+                bytes: bytes.clone(),
+            }],
+        };
+        let arrives = |carried: &Carried| {
+            let delay = u64::try_from(carried.delay.as_nanos()).unwrap_or(u64::MAX);
+            self.now
+                .saturating_add(self.latency)
+                .saturating_add(delay)
+        };
         self.seen.push_back(Seen::Packet(Packet {
             from,
-            sent: self.time(),
-            arrives: Some(Time(EPOCH.0 + arrives)),
-            bytes: bytes.clone(),
-        }));
-        self.flight.push_back(Flight {
-            to: from.other(),
-            arrives,
+            sent: now,
+            arrives: carried
+                .iter()
+                .find(|carried| carried.to == from.other())
+                .map(|carried| Time(EPOCH.0.saturating_add(arrives(carried)))),
             bytes,
-        });
+        }));
+        for carried in carried {
+            let arrives = arrives(&carried);
+            let at = self.flight.partition_point(|f| f.arrives <= arrives);
+            self.flight.insert(
+                at,
+                Flight {
+                    to: carried.to,
+                    arrives,
+                    bytes: carried.bytes,
+                },
+            );
+        }
     }
 
     fn keys(&mut self, host: Host, keys: &KeyLines) {
         let time = self.time();
         for line in keys.take() {
             if self.keys.insert(line.clone()) {
+                if let Some(middle) = &mut self.middle {
+                    middle.key(&line);
+                }
                 self.seen.push_back(Seen::Key { host, time, line });
             }
         }
@@ -351,6 +468,8 @@ struct End {
     /// The other side's FIN was seen.
     ended: bool,
     failed: bool,
+    /// When its application does not read, in nanoseconds since the start.
+    pause: Range<u64>,
 }
 
 enum Texts {
@@ -367,15 +486,23 @@ impl End {
     ) -> Result<Self, WireError> {
         let random = Stream::new(config.seed, if host == Host::A { "A" } else { "B" });
         let keys = Arc::new(KeyLines::default());
-        let setup = Setup::default()
+        let mut setup = Setup::default()
             .deterministic(Arc::new(seeded::provider()), Arc::new(Stopped))
             .key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        if config.tls12 {
+            setup = setup.allow_tls12();
+        }
         let peer = random
             .within(|| match host {
                 Host::A => {
                     let name = ServerName::try_from(SERVER_NAME)
                         .map_err(|error| ChatError::Tls(error.to_string()))?;
-                    Peer::client(setup.client(&setting.roots)?, name)
+                    let client = if config.verify {
+                        setup.client(&setting.roots)?
+                    } else {
+                        setup.client_that_believes_anybody()?
+                    };
+                    Peer::client(client, name)
                 }
                 Host::B => Peer::server(setup.server(&setting.identity)?),
             })
@@ -398,8 +525,12 @@ impl End {
             .add_default_ipv4_route(host.other().address())
             .map_err(|error| tcp_error(host, "adding the route", &error))?;
 
-        let buffer = || tcp::SocketBuffer::new(vec![0; TCP_BUFFER]);
-        let mut socket = tcp::Socket::new(buffer(), buffer());
+        let buffer = |bytes| tcp::SocketBuffer::new(vec![0; bytes]);
+        let (receive, pause) = match host {
+            Host::A => (TCP_BUFFER, None),
+            Host::B => (config.buffer, config.pause.as_ref()),
+        };
+        let mut socket = tcp::Socket::new(buffer(receive), buffer(TCP_BUFFER));
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(None);
         socket.set_congestion_control(tcp::CongestionControl::Reno);
@@ -429,6 +560,11 @@ impl End {
             hung_up: false,
             ended: false,
             failed: false,
+            pause: pause.map_or(0..0, |pause| {
+                let nanoseconds =
+                    |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                nanoseconds(pause.start)..nanoseconds(pause.end)
+            }),
         })
     }
 
@@ -465,6 +601,11 @@ impl End {
         Some(at.saturating_mul(1000).max(soonest))
     }
 
+    /// When its application reads again, if it is not reading now.
+    fn wakes(&self, now: u64) -> Option<u64> {
+        self.pause.contains(&now).then_some(self.pause.end)
+    }
+
     /// Lets the host run: take in what has arrived, let the application answer, send.
     fn turn(&mut self, log: &mut Log) {
         let at = instant(log.now);
@@ -485,7 +626,9 @@ impl End {
             self.connected = true;
             log.chat(self.host, Happening::Connected);
         }
-        self.hear(log);
+        if self.wakes(log.now).is_none() {
+            self.hear(log);
+        }
         self.flush(log);
         // What no answer has acknowledged by now, a packet of its own does.
         self.send(log);
