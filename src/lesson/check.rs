@@ -137,7 +137,18 @@ impl<'l> Stage<'l> {
                 .seed
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 .wrapping_add(u64::from(self.lesson.data.number)),
-            mtu: run.mtu,
+            mtu: match run.vary_mtu.as_deref() {
+                Some(list) => self
+                    .word(list)
+                    .and_then(|word| word.parse().ok())
+                    .ok_or_else(|| {
+                        self.lesson.error(
+                            "vary_mtu",
+                            format!("there is no list {list:?} of numbers under [vary]: add it"),
+                        )
+                    })?,
+                None => run.mtu,
+            },
             latency: Duration::from_millis(run.latency_ms),
             server: match run.server {
                 Server::Genuine => memory::Server::Genuine,
@@ -312,6 +323,11 @@ impl<'l> Stage<'l> {
                 })
                 .ok_or_else(|| wrong(format!("there is no list {word:?} under [vary]")));
         }
+        if let Some(host) = &def.said {
+            let tape = self.tape(run)?;
+            let said = tape.said(host_named(host).ok_or_else(|| wrong("said is A or B".into()))?);
+            return Ok(Val::Text(said.join(" / ")));
+        }
         if let Some(host) = &def.heard {
             let tape = self.tape(run)?;
             let heard = tape.heard(host_named(host).ok_or_else(|| wrong("heard is A or B".into()))?);
@@ -330,7 +346,7 @@ impl<'l> Stage<'l> {
             return Ok(Val::Number(count));
         }
         let Some(of) = &def.of else {
-            return Err(wrong("one of: of, count, calc, heard, failure, vary is needed".into()));
+            return Err(wrong("one of: of, count, calc, said, heard, failure, vary is needed".into()));
         };
         let key = Key::named(of);
         if key.is_none() && of != "frame.time" {
@@ -635,6 +651,10 @@ fn read(glossary: &Glossary, event: &Event<'_>, key: Key, def: &ValueDef) -> Opt
         }
     };
     match (def.shown, &value) {
+        (_, Val::Bytes(bytes)) => {
+            let [from, to] = def.slice.unwrap_or([0, bytes.len()]);
+            Some(Val::Bytes(bytes.get(from..to)?.to_vec()))
+        }
         (Some(Shown::Name), Val::Number(n)) => {
             let named = glossary.of(field_def).value(u64::try_from(*n).ok()?)?;
             Some(Val::Text(named.name.clone()))

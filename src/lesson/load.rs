@@ -25,6 +25,15 @@ macro_rules! folders {
 /// The lessons that are built into the program. A new lesson adds its line here.
 pub static EMBEDDED: &[Folder] = folders! {
     "01-envelopes": "en" "de";
+    "02-a-to-b": "en";
+    "03-handshake": "en";
+    "04-counting": "en";
+    "05-segments": "en";
+    "06-loss": "en";
+    "07-disorder": "en";
+    "08-bit-error": "en";
+    "09-blind-spot": "en";
+    "10-slow-reader": "en";
 };
 
 /// A lesson's folder, as text.
@@ -90,6 +99,8 @@ pub struct Run {
     pub reply: String,
     /// The longest packet.
     pub mtu: usize,
+    /// The same, from a list of numbers that the seed chooses from.
+    pub vary_mtu: Option<String>,
     /// One way, in milliseconds.
     pub latency_ms: u64,
     /// Rules that are followed on the path.
@@ -119,6 +130,7 @@ impl Default for Run {
             messages: Vec::new(),
             reply: "hello".to_owned(),
             mtu: 1500,
+            vary_mtu: None,
             latency_ms: 5,
             faults: Vec::new(),
             hops: 0,
@@ -159,17 +171,21 @@ pub struct ValueDef {
     pub nth: i64,
     /// Which of several values of that key in the packet, counted from 1.
     pub which: usize,
-    /// `len` (how many bytes it has), `hex`, `name` (from the glossary) or `ms` (nanoseconds shown as milliseconds).
+    /// `len` (how many bytes it has), `hex` (its bytes) or `name` (from the glossary).
     #[serde(rename = "as")]
     pub shown: Option<Shown>,
     /// How many packets an expression holds for.
     pub count: Option<String>,
-    /// A sum: `isn + 1`, `seq + len - 4`; sequence numbers wrap at 2^32 if the name begins with `seq:`.
+    /// A sum: `isn + 1`, `seq + len - 4`.
     pub calc: Option<String>,
     /// Whether the sum wraps at 2^32, as sequence numbers do.
     pub wrap: bool,
     /// The milliseconds from the packet before for which this expression holds to the one of `of`/`where`.
     pub since: Option<String>,
+    /// Only these bytes of the value: from, and up to (not with).
+    pub slice: Option<[usize; 2]>,
+    /// What the application of `A` or `B` said.
+    pub said: Option<String>,
     /// What the application of `A` or `B` heard.
     pub heard: Option<String>,
     /// Why the chat of `A` or `B` failed.

@@ -271,14 +271,8 @@ impl Sitting<'_, '_, '_> {
         if self.turn()? {
             return Ok(true);
         }
-        let steps = &self.stage.lesson.data.steps;
-        let before = steps.get(..self.record.step).unwrap_or(&[]);
-        let start = before
-            .iter()
-            .rposition(|step| step.kind == Kind::Run)
-            .map_or(0, |at| at + 1);
-        for question in before.get(start..).unwrap_or(&[]) {
-            if question.kind == Kind::Predict && self.settle(question)? {
+        for question in judged_at(&self.stage.lesson.data.steps, self.record.step) {
+            if self.settle(question)? {
                 return Ok(true);
             }
         }
@@ -300,7 +294,7 @@ impl Sitting<'_, '_, '_> {
             self.console.heading(&self.predicted_line(step, &answer));
             let right = self.verdict(step, &answer, true)?;
             if right {
-                return self.after(step);
+                return self.turn();
             }
         }
         loop {
@@ -321,15 +315,11 @@ impl Sitting<'_, '_, '_> {
                 }
                 Asked::Answer(answer) => {
                     if self.verdict(step, &answer, false)? {
-                        return self.after(step);
+                        return self.turn();
                     }
                 }
             }
         }
-    }
-
-    fn after(&mut self, _: &Step) -> Result<bool> {
-        self.turn()
     }
 
     fn predicted_line(&self, step: &Step, answer: &str) -> String {
@@ -547,15 +537,8 @@ impl Sitting<'_, '_, '_> {
         let steps = &self.stage.lesson.data.steps;
         let until = (self.record.step + 1).min(steps.len());
         let mut past = steps.get(..until)?.iter().enumerate().rev();
-        past.find(|(at, step)| {
-            step.kind == Kind::Run && (*at < self.record.step || self.run_is_shown(step))
-        })
-        .map(|(_, step)| step.clone())
-    }
-
-    /// A run that is the current step is on the screen only once everything before it is predicted.
-    fn run_is_shown(&self, _: &Step) -> bool {
-        true
+        past.find(|(_, step)| step.kind == Kind::Run)
+            .map(|(_, step)| step.clone())
     }
 
     fn last_run(&self) -> Option<String> {
@@ -585,6 +568,23 @@ impl Sitting<'_, '_, '_> {
         }
         Ok(())
     }
+}
+
+/// The predictions that are judged at the run in that place: those since the runs before. Of runs that follow each other
+/// it is the last that judges.
+pub(crate) fn judged_at(steps: &[Step], at: usize) -> Vec<&Step> {
+    let is_run = |at: usize| steps.get(at).is_some_and(|step| step.kind == Kind::Run);
+    if !is_run(at) || is_run(at + 1) {
+        return Vec::new();
+    }
+    let first = (0..at).rev().take_while(|at| is_run(*at)).last().unwrap_or(at);
+    let start = (0..first).rposition(is_run).map_or(0, |at| at + 1);
+    steps
+        .get(start..first)
+        .unwrap_or(&[])
+        .iter()
+        .filter(|step| step.kind == Kind::Predict)
+        .collect()
 }
 
 /// An answer as the learner knows it: options by their letters and texts.
@@ -641,7 +641,7 @@ pub(crate) fn show_packets(
     let parse = |text: &str| check::condition(text).map_err(|e| lesson.error(text, e));
     let show = step.show.as_deref().filter(|_| !all).map(parse).transpose()?;
     let hosts = hosts();
-    let mut ladder = Ladder::default();
+    let mut ladder = Ladder::of_all(START);
     ladder.head(out, [glossary.say("say.demo.a"), glossary.say("say.demo.b")]);
     let mut hidden = 0;
     stage.watch(run, |event, mark| {

@@ -17,12 +17,14 @@ use crate::wire::{Happening, Host, Script, Seen, WireError};
 pub(crate) struct Shot {
     pub(crate) from: Host,
     pub(crate) sent: Time,
+    /// Its place in the order of everything that was sent and arrived.
+    pub(crate) turn: u64,
     /// As it was sent; for a forged packet, as it was put on the wire.
     pub(crate) bytes: Vec<u8>,
     /// Made by somebody on the path, not by the host it claims to be from.
     pub(crate) forged: bool,
-    /// Each arrival: when, and as what.
-    pub(crate) arrivals: Vec<(Time, Vec<u8>)>,
+    /// Each arrival: when, its place in the order of everything, and as what.
+    pub(crate) arrivals: Vec<(Time, u64, Vec<u8>)>,
     /// What was done to it, by the first word of the rule.
     pub(crate) mark: Option<&'static str>,
 }
@@ -36,9 +38,22 @@ pub(crate) struct Tape {
     pub(crate) story: Vec<(Host, Happening)>,
     /// Rules that never fired, as they stand in the lesson.
     pub(crate) idle: Vec<String>,
+    turns: u64,
 }
 
 impl Tape {
+    /// What the application of `host` said, in order.
+    pub(crate) fn said(&self, at: Host) -> Vec<&str> {
+        self.story
+            .iter()
+            .filter(|(host, _)| *host == at)
+            .filter_map(|(_, what)| match what {
+                Happening::Says(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// What the application of `host` heard, in order.
     pub(crate) fn heard(&self, at: Host) -> Vec<&str> {
         self.story
@@ -90,27 +105,38 @@ impl Tape {
                 Place::B => shot.from == Host::B && !shot.forged,
             };
             if sender {
-                views.push(View {
-                    time: shot.sent,
-                    bytes: shot.bytes.clone(),
-                    mark: shot.mark,
-                });
+                views.push((
+                    shot.turn,
+                    View {
+                        time: shot.sent,
+                        bytes: shot.bytes.clone(),
+                        mark: shot.mark,
+                    },
+                ));
             } else {
                 let receiver = match place {
                     Place::A => shot.from == Host::B,
                     _ => shot.from == Host::A,
                 };
-                for (time, bytes) in shot.arrivals.iter().filter(|_| receiver) {
-                    views.push(View {
-                        time: *time,
-                        bytes: bytes.clone(),
-                        mark: shot.mark,
-                    });
+                for (time, turn, bytes) in shot.arrivals.iter().filter(|_| receiver) {
+                    views.push((
+                        *turn,
+                        View {
+                            time: *time,
+                            bytes: bytes.clone(),
+                            mark: shot.mark,
+                        },
+                    ));
                 }
             }
         }
-        views.sort_by_key(|view| view.time);
-        views
+        views.sort_by_key(|(turn, view)| (view.time, *turn));
+        views.into_iter().map(|(_, view)| view).collect()
+    }
+
+    fn turn(&mut self) -> u64 {
+        self.turns += 1;
+        self.turns
     }
 
     /// Calls `each` with every packet as it is seen at `place` and decoded with those secrets whose label `keys` takes.
@@ -379,6 +405,12 @@ impl Middle for Director {
                 }
                 Action::Rst | Action::Fin => {
                     forged = forge(&event, from, rule.action == Action::Rst);
+                    if rule.action == Action::Fin {
+                        let seq = words::uint(&event, &tcp::SEQ_RAW).unwrap_or(0) as u32;
+                        let len = words::fact(&event, &tcp::LEN).unwrap_or(0) as u32;
+                        // A FIN takes up one number of the sequence (RFC 9293, section 3.4).
+                        shift = Some((seq.wrapping_add(len), 1));
+                    }
                 }
             }
         }
@@ -397,9 +429,11 @@ impl Middle for Director {
             hop(&mut bytes);
         }
         let place = tape.shots.len();
+        let turn = tape.turn();
         tape.shots.push(Shot {
             from,
             sent: now,
+            turn,
             bytes: packet.to_vec(),
             forged: false,
             arrivals: Vec::new(),
@@ -408,8 +442,10 @@ impl Middle for Director {
         let mut carried = Vec::new();
         let mut deliver = |tape: &mut Tape, place: usize, bytes: Vec<u8>, delay: Duration| {
             let later = (self.latency + delay).as_nanos() as u64;
+            let turn = tape.turn();
             if let Some(shot) = tape.shots.get_mut(place) {
-                shot.arrivals.push((Time(now.0 + later), bytes.clone()));
+                shot.arrivals
+                    .push((Time(now.0 + later), turn, bytes.clone()));
             }
             carried.push(Carried {
                 to: from.other(),
@@ -434,9 +470,11 @@ impl Middle for Director {
         }
         if let Some(bytes) = forged {
             let place = tape.shots.len();
+            let turn = tape.turn();
             tape.shots.push(Shot {
                 from,
                 sent: now,
+                turn,
                 bytes: bytes.clone(),
                 forged: true,
                 arrivals: Vec::new(),
