@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::expr::{Expr, Key};
-use super::load::{Answer, Lesson, LessonError, Run, Server, Shown, Step, ValueDef};
+use super::load::{Answer, Choice, Lesson, LessonError, Run, Server, Shown, Step, ValueDef};
 use super::rig::{self, Tape};
 use crate::packet::{Event, Fact, FieldDef, Value};
 use crate::text::Glossary;
@@ -196,15 +196,27 @@ impl<'l> Stage<'l> {
     /// The word that the seed chooses from a list of the lesson.
     fn word(&self, name: &str) -> Option<&'l str> {
         let list = self.lesson.data.vary.get(name)?;
+        let index = self.mixed(name) % (list.len() as u64).max(1);
+        list.get(index as usize).map(String::as_str)
+    }
+
+    /// A number that follows from the seed and a name.
+    fn mixed(&self, name: &str) -> u64 {
         let mut mix = self.seed;
         for byte in name.bytes() {
             mix = (mix ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         mix ^= mix >> 29;
         mix = mix.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mix ^= mix >> 32;
-        let index = mix % (list.len() as u64).max(1);
-        list.get(index as usize).map(String::as_str)
+        mix ^ mix >> 32
+    }
+
+    /// The options of a choice in the order in which this learner sees them: a neighbour's letter is of no use.
+    #[must_use]
+    pub fn options<'s>(&self, step: &'s Step) -> Vec<&'s Choice> {
+        let mut options: Vec<&Choice> = step.options.iter().collect();
+        options.sort_by_cached_key(|option| self.mixed(&format!("{}.{}", step.id, option.id)));
+        options
     }
 
     /// Puts the words that the seed chooses into a text; `{x*1000}` repeats one.
@@ -441,7 +453,57 @@ impl<'l> Stage<'l> {
         Ok(found)
     }
 
-    /// Judges an answer in the form that [`canonical`] gives.
+    /// What somebody typed, in the one form that is kept: a number, names of options with commas between, a packet's number,
+    /// a text. `None` if it is no answer of this kind.
+    #[must_use]
+    pub fn canonical(&self, step: &Step, input: &str) -> Option<String> {
+        let input = input.trim();
+        match step.answer? {
+            Answer::Number => {
+                let digits: String = input
+                    .chars()
+                    .filter(|c| !matches!(c, ',' | '.' | '\'' | '_' | ' '))
+                    .collect();
+                match digits.strip_prefix("0x") {
+                    Some(hex) => u64::from_str_radix(hex, 16).ok().map(|n| n.to_string()),
+                    None => digits.parse::<u64>().ok().map(|n| n.to_string()),
+                }
+            }
+            Answer::Packet => input
+                .trim_start_matches('#')
+                .parse::<u64>()
+                .ok()
+                .map(|n| n.to_string()),
+            Answer::Text => (!input.is_empty()).then(|| input.chars().take(200).collect()),
+            Answer::Choice | Answer::Several => {
+                let options = self.options(step);
+                let mut chosen = vec![false; options.len()];
+                for c in input.chars().filter(|c| !matches!(c, ' ' | ',' | ';' | '+')) {
+                    let index = match c {
+                        'a'..='z' => c as usize - 'a' as usize,
+                        'A'..='Z' => c as usize - 'A' as usize,
+                        '1'..='9' => c as usize - '1' as usize,
+                        _ => return None,
+                    };
+                    *chosen.get_mut(index)? = true;
+                }
+                // In the order of the lesson, whatever the order on the screen.
+                let is_chosen = |id: &str| {
+                    let mut shown = options.iter().zip(&chosen);
+                    shown.any(|(option, chosen)| *chosen && option.id == id)
+                };
+                let ids = step.options.iter().map(|option| option.id.as_str());
+                let ids: Vec<&str> = ids.filter(|id| is_chosen(id)).collect();
+                let enough = match step.answer? {
+                    Answer::Choice => ids.len() == 1,
+                    _ => !ids.is_empty(),
+                };
+                enough.then(|| ids.join(","))
+            }
+        }
+    }
+
+    /// Judges an answer in the form that [`Stage::canonical`] gives.
     ///
     /// # Errors
     /// When the lesson's own expressions are wrong.
@@ -496,7 +558,7 @@ impl<'l> Stage<'l> {
         }
     }
 
-    /// The right answer, in the form that [`canonical`] gives.
+    /// The right answer, in the form that [`Stage::canonical`] gives.
     ///
     /// # Errors
     /// When the lesson's own expressions are wrong.
@@ -554,55 +616,6 @@ fn same(value: &Val, answer: &str) -> bool {
         Val::Number(n) => answer.trim().parse() == Ok(*n),
         Val::Text(text) => bare(text) == bare(answer),
         Val::Bytes(bytes) => digits(answer) == hex(bytes, ""),
-    }
-}
-
-/// What somebody typed, in the one form that is kept: a number, names of options with commas between, a packet's number,
-/// a text. `None` if it is no answer of this kind.
-#[must_use]
-pub fn canonical(step: &Step, input: &str) -> Option<String> {
-    let input = input.trim();
-    match step.answer? {
-        Answer::Number => {
-            let digits: String = input
-                .chars()
-                .filter(|c| !matches!(c, ',' | '.' | '\'' | '_' | ' '))
-                .collect();
-            match digits.strip_prefix("0x") {
-                Some(hex) => u64::from_str_radix(hex, 16).ok().map(|n| n.to_string()),
-                None => digits.parse::<u64>().ok().map(|n| n.to_string()),
-            }
-        }
-        Answer::Packet => input
-            .trim_start_matches('#')
-            .parse::<u64>()
-            .ok()
-            .map(|n| n.to_string()),
-        Answer::Text => (!input.is_empty()).then(|| input.chars().take(200).collect()),
-        Answer::Choice | Answer::Several => {
-            let mut chosen = vec![false; step.options.len()];
-            for c in input.chars().filter(|c| !matches!(c, ' ' | ',' | ';' | '+')) {
-                let index = match c {
-                    'a'..='z' => c as usize - 'a' as usize,
-                    'A'..='Z' => c as usize - 'A' as usize,
-                    '1'..='9' => c as usize - '1' as usize,
-                    _ => return None,
-                };
-                *chosen.get_mut(index)? = true;
-            }
-            let ids: Vec<&str> = step
-                .options
-                .iter()
-                .zip(&chosen)
-                .filter(|(_, chosen)| **chosen)
-                .map(|(option, _)| option.id.as_str())
-                .collect();
-            let enough = match step.answer? {
-                Answer::Choice => ids.len() == 1,
-                _ => !ids.is_empty(),
-            };
-            enough.then(|| ids.join(","))
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-use super::check::{Stage, Verdict, canonical, condition};
+use super::check::{Stage, Verdict, condition};
 use super::console::{Console, prose};
 use super::load::{Answer, Kind, Lesson, LessonError, Step};
 use super::play::{End, PlayError, Sitting, judged_at};
@@ -305,7 +305,7 @@ fn question(stage: &Stage<'_>, step: &Step, found: &mut Found) {
             for (name, calc) in &step.wrong {
                 if let Ok(value) = stage.calc(calc) {
                     let shown = value.shown();
-                    match canonical(step, &shown) {
+                    match stage.canonical(step, &shown) {
                         Some(answer) => expect(&answer, &format!("wrong.{name}")),
                         None => expect(&shown, &format!("wrong.{name} (nobody can type {shown:?})")),
                     }
@@ -362,11 +362,11 @@ pub fn typed_through(stage: &Stage<'_>, wrong_first: bool) -> Result<String, Les
     let mut lines = String::new();
     for (at, step) in steps.iter().enumerate() {
         match step.kind {
-            Kind::Predict if wrong_first => lines.push_str(&typed(step, &wrong_answer(stage, step)?)),
-            Kind::Predict | Kind::Task => lines.push_str(&typed(step, &stage.solution(step)?)),
+            Kind::Predict if wrong_first => lines.push_str(&typed(stage, step, &wrong_answer(stage, step)?)),
+            Kind::Predict | Kind::Task => lines.push_str(&typed(stage, step, &stage.solution(step)?)),
             Kind::Run if wrong_first => {
                 for open in judged_at(steps, at) {
-                    lines.push_str(&typed(open, &stage.solution(open)?));
+                    lines.push_str(&typed(stage, open, &stage.solution(open)?));
                 }
             }
             Kind::Run | Kind::Tell => {}
@@ -389,10 +389,10 @@ fn wrong_answer(stage: &Stage<'_>, step: &Step) -> Result<String, LessonError> {
 }
 
 /// An answer as it is typed, with its newline.
-fn typed(step: &Step, answer: &str) -> String {
+fn typed(stage: &Stage<'_>, step: &Step, answer: &str) -> String {
     let mut line = match step.answer {
         Some(Answer::Choice | Answer::Several) => ('a'..='z')
-            .zip(&step.options)
+            .zip(stage.options(step))
             .filter(|(_, option)| answer.split(',').any(|id| id == option.id))
             .map(|(letter, _)| letter)
             .collect(),

@@ -415,7 +415,7 @@ impl Sitting<'_, '_, '_> {
             if self.command(&line, Some((step, predicting)))? {
                 continue;
             }
-            match check::canonical(step, &line) {
+            match self.stage.canonical(step, &line) {
                 Some(answer) => return Ok(Asked::Answer(answer)),
                 None => {
                     let key = match step.answer {
@@ -594,7 +594,7 @@ pub(crate) fn answer_shown(stage: &Stage<'_>, language: &str, step: &Step, answe
     }
     let chosen: Vec<&str> = answer.split(',').collect();
     let mut shown = Vec::new();
-    for (letter, option) in ('a'..='z').zip(&step.options) {
+    for (letter, option) in ('a'..='z').zip(stage.options(step)) {
         if chosen.contains(&option.id.as_str()) {
             let key = format!("{}.options.{}", step.id, option.id);
             let text = stage.lesson.say(language, &key);
@@ -617,7 +617,7 @@ pub(crate) fn show_question(
     out.start(Role::Value);
     prose(out, &prompt, 0);
     out.end(Role::Value);
-    for (letter, option) in ('a'..='z').zip(&step.options) {
+    for (letter, option) in ('a'..='z').zip(stage.options(step)) {
         let text = say(&format!("{}.options.{}", step.id, option.id))?;
         out.ascii(b"  ");
         out.byte(letter as u8);
