@@ -25,8 +25,8 @@ use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     AlertDescription, CertificateError, CipherSuite, ClientConfig, ClientConnection, Connection,
-    DigitallySignedStruct, KeyLog, NamedGroup, NoKeyLog, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
-    SignatureScheme, SupportedProtocolVersion,
+    DigitallySignedStruct, KeyLog, NamedGroup, NoKeyLog, ProtocolVersion, RootCertStore,
+    ServerConfig, ServerConnection, SignatureScheme, SupportedProtocolVersion,
 };
 use time::OffsetDateTime;
 

@@ -46,7 +46,8 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
     // The lessons are what is translated; elsewhere only who asks for a language gets it.
     let wanted = matches!(cli.command, Some(Command::Lesson(_))) || cli.lang.is_some();
     let spoken = if wanted { &language } else { "en" };
-    let glossary = Glossary::of_language(spoken).map_err(|error| Failure::Other(error.to_string()))?;
+    let glossary =
+        Glossary::of_language(spoken).map_err(|error| Failure::Other(error.to_string()))?;
     let mut out = Out::new(Look::for_stdout(cli.screen.wish()));
     let mut stdout = io::stdout().lock();
     match &cli.command {

@@ -277,7 +277,9 @@ impl<'l> Stage<'l> {
                     _ => {
                         return Err(self.lesson.error(
                             text,
-                            format!("{text:?}: between two values stands + or -, with spaces around it"),
+                            format!(
+                                "{text:?}: between two values stands + or -, with spaces around it"
+                            ),
                         ));
                     }
                 };
@@ -318,7 +320,9 @@ impl<'l> Stage<'l> {
     fn compute(&self, name: &str, def: &ValueDef) -> Result<Val> {
         let lesson = self.lesson;
         let run = def.run.as_deref().unwrap_or_else(|| lesson.first_run());
-        let wrong = |message: String| lesson.error(&format!("{name} ="), format!("value {name}: {message}"));
+        let wrong = |message: String| {
+            lesson.error(&format!("{name} ="), format!("value {name}: {message}"))
+        };
         if let Some(calc) = &def.calc {
             let value = self.calc(calc)?;
             return Ok(match value {
@@ -342,7 +346,8 @@ impl<'l> Stage<'l> {
         }
         if let Some(host) = &def.heard {
             let tape = self.tape(run)?;
-            let heard = tape.heard(host_named(host).ok_or_else(|| wrong("heard is A or B".into()))?);
+            let heard =
+                tape.heard(host_named(host).ok_or_else(|| wrong("heard is A or B".into()))?);
             return Ok(Val::Text(heard.join(" / ")));
         }
         if let Some(host) = &def.failure {
@@ -354,15 +359,21 @@ impl<'l> Stage<'l> {
         if let Some(text) = &def.count {
             let condition = parse(text)?;
             let mut count = 0;
-            self.watch(run, |event, _| count += i128::from(condition.matches(event)))?;
+            self.watch(run, |event, _| {
+                count += i128::from(condition.matches(event))
+            })?;
             return Ok(Val::Number(count));
         }
         let Some(of) = &def.of else {
-            return Err(wrong("one of: of, count, calc, said, heard, failure, vary is needed".into()));
+            return Err(wrong(
+                "one of: of, count, calc, said, heard, failure, vary is needed".into(),
+            ));
         };
         let key = Key::named(of);
         if key.is_none() && of != "frame.time" {
-            return Err(wrong(format!("{of:?} is no key; layerwise explain lists them")));
+            return Err(wrong(format!(
+                "{of:?} is no key; layerwise explain lists them"
+            )));
         }
         let filter = def.filter.as_deref().map(parse).transpose()?;
         let since = def.since.as_deref().map(parse).transpose()?;
@@ -385,7 +396,9 @@ impl<'l> Stage<'l> {
         let index = match def.nth {
             0 | 1 => Some(0),
             n if n > 1 => usize::try_from(n - 1).ok(),
-            n => usize::try_from(-n).ok().and_then(|n| found.len().checked_sub(n)),
+            n => usize::try_from(-n)
+                .ok()
+                .and_then(|n| found.len().checked_sub(n)),
         };
         index
             .and_then(|index| found.get(index).cloned())
@@ -407,8 +420,14 @@ impl<'l> Stage<'l> {
         for (op, test) in [
             (" == ", (|a, b| a == b) as fn(&Val, &Val) -> bool),
             (" != ", |a, b| a != b),
-            (" < ", |a, b| matches!((a, b), (Val::Number(a), Val::Number(b)) if a < b)),
-            (" > ", |a, b| matches!((a, b), (Val::Number(a), Val::Number(b)) if a > b)),
+            (
+                " < ",
+                |a, b| matches!((a, b), (Val::Number(a), Val::Number(b)) if a < b),
+            ),
+            (
+                " > ",
+                |a, b| matches!((a, b), (Val::Number(a), Val::Number(b)) if a > b),
+            ),
         ] {
             if let Some((left, right)) = text.split_once(op) {
                 return Ok(test(&self.calc(left)?, &self.calc(right)?));
@@ -478,7 +497,10 @@ impl<'l> Stage<'l> {
             Answer::Choice | Answer::Several => {
                 let options = self.options(step);
                 let mut chosen = vec![false; options.len()];
-                for c in input.chars().filter(|c| !matches!(c, ' ' | ',' | ';' | '+')) {
+                for c in input
+                    .chars()
+                    .filter(|c| !matches!(c, ' ' | ',' | ';' | '+'))
+                {
                     let index = match c {
                         'a'..='z' => c as usize - 'a' as usize,
                         'A'..='Z' => c as usize - 'A' as usize,
@@ -529,7 +551,11 @@ impl<'l> Stage<'l> {
                     }
                 }
                 let right = wrong.is_empty() && !chosen.is_empty();
-                Ok(if right { Verdict::Right } else { Verdict::Wrong(wrong) })
+                Ok(if right {
+                    Verdict::Right
+                } else {
+                    Verdict::Wrong(wrong)
+                })
             }
             Some(Answer::Packet) => {
                 let picked: u64 = answer.parse().unwrap_or(0);

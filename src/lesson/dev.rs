@@ -60,15 +60,27 @@ impl Found {
 fn shape(lesson: &Lesson, found: &mut Found) {
     let data = &lesson.data;
     if !(1..=15).contains(&data.minutes) {
-        found.say(lesson, "minutes", format!("minutes is {}: a lesson takes 1 to 15", data.minutes));
+        found.say(
+            lesson,
+            "minutes",
+            format!("minutes is {}: a lesson takes 1 to 15", data.minutes),
+        );
     }
     if data.rfc.is_empty() || data.rfc.iter().any(|rfc| !rfc.contains("RFC")) {
-        found.say(lesson, "rfc", "rfc must name where each fact is specified: \"RFC 9293, section 3.1\"".to_owned());
+        found.say(
+            lesson,
+            "rfc",
+            "rfc must name where each fact is specified: \"RFC 9293, section 3.1\"".to_owned(),
+        );
     }
     let mut ids = BTreeSet::new();
     for step in &data.steps {
         if !ids.insert(&step.id) {
-            found.say(lesson, &step.id, format!("two steps are called {:?}: rename one", step.id));
+            found.say(
+                lesson,
+                &step.id,
+                format!("two steps are called {:?}: rename one", step.id),
+            );
         }
         let mut expressions: Vec<&String> = step.show.iter().chain(&step.bytes).collect();
         if step.answer == Some(Answer::Packet) {
@@ -80,13 +92,23 @@ fn shape(lesson: &Lesson, found: &mut Found) {
                 found.say(lesson, text, message);
             }
         }
-        if let Some(run) = step.run.as_deref().filter(|run| !data.runs.contains_key(*run)) {
-            found.say(lesson, &format!("{run:?}"), format!("there is no run {run:?}: add [runs.{run}] or correct the name"));
+        if let Some(run) = step
+            .run
+            .as_deref()
+            .filter(|run| !data.runs.contains_key(*run))
+        {
+            found.say(
+                lesson,
+                &format!("{run:?}"),
+                format!("there is no run {run:?}: add [runs.{run}] or correct the name"),
+            );
         }
         let asks = matches!(step.kind, Kind::Predict | Kind::Task);
         let complete = match step.answer {
             None => !asks,
-            Some(Answer::Choice | Answer::Several) => asks && step.options.len() > 1 && step.right.is_none(),
+            Some(Answer::Choice | Answer::Several) => {
+                asks && step.options.len() > 1 && step.right.is_none()
+            }
             Some(_) => asks && step.right.is_some() && step.options.is_empty(),
         };
         if !complete {
@@ -101,17 +123,32 @@ fn shape(lesson: &Lesson, found: &mut Found) {
             );
         }
         if step.kind == Kind::Run && step.run.is_none() {
-            found.say(lesson, &format!("id = {:?}", step.id), format!("step {}: a run step names its `run`", step.id));
+            found.say(
+                lesson,
+                &format!("id = {:?}", step.id),
+                format!("step {}: a run step names its `run`", step.id),
+            );
         }
     }
-    let last_predict = data.steps.iter().rposition(|step| step.kind == Kind::Predict);
+    let last_predict = data
+        .steps
+        .iter()
+        .rposition(|step| step.kind == Kind::Predict);
     let last_run = data.steps.iter().rposition(|step| step.kind == Kind::Run);
     if last_predict.is_none() || last_run < last_predict {
-        found.say(lesson, "[[step]]", "a lesson predicts, and then runs: add a predict step before a run step".to_owned());
+        found.say(
+            lesson,
+            "[[step]]",
+            "a lesson predicts, and then runs: add a predict step before a run step".to_owned(),
+        );
     }
     for (name, run) in &data.runs {
         if run.like.is_none() && run.messages.is_empty() {
-            found.say(lesson, &format!("[runs.{name}]"), format!("run {name} says nothing: give it `messages`, or `like`"));
+            found.say(
+                lesson,
+                &format!("[runs.{name}]"),
+                format!("run {name} says nothing: give it `messages`, or `like`"),
+            );
         }
     }
 }
@@ -155,8 +192,12 @@ fn wanted(lesson: &Lesson, seeds: &[Stage<'_>], found: &mut Found) -> BTreeSet<S
 }
 
 fn texts(lesson: &Lesson, found: &mut Found) {
-    let Ok(glossary) = Glossary::english() else { return };
-    let stages: Vec<Stage<'_>> = (1..=SEEDS).map(|seed| Stage::new(lesson, seed, &glossary)).collect();
+    let Ok(glossary) = Glossary::english() else {
+        return;
+    };
+    let stages: Vec<Stage<'_>> = (1..=SEEDS)
+        .map(|seed| Stage::new(lesson, seed, &glossary))
+        .collect();
     let wanted = wanted(lesson, &stages, found);
     let optional = |key: &str| {
         let step = key.split('.').next().unwrap_or("");
@@ -179,10 +220,17 @@ fn texts(lesson: &Lesson, found: &mut Found) {
         let keys: BTreeSet<&str> = texts.keys().collect();
         for key in &keys {
             if !wanted.contains(*key) && !optional(key) {
-                complain(format!("{key} is a text that nothing asks for: remove it, or correct its name"));
+                complain(format!(
+                    "{key} is a text that nothing asks for: remove it, or correct its name"
+                ));
             }
         }
-        for key in lesson.texts.get("en").into_iter().flat_map(|english| english.keys()) {
+        for key in lesson
+            .texts
+            .get("en")
+            .into_iter()
+            .flat_map(|english| english.keys())
+        {
             if texts.find(key).is_none() && !wanted.contains(key) {
                 complain(format!("{key} is there in English: translate it"));
             }
@@ -194,9 +242,15 @@ fn texts(lesson: &Lesson, found: &mut Found) {
 fn numbers(lesson: &Lesson, seed: u64, glossary: &Glossary, found: &mut Found) {
     let stage = Stage::new(lesson, seed, glossary);
     for (name, run) in &lesson.data.runs {
-        let Some(tape) = found.keep(stage.tape(name)) else { return };
+        let Some(tape) = found.keep(stage.tape(name)) else {
+            return;
+        };
         for rule in tape.idle.iter().filter(|_| run.like.is_none()) {
-            found.say(lesson, &format!("[runs.{name}]"), format!("run {name}, seed {seed}: the rule {rule:?} never fired"));
+            found.say(
+                lesson,
+                &format!("[runs.{name}]"),
+                format!("run {name}, seed {seed}: the rule {rule:?} never fired"),
+            );
         }
     }
     for name in lesson.data.values.keys() {
@@ -215,7 +269,12 @@ fn numbers(lesson: &Lesson, seed: u64, glossary: &Glossary, found: &mut Found) {
             }
         }
     }
-    for step in lesson.data.steps.iter().filter(|step| step.answer.is_some()) {
+    for step in lesson
+        .data
+        .steps
+        .iter()
+        .filter(|step| step.answer.is_some())
+    {
         question(&stage, step, found);
     }
 }
@@ -228,10 +287,14 @@ fn fits(lesson: &Lesson, language: &str, key: &str, text: &str, found: &mut Foun
     let mut out = Out::new(Look::new(Wish::default(), false, Some(80)));
     prose(&mut out, text, 0);
     let lines = out.bytes().split(|byte| *byte == b'\n').count() - 1;
-    let wide = text.lines().find(|line| line.starts_with("  ") && line.chars().count() > 78);
+    let wide = text
+        .lines()
+        .find(|line| line.starts_with("  ") && line.chars().count() > 78);
     let message = match wide {
         Some(line) => format!("{key}: this line is wider than 78 columns, break it: {line}"),
-        None if lines > SCREEN => format!("{key} has {lines} lines, more than the {SCREEN} that fit on a screen: make two steps of it"),
+        None if lines > SCREEN => format!(
+            "{key} has {lines} lines, more than the {SCREEN} that fit on a screen: make two steps of it"
+        ),
         None => return,
     };
     found.list.push(LessonError {
@@ -245,16 +308,30 @@ fn fits(lesson: &Lesson, language: &str, key: &str, text: &str, found: &mut Foun
 fn question(stage: &Stage<'_>, step: &Step, found: &mut Found) {
     let (lesson, seed) = (stage.lesson, stage.seed);
     let id = &step.id;
-    let Some(solution) = found.keep(stage.solution(step)) else { return };
-    let Some(verdict) = found.keep(stage.judge(step, &solution)) else { return };
+    let Some(solution) = found.keep(stage.solution(step)) else {
+        return;
+    };
+    let Some(verdict) = found.keep(stage.judge(step, &solution)) else {
+        return;
+    };
     if verdict != Verdict::Right {
-        found.say(lesson, id, format!("step {id}, seed {seed}: its own right answer {solution:?} does not pass"));
+        found.say(
+            lesson,
+            id,
+            format!("step {id}, seed {seed}: its own right answer {solution:?} does not pass"),
+        );
     }
     if step.answer == Some(Answer::Choice) && (solution.is_empty() || solution.contains(',')) {
-        found.say(lesson, id, format!("step {id}, seed {seed}: exactly one option must hold, not {solution:?}"));
+        found.say(
+            lesson,
+            id,
+            format!("step {id}, seed {seed}: exactly one option must hold, not {solution:?}"),
+        );
     }
     let mut expect = |answer: &str, sentence: &str| {
-        let Some(verdict) = found.keep(stage.judge(step, answer)) else { return };
+        let Some(verdict) = found.keep(stage.judge(step, answer)) else {
+            return;
+        };
         if verdict != Verdict::Wrong(vec![sentence.to_owned()]) {
             found.say(
                 lesson,
@@ -307,7 +384,9 @@ fn question(stage: &Stage<'_>, step: &Step, found: &mut Found) {
                     let shown = value.shown();
                     match stage.canonical(step, &shown) {
                         Some(answer) => expect(&answer, &format!("wrong.{name}")),
-                        None => expect(&shown, &format!("wrong.{name} (nobody can type {shown:?})")),
+                        None => {
+                            expect(&shown, &format!("wrong.{name} (nobody can type {shown:?})"))
+                        }
                     }
                 }
             }
@@ -320,9 +399,13 @@ fn question(stage: &Stage<'_>, step: &Step, found: &mut Found) {
 /// The lesson is played through as a learner would, by lines.
 fn played(lesson: &Lesson, seed: u64, wrong_first: bool, glossary: &Glossary, found: &mut Found) {
     let stage = Stage::new(lesson, seed, glossary);
-    let Some(lines) = found.keep(typed_through(&stage, wrong_first)) else { return };
+    let Some(lines) = found.keep(typed_through(&stage, wrong_first)) else {
+        return;
+    };
     for language in lesson.texts.keys() {
-        let Ok(glossary) = Glossary::of_language(language) else { return };
+        let Ok(glossary) = Glossary::of_language(language) else {
+            return;
+        };
         let mut input = lines.as_bytes();
         let mut shown = Vec::new();
         let out = Out::new(Look::new(Wish::default(), false, Some(80)));
@@ -333,7 +416,10 @@ fn played(lesson: &Lesson, seed: u64, wrong_first: bool, glossary: &Glossary, fo
             language,
             console: &mut console,
             store: &mut Store::new(None),
-            record: Record { seed, ..Record::default() },
+            record: Record {
+                seed,
+                ..Record::default()
+            },
         }
         .play();
         match end {
@@ -348,7 +434,11 @@ fn played(lesson: &Lesson, seed: u64, wrong_first: bool, glossary: &Glossary, fo
         }
         let shown = String::from_utf8_lossy(&shown);
         if let Some(line) = shown.lines().find(|line| line.chars().count() > 80) {
-            found.say(lesson, "[[step]]", format!("in {language} this line is wider than 80 columns: {line}"));
+            found.say(
+                lesson,
+                "[[step]]",
+                format!("in {language} this line is wider than 80 columns: {line}"),
+            );
         }
     }
 }
@@ -362,8 +452,12 @@ pub fn typed_through(stage: &Stage<'_>, wrong_first: bool) -> Result<String, Les
     let mut lines = String::new();
     for (at, step) in steps.iter().enumerate() {
         match step.kind {
-            Kind::Predict if wrong_first => lines.push_str(&typed(stage, step, &wrong_answer(stage, step)?)),
-            Kind::Predict | Kind::Task => lines.push_str(&typed(stage, step, &stage.solution(step)?)),
+            Kind::Predict if wrong_first => {
+                lines.push_str(&typed(stage, step, &wrong_answer(stage, step)?))
+            }
+            Kind::Predict | Kind::Task => {
+                lines.push_str(&typed(stage, step, &stage.solution(step)?))
+            }
             Kind::Run if wrong_first => {
                 for open in judged_at(steps, at) {
                     lines.push_str(&typed(stage, open, &stage.solution(open)?));
@@ -407,8 +501,16 @@ pub(crate) fn check(desk: &Desk<'_>, console: &mut Console<'_>) -> Result<(), Le
     for lesson in &desk.lessons {
         let complaints = complaints(lesson, desk.glossary);
         let languages: Vec<&str> = lesson.texts.keys().map(String::as_str).collect();
-        let verdict = if complaints.is_empty() { "good" } else { "wrong" };
-        console.line(&format!("{}: {verdict} ({})", lesson.folder, languages.join(", ")));
+        let verdict = if complaints.is_empty() {
+            "good"
+        } else {
+            "wrong"
+        };
+        console.line(&format!(
+            "{}: {verdict} ({})",
+            lesson.folder,
+            languages.join(", ")
+        ));
         for complaint in &complaints {
             prose(&mut console.out, &complaint.to_string(), 2);
         }
@@ -430,25 +532,45 @@ const NEW_ENGLISH: &str = include_str!("../../lessons/template/en.toml");
 ///
 /// # Errors
 /// When the folder is there already, its name does not begin with a number, or it cannot be written.
-pub fn new(folder: &Path, glossary: &Glossary, mut out: Out, to: &mut dyn Write) -> Result<(), LessonFailure> {
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("");
-    let parts = name.split_once('-').and_then(|(number, id)| Some((number.parse::<u32>().ok()?, id)));
-    let Some((number, id)) = parts.filter(|(_, id)| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')) else {
+pub fn new(
+    folder: &Path,
+    glossary: &Glossary,
+    mut out: Out,
+    to: &mut dyn Write,
+) -> Result<(), LessonFailure> {
+    let name = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or("");
+    let parts = name
+        .split_once('-')
+        .and_then(|(number, id)| Some((number.parse::<u32>().ok()?, id)));
+    let Some((number, id)) = parts.filter(|(_, id)| {
+        !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    }) else {
         return Err(LessonFailure::Usage(format!(
             "{name:?} is no name for a lesson: take a number and small letters, such as 17-my-lesson"
         )));
     };
     let failed = |error: std::io::Error| {
-        LessonFailure::Other(format!("{} cannot be made: {error}; choose a folder that is not there yet", folder.display()))
+        LessonFailure::Other(format!(
+            "{} cannot be made: {error}; choose a folder that is not there yet",
+            folder.display()
+        ))
     };
     if let Some(parent) = folder.parent() {
         std::fs::create_dir_all(parent).map_err(failed)?;
     }
     std::fs::create_dir(folder).map_err(failed)?;
-    let data = NEW_LESSON.replace("id = \"template\"", &format!("id = \"{id}\"")).replace("number = 99", &format!("number = {number}"));
+    let data = NEW_LESSON
+        .replace("id = \"template\"", &format!("id = \"{id}\""))
+        .replace("number = 99", &format!("number = {number}"));
     std::fs::write(folder.join("lesson.toml"), data).map_err(failed)?;
     std::fs::write(folder.join("en.toml"), NEW_ENGLISH).map_err(failed)?;
-    let lessons = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let lessons = folder
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let text = glossary
         .say("say.lesson.dev.new")
         .replace("{folder}", &folder.display().to_string())

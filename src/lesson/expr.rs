@@ -230,9 +230,7 @@ impl<'t> Parser<'t> {
         let name = self.word();
         let Some(key) = Key::named(name) else {
             self.at = start;
-            return Err(self.error(&format!(
-                "{name:?} is no key; layerwise explain lists them"
-            )));
+            return Err(self.error(&format!("{name:?} is no key; layerwise explain lists them")));
         };
         let ops = [
             ("==", Op::Equal),

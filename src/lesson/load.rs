@@ -34,6 +34,12 @@ pub static EMBEDDED: &[Folder] = folders! {
     "08-bit-error": "en";
     "09-blind-spot": "en";
     "10-slow-reader": "en";
+    "11-eavesdropper": "en";
+    "12-keys": "en";
+    "13-who": "en";
+    "14-replay": "en";
+    "15-downgrade": "en";
+    "16-goodbye": "en";
 };
 
 /// A lesson's folder, as text.
@@ -148,7 +154,10 @@ impl Default for Run {
 /// Who answers at B's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "as crate::wire::memory::Server, which has the docs")]
+#[allow(
+    missing_docs,
+    reason = "as crate::wire::memory::Server, which has the docs"
+)]
 pub enum Server {
     Genuine,
     UnknownAuthority,
@@ -287,14 +296,22 @@ impl Texts {
     /// # Errors
     /// What the TOML parser says, with line and column.
     pub fn parse(text: &str) -> Result<Self, String> {
-        fn walk(key: String, value: toml::Value, map: &mut HashMap<String, String>) -> Result<(), String> {
+        fn walk(
+            key: String,
+            value: toml::Value,
+            map: &mut HashMap<String, String>,
+        ) -> Result<(), String> {
             match value {
                 toml::Value::String(text) => {
                     map.insert(key, text.trim().to_owned());
                 }
                 toml::Value::Table(table) => {
                     for (name, value) in table {
-                        let key = if key.is_empty() { name } else { format!("{key}.{name}") };
+                        let key = if key.is_empty() {
+                            name
+                        } else {
+                            format!("{key}.{name}")
+                        };
                         walk(key, value, map)?;
                     }
                 }
@@ -304,7 +321,10 @@ impl Texts {
                     }
                 }
                 other => {
-                    return Err(format!("{key} is {}: only texts, tables and lists of texts may stand here", other.type_str()));
+                    return Err(format!(
+                        "{key} is {}: only texts, tables and lists of texts may stand here",
+                        other.type_str()
+                    ));
                 }
             }
             Ok(())
@@ -365,7 +385,8 @@ impl Lesson {
         }
         let mut by_language = BTreeMap::new();
         for (language, text) in texts {
-            let parsed = Texts::parse(&text).map_err(|message| error(&format!("{language}.toml"), message))?;
+            let parsed = Texts::parse(&text)
+                .map_err(|message| error(&format!("{language}.toml"), message))?;
             by_language.insert(language, parsed);
         }
         if !by_language.contains_key("en") {
@@ -423,7 +444,9 @@ impl Lesson {
     #[must_use]
     pub fn first_run(&self) -> &str {
         let first = self.data.steps.iter().find_map(|step| {
-            (step.kind == Kind::Run).then_some(step.run.as_deref()).flatten()
+            (step.kind == Kind::Run)
+                .then_some(step.run.as_deref())
+                .flatten()
         });
         first
             .or_else(|| self.data.runs.keys().next().map(String::as_str))
@@ -514,8 +537,12 @@ fn from_folder(folder: &Path) -> Result<Vec<Lesson>, LessonError> {
     let read = |path: &Path| {
         std::fs::read_to_string(path).map_err(|e| failed(path, format!("cannot be read: {e}")))
     };
-    let entries = std::fs::read_dir(folder)
-        .map_err(|e| failed(folder, format!("cannot be read: {e}; --lessons takes a folder of lessons")))?;
+    let entries = std::fs::read_dir(folder).map_err(|e| {
+        failed(
+            folder,
+            format!("cannot be read: {e}; --lessons takes a folder of lessons"),
+        )
+    })?;
     let mut folders: Vec<_> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.join("lesson.toml").is_file())
@@ -531,7 +558,8 @@ fn from_folder(folder: &Path) -> Result<Vec<Lesson>, LessonError> {
     for path in folders {
         let data = read(&path.join("lesson.toml"))?;
         let mut texts = Vec::new();
-        let entries = std::fs::read_dir(&path).map_err(|e| failed(&path, format!("cannot be read: {e}")))?;
+        let entries =
+            std::fs::read_dir(&path).map_err(|e| failed(&path, format!("cannot be read: {e}")))?;
         for entry in entries.filter_map(Result::ok) {
             let path = entry.path();
             let language = path.file_stem().and_then(|s| s.to_str()).unwrap_or("");

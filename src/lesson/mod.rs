@@ -187,13 +187,9 @@ pub fn run(
         Some(LessonCommand::Reset { which }) => {
             desk.reset(which.as_deref(), &progress, &mut console)
         }
-        Some(LessonCommand::Report { format, output }) => report::report(
-            &desk,
-            &progress,
-            *format,
-            output.as_deref(),
-            &mut console,
-        ),
+        Some(LessonCommand::Report { format, output }) => {
+            report::report(&desk, &progress, *format, output.as_deref(), &mut console)
+        }
         Some(
             LessonCommand::Dev(_)
             | LessonCommand::Grade { .. }
@@ -207,7 +203,9 @@ impl<'d> Desk<'d> {
     /// What is kept; says so if a file could not be used, and takes up a new seed or name.
     fn progress(&mut self, console: &mut Console<'_>) -> Result<Progress> {
         let cannot = |error: &io::Error, store: &Store| {
-            let folder = store.dir().map_or(String::new(), |dir| dir.display().to_string());
+            let folder = store
+                .dir()
+                .map_or(String::new(), |dir| dir.display().to_string());
             LessonFailure::Other(format!(
                 "progress cannot be kept in {folder}: {error}; give another folder with --state DIR"
             ))
@@ -251,7 +249,10 @@ impl<'d> Desk<'d> {
 
     fn store_update(&mut self, change: impl FnOnce(&mut Progress)) -> Result<Progress> {
         self.store.update(change).map_err(|error| {
-            let folder = self.store.dir().map_or(String::new(), |dir| dir.display().to_string());
+            let folder = self
+                .store
+                .dir()
+                .map_or(String::new(), |dir| dir.display().to_string());
             LessonFailure::Other(format!(
                 "progress cannot be kept in {folder}: {error}; give another folder with --state DIR"
             ))
@@ -364,7 +365,8 @@ impl<'d> Desk<'d> {
         for (at, lesson) in self.lessons.iter().enumerate() {
             let record = progress.lessons.get(&lesson.data.id);
             let is_done = record.is_some_and(|record| record.done);
-            let begun = record.is_some_and(|record| !self.is_through(at, record) && record.step > 0);
+            let begun =
+                record.is_some_and(|record| !self.is_through(at, record) && record.step > 0);
             done += usize::from(is_done);
             let (mark, key) = match (is_done, begun) {
                 (true, _) => (glyphs.good, "say.lesson.state.done"),

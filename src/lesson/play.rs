@@ -168,9 +168,7 @@ impl Sitting<'_, '_, '_> {
 
     /// A sentence of the lesson, with its values.
     fn text(&mut self, key: &str) -> Result<()> {
-        let text = self
-            .stage
-            .fill(self.stage.lesson.say(self.language, key))?;
+        let text = self.stage.fill(self.stage.lesson.say(self.language, key))?;
         self.console.prose(&text);
         Ok(())
     }
@@ -253,7 +251,13 @@ impl Sitting<'_, '_, '_> {
         }
     }
 
-    fn attempt(&mut self, step: &Step, predicted: bool, answer: String, verdict: &str) -> Result<()> {
+    fn attempt(
+        &mut self,
+        step: &Step,
+        predicted: bool,
+        answer: String,
+        verdict: &str,
+    ) -> Result<()> {
         let attempt = Attempt {
             round: self.record.round,
             step: step.id.clone(),
@@ -450,7 +454,9 @@ impl Sitting<'_, '_, '_> {
     /// Whether a line is a command, in English or in the learner's language.
     fn is(&self, line: &str, command: &str) -> bool {
         let line = line.trim().to_lowercase();
-        let own = self.glossary.entry(&format!("say.lesson.command.{command}"));
+        let own = self
+            .glossary
+            .entry(&format!("say.lesson.command.{command}"));
         let words = own.map_or("", |entry| entry.short.as_str());
         line == command || words.split(' ').any(|word| word == line)
     }
@@ -520,15 +526,25 @@ impl Sitting<'_, '_, '_> {
         let taken = self.record.hints.get(&step.id).copied().unwrap_or(0);
         let all = self.stage.lesson.hints(&step.id) as u32;
         if taken >= all {
-            return self.say(if all == 0 { "say.lesson.hint.none" } else { "say.lesson.hint.last" });
+            return self.say(if all == 0 {
+                "say.lesson.hint.none"
+            } else {
+                "say.lesson.hint.last"
+            });
         }
         let id = step.id.clone();
         self.keep(|record| {
             record.hints.insert(id.clone(), taken + 1);
         })?;
         let key = format!("{}.hints.{}", step.id, taken + 1);
-        let text = self.stage.fill(self.stage.lesson.say(self.language, &key))?;
-        let line = format!("{} {}/{all}: {text}", self.glossary.say("say.lesson.hint"), taken + 1);
+        let text = self
+            .stage
+            .fill(self.stage.lesson.say(self.language, &key))?;
+        let line = format!(
+            "{} {}/{all}: {text}",
+            self.glossary.say("say.lesson.hint"),
+            taken + 1
+        );
         self.console.prose(&line);
         Ok(())
     }
@@ -542,8 +558,10 @@ impl Sitting<'_, '_, '_> {
     }
 
     fn last_run(&self) -> Option<String> {
-        self.last_run_step()
-            .map(|step| step.run.unwrap_or_else(|| self.stage.lesson.first_run().to_owned()))
+        self.last_run_step().map(|step| {
+            step.run
+                .unwrap_or_else(|| self.stage.lesson.first_run().to_owned())
+        })
     }
 
     /// The packets of a run: those that matter, or all.
@@ -554,7 +572,10 @@ impl Sitting<'_, '_, '_> {
         }
         let hidden = show_packets(self.stage, self.glossary, &mut self.console.out, step, all)?;
         if hidden > 0 {
-            let text = self.glossary.say("say.lesson.hidden").replace("{n}", &hidden.to_string());
+            let text = self
+                .glossary
+                .say("say.lesson.hidden")
+                .replace("{n}", &hidden.to_string());
             self.console.line(&text);
         }
         self.console.gap();
@@ -563,7 +584,15 @@ impl Sitting<'_, '_, '_> {
 
     /// One packet, field by field or byte by byte.
     fn packet(&mut self, run: &str, number: u64, depth: Depth, hex: bool) -> Result<()> {
-        if !show_packet(self.stage, self.glossary, &mut self.console.out, run, number, depth, hex)? {
+        if !show_packet(
+            self.stage,
+            self.glossary,
+            &mut self.console.out,
+            run,
+            number,
+            depth,
+            hex,
+        )? {
             self.say("say.lesson.packet.none")?;
         }
         Ok(())
@@ -577,7 +606,11 @@ pub(crate) fn judged_at(steps: &[Step], at: usize) -> Vec<&Step> {
     if !is_run(at) || is_run(at + 1) {
         return Vec::new();
     }
-    let first = (0..at).rev().take_while(|at| is_run(*at)).last().unwrap_or(at);
+    let first = (0..at)
+        .rev()
+        .take_while(|at| is_run(*at))
+        .last()
+        .unwrap_or(at);
     let start = (0..first).rposition(is_run).map_or(0, |at| at + 1);
     steps
         .get(start..first)
@@ -639,10 +672,18 @@ pub(crate) fn show_packets(
     let lesson = stage.lesson;
     let run = step.run.as_deref().unwrap_or_else(|| lesson.first_run());
     let parse = |text: &str| check::condition(text).map_err(|e| lesson.error(text, e));
-    let show = step.show.as_deref().filter(|_| !all).map(parse).transpose()?;
+    let show = step
+        .show
+        .as_deref()
+        .filter(|_| !all)
+        .map(parse)
+        .transpose()?;
     let hosts = hosts();
     let mut ladder = Ladder::of_all(START);
-    ladder.head(out, [glossary.say("say.demo.a"), glossary.say("say.demo.b")]);
+    ladder.head(
+        out,
+        [glossary.say("say.demo.a"), glossary.say("say.demo.b")],
+    );
     let mut hidden = 0;
     stage.watch(run, |event, mark| {
         if show.as_ref().is_some_and(|show| !show.matches(event)) && mark.is_none() {

@@ -1,6 +1,15 @@
 //! x
 use super::console::Console;
-use super::{Desk, LessonFailure};
 use super::load::Lesson;
-pub(crate) fn present(_: &Desk<'_>, _: &Lesson, _: &mut Console<'_>) -> Result<(), LessonFailure> { Ok(()) }
-pub(crate) fn notes(_: &Desk<'_>, _: &Lesson, _:bool, _: &mut Console<'_>) -> Result<(), LessonFailure> { Ok(()) }
+use super::{Desk, LessonFailure};
+pub(crate) fn present(_: &Desk<'_>, _: &Lesson, _: &mut Console<'_>) -> Result<(), LessonFailure> {
+    Ok(())
+}
+pub(crate) fn notes(
+    _: &Desk<'_>,
+    _: &Lesson,
+    _: bool,
+    _: &mut Console<'_>,
+) -> Result<(), LessonFailure> {
+    Ok(())
+}

@@ -133,7 +133,11 @@ impl Store {
     /// The folder that is usual on this system: `$XDG_STATE_HOME/layerwise`, else `~/.local/state/layerwise`.
     #[must_use]
     pub fn usual(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
-        let set = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let set = |name| {
+            env(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         // The XDG base directory specification: a path that is not absolute is to be ignored.
         set("XDG_STATE_HOME")
             .filter(|path| path.is_absolute())
@@ -181,7 +185,9 @@ impl Store {
             format_version: u32,
         }
         let why = match serde_json::from_slice::<Version>(&text) {
-            Ok(version) if version.format_version > FORMAT_VERSION => Why::Newer(version.format_version),
+            Ok(version) if version.format_version > FORMAT_VERSION => {
+                Why::Newer(version.format_version)
+            }
             _ => match serde_json::from_slice(&text) {
                 Ok(progress) => return Ok((progress, None)),
                 Err(error) => Why::Corrupt(error.to_string()),

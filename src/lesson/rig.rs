@@ -282,7 +282,10 @@ impl Rule {
             }
         }
         let (action, filter) = match rest.split_once(" where ") {
-            Some((action, filter)) => (action, Some(check::condition(filter).map_err(|e| wrong(&e))?)),
+            Some((action, filter)) => (
+                action,
+                Some(check::condition(filter).map_err(|e| wrong(&e))?),
+            ),
             None => (rest, None),
         };
         let words: Vec<&str> = action.split_whitespace().collect();
@@ -304,7 +307,9 @@ impl Rule {
             ["swap16", n] => Action::Swap16(number(n)?),
             ["set", key, value] => {
                 let value = match value.strip_prefix("0x") {
-                    Some(hex) => u64::from_str_radix(hex, 16).map_err(|_| wrong("a number is expected"))?,
+                    Some(hex) => {
+                        u64::from_str_radix(hex, 16).map_err(|_| wrong("a number is expected"))?
+                    }
                     None => number(value)? as u64,
                 };
                 Action::Set(key.to_owned(), value)
@@ -605,7 +610,10 @@ fn mend(bytes: &mut [u8]) {
     put(bytes, ip + 16, 0);
     let length = bytes.len().saturating_sub(ip) as u32;
     let addresses = !sum(bytes.get(12..20).unwrap_or(&[]), 0);
-    let right = sum(bytes.get(ip..).unwrap_or(&[]), u32::from(addresses) + 6 + length);
+    let right = sum(
+        bytes.get(ip..).unwrap_or(&[]),
+        u32::from(addresses) + 6 + length,
+    );
     put(bytes, ip + 16, right);
 }
 

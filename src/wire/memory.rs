@@ -393,9 +393,7 @@ impl Log {
         };
         let arrives = |carried: &Carried| {
             let delay = u64::try_from(carried.delay.as_nanos()).unwrap_or(u64::MAX);
-            self.now
-                .saturating_add(self.latency)
-                .saturating_add(delay)
+            self.now.saturating_add(self.latency).saturating_add(delay)
         };
         self.seen.push_back(Seen::Packet(Packet {
             from,

@@ -366,7 +366,11 @@ fn secrets_come_once_and_before_what_they_protect() {
 
 #[test]
 fn a_client_with_another_authority_refuses() {
-    let other = Setting::new(&Config { seed: 1, ..Config::default() }).unwrap();
+    let other = Setting::new(&Config {
+        seed: 1,
+        ..Config::default()
+    })
+    .unwrap();
     let setting = Setting {
         roots: other.roots,
         ..Setting::new(&Config::default()).unwrap()
