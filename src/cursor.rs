@@ -3,7 +3,7 @@
 //! This is the only place that does bit arithmetic. A read that does not fit gives a [`Stop`] that says what was to be
 //! read, where, how much it needs and how much there is; it never reads past its limit.
 
-use crate::packet::{BufId, Context, Fact, Field, FieldDef, Kind, Labels, Stop, Value, Why};
+use crate::packet::{BufId, Context, Fact, Field, FieldDef, Kind, Labels, Name, Stop, Value, Why};
 
 /// What a read gives: its value, or the place where decoding ends.
 pub type Read<T> = Result<T, Stop>;
@@ -137,6 +137,7 @@ impl<'b, 'l> Cursor<'b, 'l> {
             bits: bits as u32,
             parent: self.parent,
             buf: self.buf,
+            back: 0,
         });
         Ok(start)
     }
@@ -229,6 +230,33 @@ impl<'b, 'l> Cursor<'b, 'l> {
             0 => &[],
             left => self.bytes(def, left).unwrap_or(&[]),
         }
+    }
+
+    /// Labels the last of the bytes that may be read, given part by part how many, and lets them be read no more.
+    ///
+    /// A part of no bytes is not labelled.
+    pub fn tail(&mut self, parts: &[(&'static FieldDef, usize)]) {
+        let len: usize = parts.iter().map(|(_, len)| len).sum();
+        let (at, end) = (self.at, self.end - len.min(self.left()) * 8);
+        self.at = end;
+        for (def, len) in parts.iter().filter(|(_, len)| *len > 0) {
+            self.bytes(def, *len).ok();
+        }
+        (self.at, self.end) = (at, end);
+    }
+
+    /// Reads a domain name of which `len` bytes stand here, in a message that starts at the byte `message` of the buffer.
+    ///
+    /// # Errors
+    /// A [`Stop`] when there are fewer bytes.
+    pub fn name(&mut self, def: &'static FieldDef, message: usize, len: usize) -> Read<Name<'b>> {
+        let at = self.position().saturating_sub(message);
+        self.bytes(def, len)?;
+        if let Some(field) = self.labels.fields.last_mut() {
+            field.back = u16::try_from(at).unwrap_or(u16::MAX);
+        }
+        let message = self.bytes.get(message..).unwrap_or(&[]);
+        Ok(Name { message, at })
     }
 
     /// Puts everything that `read` reads under one heading.
@@ -363,10 +391,24 @@ impl Field {
             Kind::Bool => {
                 Value::Bool(read_bits(buffer, self.start as usize, self.bits as usize) != 0)
             }
-            Kind::Uint | Kind::Hex | Kind::Units(_) => Value::Uint(
+            Kind::Uint | Kind::Hex | Kind::Units(_) | Kind::Nanos => Value::Uint(
                 read_bits(buffer, self.start as usize, self.bits.min(64) as usize)
                     * self.def.kind.unit(),
             ),
+            Kind::Host => {
+                let bits = self.bits.min(64);
+                let n = read_bits(buffer, self.start as usize, bits as usize);
+                Value::Uint(n.min(n.swap_bytes() >> (64 - bits).min(63)))
+            }
+            Kind::Ether => bytes()
+                .try_into()
+                .map_or(Value::Bytes(bytes()), Value::Ether),
+            Kind::Name => {
+                let start = self.bytes().start;
+                let back = usize::from(self.back).min(start);
+                let message = buffer.get(start - back..).unwrap_or(&[]);
+                Value::Name(Name { message, at: back })
+            }
             Kind::Bytes => Value::Bytes(bytes()),
             Kind::Text => Value::Text(bytes()),
             Kind::Oid => Value::Oid(bytes()),

@@ -5,8 +5,11 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use crate::cli;
+use crate::file::WriteError;
 use crate::packet::{Event, Frame, LinkType};
+use crate::save::Save;
 use crate::session::Session;
+use crate::show::{Machine, Pick, ShowError};
 use crate::text::Glossary;
 use crate::view::detail::{Depth, Detail};
 use crate::view::journey::Journeys;
@@ -18,6 +21,9 @@ use crate::wire::{Host, Script, Seen, WireError};
 
 /// So many journeys are shown as a whole picture; the later ones in a line each.
 const PICTURES: usize = 4;
+
+/// What a capture file calls the memory wire.
+const INTERFACE: &str = "memory";
 
 /// When so much has been written into the buffer, it is handed on.
 const BATCH: usize = 256 << 10;
@@ -31,6 +37,8 @@ pub enum DemoError {
     Usage(String),
     /// The wire failed.
     Wire(String),
+    /// The file that is written.
+    Write(WriteError),
 }
 
 impl fmt::Display for DemoError {
@@ -38,6 +46,7 @@ impl fmt::Display for DemoError {
         match self {
             Self::Output(error) => write!(f, "cannot write the output: {error}"),
             Self::Usage(text) | Self::Wire(text) => f.write_str(text),
+            Self::Write(error) => error.fmt(f),
         }
     }
 }
@@ -47,6 +56,18 @@ impl std::error::Error for DemoError {}
 impl From<io::Error> for DemoError {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
+    }
+}
+
+impl From<WriteError> for DemoError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<ShowError> for DemoError {
+    fn from(error: ShowError) -> Self {
+        Self::Usage(error.to_string())
     }
 }
 
@@ -96,31 +117,53 @@ pub fn run(
         .then(|| Detail::new(glossary, depth, screen.hex, EPOCH).in_words(hosts.clone()));
     let mut show = Show {
         glossary,
+        pick: Pick::new(&demo.output)?,
+        machine: Machine::new(glossary, screen, &demo.output)?,
         detail,
         hosts,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
     };
+    let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
+    let quiet = demo.output.takes_stdout();
+    let most = demo.output.count.unwrap_or(u64::MAX);
     let mut session = Session::new();
     let mut count = Count::default();
 
     show.begin(out);
+    if quiet {
+        out.clear();
+    }
     for seen in wire {
         match seen? {
-            Seen::Key { line, .. } => session
-                .keylog_line(&line)
-                .map_err(|error| DemoError::Wire(error.to_string()))?,
+            Seen::Key { line, .. } => {
+                session
+                    .keylog_line(&line)
+                    .map_err(|error| DemoError::Wire(error.to_string()))?;
+                if let Some(save) = &mut save {
+                    save.secret(&line)?;
+                }
+            }
+            Seen::Packet(_) if count.packets == most => break,
             Seen::Packet(packet) => {
                 count.packets += 1;
                 count.bytes += packet.bytes.len() as u64;
-                let event = session.push(Frame {
+                let frame = Frame {
                     number: count.packets,
                     time: packet.sent,
                     link: LinkType::RAW,
                     wire_len: packet.bytes.len() as u32,
                     data: &packet.bytes,
-                });
+                };
+                let event = session.push(frame);
                 show.packet(out, &event);
+                if let Some(save) = &mut save
+                    && show.pick.takes(&event)
+                {
+                    save.describe(&event);
+                    let interface = save.interface(INTERFACE, frame.link)?;
+                    save.write(&session, interface, &frame, [])?;
+                }
             }
             Seen::Chat { host, time, what } => {
                 if let Some(line) = what.heard() {
@@ -130,11 +173,19 @@ pub fn run(
                 }
             }
         }
-        if out.bytes().len() >= BATCH {
+        if quiet {
+            out.clear();
+        } else if out.bytes().len() >= BATCH {
             out.flush_to(to)?;
         }
     }
     show.end(out, &count);
+    if quiet {
+        out.clear();
+    }
+    if let Some(save) = save {
+        save.finish(out)?;
+    }
     Ok(out.flush_to(to)?)
 }
 
@@ -157,6 +208,9 @@ struct Count {
 /// The views that show it.
 struct Show<'s> {
     glossary: &'s Glossary,
+    pick: Pick,
+    /// Lines for programs, and then nothing else.
+    machine: Option<Machine<'s>>,
     /// Prints each packet whole; without it, a packet is a line of the ladder.
     detail: Option<Detail<'s>>,
     hosts: Hosts,
@@ -166,6 +220,9 @@ struct Show<'s> {
 
 impl Show<'_> {
     fn begin(&self, out: &mut Out) {
+        if let Some(machine) = &self.machine {
+            return machine.begin(out);
+        }
         out.start(Role::Heading);
         out.wrapped(self.glossary.say("say.demo.title"), |_| ());
         out.end(Role::Heading);
@@ -185,18 +242,31 @@ impl Show<'_> {
     }
 
     fn packet(&mut self, out: &mut Out, event: &Event<'_>) {
-        if let Some(detail) = &mut self.detail {
+        if self.detail.is_none() && self.machine.is_none() {
+            self.journeys.packet(&self.hosts, event);
+        }
+        if !self.pick.takes(event) {
+            return;
+        }
+        if let Some(machine) = &mut self.machine {
+            machine.packet(out, event);
+        } else if let Some(detail) = &mut self.detail {
             detail.print(out, event);
         } else {
             self.ladder.packet(out, self.glossary, &self.hosts, event);
-            self.journeys.packet(&self.hosts, event);
         }
     }
 
     fn end(&mut self, out: &mut Out, count: &Count) {
+        if self.machine.is_some() {
+            return;
+        }
         if self.detail.is_none() {
             self.ladder.finish(out, self.glossary);
             out.newline();
+        }
+        // Whoever looks for packets wants no pictures of messages.
+        if self.detail.is_none() && !self.pick.is_some() {
             let done = self.journeys.done();
             let (whole, lines) = done.split_at(done.len().min(PICTURES));
             for journey in whole {

@@ -61,6 +61,36 @@ pub struct Secrets {
     pub master: Option<Secret>,
 }
 
+impl Secrets {
+    /// The lines of a key log that say the same.
+    pub fn lines(&self, client_random: &[u8; 32]) -> impl Iterator<Item = String> {
+        let [client_handshake, server_handshake] = self.handshake;
+        let [client, server] = self.application;
+        let random = *client_random;
+        [
+            ("CLIENT_EARLY_TRAFFIC_SECRET", self.early),
+            ("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_handshake),
+            ("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_handshake),
+            ("CLIENT_TRAFFIC_SECRET_0", client),
+            ("SERVER_TRAFFIC_SECRET_0", server),
+            ("CLIENT_RANDOM", self.master),
+        ]
+        .into_iter()
+        .filter_map(move |(label, secret)| {
+            let mut line = label.to_owned();
+            for bytes in [&random[..], secret?.bytes()] {
+                line.push(' ');
+                for byte in bytes {
+                    for digit in [byte >> 4, byte & 15] {
+                        line.extend(char::from_digit(digit.into(), 16));
+                    }
+                }
+            }
+            Some(line)
+        })
+    }
+}
+
 /// All secrets known so far.
 #[derive(Debug, Default)]
 pub struct KeyLog {
@@ -118,6 +148,10 @@ impl KeyLog {
         else {
             return Err(KeyLogError::Words(line.split_ascii_whitespace().count()));
         };
+        // An older form, by the encrypted premaster secret; whoever writes it writes CLIENT_RANDOM, too.
+        if label == "RSA" {
+            return Ok(());
+        }
         let mut client_random = [0; 32];
         if hex(random, &mut client_random) != Some(32) {
             return Err(KeyLogError::Random);
@@ -180,6 +214,7 @@ mod tests {
         ))
         .unwrap();
         log.line("# a comment").unwrap();
+        log.line("RSA 0123456789abcdef 0303aabb").unwrap();
         log.line(&format!("EXPORTER_SECRET {RANDOM} {}", "0b".repeat(32)))
             .unwrap();
         let mut random = [0; 32];

@@ -57,16 +57,22 @@
 //! assert_eq!(verdict.value, ipv4::checksum_status::GOOD);
 //! ```
 
+pub mod bpf;
 pub mod certs;
 pub mod chat;
 pub mod cli;
 pub mod cursor;
 pub mod demo;
+pub mod file;
+pub mod filter;
 mod flow;
 pub mod keylog;
 pub mod layers;
 pub mod lesson;
 pub mod packet;
+pub mod progress;
+pub mod read;
+pub mod save;
 pub mod session;
 pub mod show;
 #[cfg(target_os = "linux")]

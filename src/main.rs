@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use layerwise::cli::{self, Command};
 use layerwise::demo;
+use layerwise::file::WriteError;
 use layerwise::lesson::{self, LessonFailure};
+use layerwise::read;
 use layerwise::text::Glossary;
-use layerwise::view::explain;
 use layerwise::view::paint::{Look, Out};
+use layerwise::view::{explain, keys};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -41,6 +43,16 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            error if error.is_closed_pipe() => Self::Output(io::ErrorKind::BrokenPipe.into()),
+            error if error.is_usage() => Self::Usage(error.to_string()),
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
 fn run(cli: &cli::Cli) -> Result<(), Failure> {
     let language = lesson::language(cli.lang.as_deref(), |name| std::env::var(name).ok());
     // The lessons are what is translated; elsewhere only who asks for a language gets it.
@@ -58,19 +70,34 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             explain::write(&lines, &mut out);
             Ok(out.flush_to(&mut stdout)?)
         }
-        Some(
-            Command::Read(_)
-            | Command::Capture(_)
-            | Command::Chat(_)
-            | Command::Certs(_)
-            | Command::Doctor(_),
-        ) => Err(Failure::Other("this command is still to come".to_owned())),
         Some(Command::Lesson(arguments)) => {
             lesson::run(arguments, &glossary, &language, out, &mut stdout).map_err(|e| match e {
                 LessonFailure::Output(error) => Failure::Output(error),
                 LessonFailure::Usage(text) => Failure::Usage(text),
                 LessonFailure::Other(text) => Failure::Other(text),
             })
+        }
+        Some(Command::Fields(fields)) => {
+            let prefix = fields.prefix.as_deref().unwrap_or_default();
+            if keys::list(&mut out, &glossary, prefix, cli.screen.verbose > 0) == 0 {
+                return Err(Failure::Usage(format!(
+                    "no key begins with {prefix:?} (layerwise fields lists all there are)"
+                )));
+            }
+            Ok(out.flush_to(&mut stdout)?)
+        }
+        Some(Command::Read(arguments)) => {
+            read::run(arguments, &cli.screen, &glossary, &mut out, &mut stdout).map_err(|error| {
+                match error {
+                    read::ReadError::Output(error) => Failure::Output(error),
+                    read::ReadError::Write(error) => error.into(),
+                    error if error.is_usage() => Failure::Usage(error.to_string()),
+                    error => Failure::Other(error.to_string()),
+                }
+            })
+        }
+        Some(Command::Capture(_) | Command::Chat(_) | Command::Certs(_) | Command::Doctor(_)) => {
+            Err(Failure::Other("this command is still to come".to_owned()))
         }
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
         None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),
@@ -88,6 +115,7 @@ fn play(
         demo::DemoError::Output(error) => Failure::Output(error),
         demo::DemoError::Usage(text) => Failure::Usage(text),
         demo::DemoError::Wire(text) => Failure::Other(text),
+        demo::DemoError::Write(error) => error.into(),
     })
 }
 

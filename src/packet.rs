@@ -19,7 +19,7 @@ impl Time {
 }
 
 /// How a frame begins, by its LINKTYPE number (the registry of pcap and pcapng).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct LinkType(pub u16);
 
 impl LinkType {
@@ -27,6 +27,26 @@ impl LinkType {
     pub const RAW: Self = Self(101);
     /// The frame begins with an Ethernet header.
     pub const ETHERNET: Self = Self(1);
+    /// The frame begins with an address family in the byte order of whoever captured it (BSD's loopback).
+    pub const NULL: Self = Self(0);
+    /// The same in network byte order (OpenBSD's loopback).
+    pub const LOOP: Self = Self(108);
+    /// The frame begins with Linux's "cooked" header in place of the link's own.
+    pub const LINUX_SLL: Self = Self(113);
+    /// The same, version 2.
+    pub const LINUX_SLL2: Self = Self(276);
+    /// The frame begins with an IPv4 header.
+    pub const IPV4: Self = Self(228);
+    /// The frame begins with an IPv6 header.
+    pub const IPV6: Self = Self(229);
+
+    /// Whether the frame begins with an IP header, by this number or another for the same thing.
+    ///
+    /// 12 and 14 are what DLT_RAW is on BSD and Linux and on OpenBSD; they stand in files although they should not.
+    #[must_use]
+    pub fn is_raw_ip(self) -> bool {
+        matches!(self.0, 12 | 14 | 101 | 228 | 229)
+    }
 }
 
 /// One captured frame: the bytes as they were on the wire, and where they come from.
@@ -68,16 +88,25 @@ pub enum Kind {
     Uint,
     /// The same, written in hexadecimal with all its digits.
     Hex,
+    /// A small number of whole bytes (at most eight) in the byte order of whoever wrote it: read in the order in which it
+    /// is smaller.
+    Host,
     /// A number that counts units of so many bytes; its value is in bytes (`ip.hdr_len` counts four at a time).
     Units(u8),
+    /// A number of nanoseconds; filters and scripts count it in seconds, as Wireshark does.
+    Nanos,
     /// Bytes without further meaning.
     Bytes,
     /// Text, meant to be UTF-8; what is not is shown escaped.
     Text,
+    /// A MAC address (EUI-48).
+    Ether,
     /// An IPv4 address.
     Ipv4,
     /// An IPv6 address.
     Ipv6,
+    /// A domain name in the form of DNS messages, whose end may be a pointer to an earlier place of its message.
+    Name,
     /// An ASN.1 object identifier (the content bytes of its DER encoding).
     Oid,
     /// An ASN.1 `UTCTime` or `GeneralizedTime` (the content bytes).
@@ -98,6 +127,8 @@ impl BufId {
 pub enum BufKind {
     /// The captured frame.
     Frame,
+    /// An IP packet put together from its fragments: what stood behind their headers.
+    Packet,
     /// Bytes of one direction of a TCP connection, put together from several segments.
     Stream,
     /// A TLS record after decryption: content, content type, padding.
@@ -146,6 +177,8 @@ pub struct Field {
     pub parent: u32,
     /// The buffer it labels.
     pub buf: BufId,
+    /// For a [`Kind::Name`]: how many bytes before its first the message begins that its pointers count from. Else 0.
+    pub back: u16,
 }
 
 impl Field {
@@ -275,6 +308,8 @@ pub enum Value<'a> {
     Bool(bool),
     /// A number.
     Uint(u64),
+    /// A MAC address.
+    Ether([u8; 6]),
     /// An IPv4 address.
     Ipv4([u8; 4]),
     /// An IPv6 address.
@@ -283,6 +318,8 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// Text that need not be valid UTF-8.
     Text(&'a [u8]),
+    /// A domain name.
+    Name(Name<'a>),
     /// The content of an object identifier.
     Oid(&'a [u8]),
     /// The content of an ASN.1 time.
@@ -301,9 +338,54 @@ impl Value<'_> {
     }
 }
 
+/// A domain name as it stands in a DNS message (RFC 1035, section 4.1.4): its labels are read where they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Name<'a> {
+    /// The message from its first byte on, as far as there is any.
+    pub message: &'a [u8],
+    /// Where in it the name starts.
+    pub at: usize,
+}
+
+/// The most bytes a name has, with the length byte of each label and the zero at its end (RFC 1035, section 2.3.4).
+pub const MAX_NAME: usize = 255;
+
+impl<'a> Name<'a> {
+    /// Its labels, from the left: each at most 63 bytes, none empty. The root has none. What is no name ends early.
+    pub fn labels(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (message, mut at) = (self.message, self.at);
+        // A pointer has to point before the name that it stands in, so that there is an end to following them.
+        let (mut before, mut len) = (self.at, 1);
+        core::iter::from_fn(move || {
+            loop {
+                let first = usize::from(*message.get(at)?);
+                match first >> 6 {
+                    0 if first == 0 => return None,
+                    0 => {
+                        len += first + 1;
+                        let label = message.get(at + 1..at + 1 + first)?;
+                        at += 1 + first;
+                        return (len <= MAX_NAME).then_some(label);
+                    }
+                    3 => {
+                        let to = (first & 0x3f) << 8 | usize::from(*message.get(at + 1)?);
+                        if to >= before {
+                            return None;
+                        }
+                        (at, before) = (to, to);
+                    }
+                    _ => return None,
+                }
+            }
+        })
+    }
+}
+
 /// What the layers of one frame tell those above them: enough to check a checksum and to find the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Context {
+    /// What the frame begins with.
+    pub link: LinkType,
     /// Source and destination address, from the innermost IP header.
     pub addresses: Option<(IpAddr, IpAddr)>,
     /// How long the payload of that header is, by the header itself.
@@ -451,6 +533,10 @@ impl Buffers {
 pub struct Event<'s> {
     /// The frame.
     pub frame: Frame<'s>,
+    /// When the session's first frame was seen.
+    pub first: Time,
+    /// When the frame before this one was seen; this one's own time if it is the first.
+    pub before: Time,
     /// The layers, from the lowest up; one for each TLS record and each application message.
     pub layers: &'s [Layer],
     /// The fields of all layers, in pre-order.

@@ -1,9 +1,9 @@
 //! Frames in, events out: the pure core. No clock, no thread, no socket; the same frames give the same events.
 
 use crate::flow::{self, Desk};
-use crate::keylog::{KeyLog, KeyLogError};
+use crate::keylog::{KeyLog, KeyLogError, Secrets};
 use crate::layers;
-use crate::packet::{Buffers, Context, Event, Frame, Labels};
+use crate::packet::{Buffers, Context, Event, Frame, Labels, Time};
 
 /// Decodes one capture, frame by frame.
 ///
@@ -24,6 +24,8 @@ pub struct Session {
     buffers: Buffers,
     budget: flow::Budget,
     spans: [Vec<core::ops::Range<usize>>; 3],
+    /// The times of the first frame and of the last one.
+    times: Option<(Time, Time)>,
 }
 
 impl Session {
@@ -41,11 +43,19 @@ impl Session {
         self.keylog.line(line)
     }
 
+    /// What is known of the connection that begins with this client random.
+    #[must_use]
+    pub fn secrets(&self, client_random: &[u8; 32]) -> Option<&Secrets> {
+        self.keylog.secrets(client_random)
+    }
+
     /// Takes up one frame and gives everything that it completed.
     pub fn push<'s>(&'s mut self, frame: Frame<'s>) -> Event<'s> {
         self.labels.clear();
         self.buffers.clear();
         let mut context = Context::default();
+        let (first, before) = self.times.unwrap_or((frame.time, frame.time));
+        self.times = Some((first, frame.time));
         let part = layers::decode(&frame, &mut self.labels, &mut context);
         if let (Some(addresses), Some(segment), Some(part)) =
             (context.addresses, context.segment, part)
@@ -65,6 +75,8 @@ impl Session {
         }
         Event {
             frame,
+            first,
+            before,
             layers: &self.labels.layers,
             fields: &self.labels.fields,
             notes: &self.labels.notes,

@@ -3,16 +3,139 @@
 //! Every command that shows packets one after the other goes through [`Show`], so that an option means the same
 //! everywhere.
 
+use core::fmt;
+
 use crate::cli;
+use crate::cli::output::Format;
+use crate::filter::{Filter, FilterError};
 use crate::packet::{Event, Time};
 use crate::text::Glossary;
 use crate::view::detail::{Depth, Detail};
+use crate::view::fields::{Columns, NoSuchKey, Style};
+use crate::view::json::Json;
 use crate::view::line::Lines;
 use crate::view::paint::Out;
 use crate::view::words::Hosts;
 
 /// When so much has been written into the buffer, it is handed on even if more packets wait.
 pub const BATCH: usize = 256 << 10;
+
+/// Why packets cannot be shown in the way that was asked for: something to be mended on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShowError {
+    /// The expression of `-Y`.
+    Filter(FilterError),
+    /// A key of `-e`.
+    Key(NoSuchKey),
+    /// An option of `-E`.
+    Option(String),
+    /// Options that do not go together, and what to do.
+    Together(&'static str),
+}
+
+impl fmt::Display for ShowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filter(error) => write!(f, "-Y: {error}"),
+            Self::Key(error) => write!(f, "-e: {error}"),
+            Self::Option(error) => write!(f, "-E: {error}"),
+            Self::Together(what) => f.write_str(what),
+        }
+    }
+}
+
+impl core::error::Error for ShowError {}
+
+/// Which packets are shown: the expression of `-Y`, read once.
+#[derive(Debug, Default)]
+pub struct Pick(Option<Filter>);
+
+impl Pick {
+    /// As the options ask for.
+    ///
+    /// # Errors
+    /// When the expression is wrong.
+    pub fn new(output: &cli::output::Output) -> Result<Self, ShowError> {
+        let filter = output.filter.as_deref().map(Filter::parse);
+        Ok(Self(filter.transpose().map_err(ShowError::Filter)?))
+    }
+
+    /// Whether an expression was given.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether a packet is one of them.
+    #[inline]
+    #[must_use]
+    pub fn takes(&self, event: &Event<'_>) -> bool {
+        self.0.as_ref().is_none_or(|filter| filter.matches(event))
+    }
+}
+
+/// Packets as lines for programs: `-T fields` and `-T json`.
+#[derive(Debug)]
+pub enum Machine<'g> {
+    /// Columns.
+    Fields(Columns),
+    /// Objects.
+    Json(Json<'g>),
+}
+
+impl<'g> Machine<'g> {
+    /// What the options ask for; `None` where packets are shown to people.
+    ///
+    /// # Errors
+    /// When a key or an option is not there, or something is missing.
+    pub fn new(
+        glossary: &'g Glossary,
+        screen: &cli::Screen,
+        output: &cli::output::Output,
+    ) -> Result<Option<Self>, ShowError> {
+        if output.format != Format::Fields
+            && !(output.fields.is_empty() && output.field_options.is_empty())
+        {
+            return Err(ShowError::Together(
+                "-e and -E choose the columns of -T fields: add -T fields, or leave them out",
+            ));
+        }
+        match output.format {
+            Format::Text => Ok(None),
+            Format::Fields if output.fields.is_empty() => Err(ShowError::Together(
+                "-T fields needs -e KEY, once for each column, such as -e ip.src -e tcp.len",
+            )),
+            Format::Fields => {
+                let mut style = Style::default();
+                for option in &output.field_options {
+                    style.set(option).map_err(ShowError::Option)?;
+                }
+                let columns = Columns::new(&output.fields, style).map_err(ShowError::Key)?;
+                Ok(Some(Self::Fields(columns)))
+            }
+            Format::Json => {
+                let words = (screen.verbose > 0).then_some(glossary);
+                Ok(Some(Self::Json(Json::new(words))))
+            }
+        }
+    }
+
+    /// What stands before the first packet.
+    pub fn begin(&self, out: &mut Out) {
+        if let Self::Fields(columns) = self {
+            columns.header(out.raw());
+        }
+    }
+
+    /// One packet's line.
+    #[inline]
+    pub fn packet(&mut self, out: &mut Out, event: &Event<'_>) {
+        match self {
+            Self::Fields(columns) => columns.line(event, out.raw()),
+            Self::Json(json) => json.packet(event, out.raw()),
+        }
+    }
+}
 
 /// Shows packets in the way that the options ask for.
 #[derive(Debug)]
@@ -24,20 +147,29 @@ pub struct Show<'g> {
     hex: bool,
     /// Begun with the first packet, whose time is the origin.
     detail: Option<Detail<'g>>,
+    machine: Option<Machine<'g>>,
 }
 
 impl<'g> Show<'g> {
     /// For these options, with these names for hosts.
-    #[must_use]
-    pub fn new(glossary: &'g Glossary, screen: &cli::Screen, hosts: Hosts) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When something that was asked for is not there.
+    pub fn new(
+        glossary: &'g Glossary,
+        screen: &cli::Screen,
+        output: &cli::output::Output,
+        hosts: Hosts,
+    ) -> Result<Self, ShowError> {
+        Ok(Self {
             glossary,
             hosts,
             lines: Lines::default(),
             depth: Depth::of(screen.verbose),
             hex: screen.hex,
             detail: None,
-        }
+            machine: Machine::new(glossary, screen, output)?,
+        })
     }
 
     /// Whether each packet is shown in detail, not in one line.
@@ -46,8 +178,24 @@ impl<'g> Show<'g> {
         self.depth != Depth::Bytes || self.hex
     }
 
+    /// Whether a program reads it: then nothing but the packets is written.
+    #[must_use]
+    pub fn for_programs(&self) -> bool {
+        self.machine.is_some()
+    }
+
+    /// What stands before the first packet.
+    pub fn begin(&self, out: &mut Out) {
+        if let Some(machine) = &self.machine {
+            machine.begin(out);
+        }
+    }
+
     /// Shows one packet.
     pub fn packet(&mut self, out: &mut Out, event: &Event<'_>) {
+        if let Some(machine) = &mut self.machine {
+            return machine.packet(out, event);
+        }
         if !self.in_detail() {
             return self.lines.packet(out, self.glossary, &self.hosts, event);
         }

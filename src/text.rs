@@ -31,6 +31,13 @@ use crate::packet::FieldDef;
 pub static ENGLISH: &[(&str, &str)] = &[
     ("screen.toml", include_str!("../glossary/en/screen.toml")),
     ("demo.toml", include_str!("../glossary/en/demo.toml")),
+    (
+        "ethernet.toml",
+        include_str!("../glossary/en/ethernet.toml"),
+    ),
+    ("cooked.toml", include_str!("../glossary/en/cooked.toml")),
+    ("arp.toml", include_str!("../glossary/en/arp.toml")),
+    ("file.toml", include_str!("../glossary/en/file.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),
@@ -39,6 +46,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("chat.toml", include_str!("../glossary/en/chat.toml")),
     ("data.toml", include_str!("../glossary/en/data.toml")),
     ("lesson.toml", include_str!("../glossary/en/lesson.toml")),
+    ("frame.toml", include_str!("../glossary/en/frame.toml")),
 ];
 
 /// The embedded files of other languages. What they do not say is said in English.
@@ -298,6 +306,37 @@ impl std::fmt::Display for TextError {
 }
 
 impl std::error::Error for TextError {}
+
+/// How many letters must be added, taken away or changed, or neighbours swapped, to make one text of the other.
+pub(crate) fn distance(one: &str, two: &str) -> usize {
+    let two: Vec<char> = two.chars().collect();
+    // The rows of the usual table for the letters of `one`: this, the one before, and the one before that.
+    let mut row: Vec<usize> = (0..=two.len()).collect();
+    let mut above = row.clone();
+    let mut before = None;
+    for (i, a) in one.chars().enumerate() {
+        let above2 = std::mem::replace(&mut above, row);
+        row = vec![i + 1];
+        let mut left = i + 1;
+        for (j, b) in two.iter().enumerate() {
+            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
+            let mut cost = (at(&above, j) + usize::from(a != *b))
+                .min(at(&above, j + 1) + 1)
+                .min(left + 1);
+            if let (Some(swapped), Some(last)) = (before, j.checked_sub(1).and_then(|j| two.get(j)))
+                && swapped == *b
+                && *last == a
+                && i > 0
+            {
+                cost = cost.min(at(&above2, j - 1) + 1);
+            }
+            row.push(cost);
+            left = cost;
+        }
+        before = Some(a);
+    }
+    row.last().copied().unwrap_or(0)
+}
 
 #[cfg(test)]
 #[allow(

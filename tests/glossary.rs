@@ -12,8 +12,9 @@ use layerwise::layers::{PROTOCOLS, all_fields};
 use layerwise::packet::{FieldDef, Why};
 use layerwise::text::{Entry, Glossary};
 
-/// The application of the demonstration is the project's own, and plain bytes are nobody's: no RFC specifies them.
-const NO_RFC: [&str; 2] = ["chat", "data"];
+/// The application of the demonstration is the project's own, plain bytes are nobody's, a frame is the capture's: no RFC
+/// specifies them.
+const NO_RFC: [&str; 3] = ["chat", "data", "frame"];
 
 fn english() -> Glossary {
     Glossary::english().expect("the embedded glossary can be read")

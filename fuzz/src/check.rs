@@ -194,7 +194,7 @@ fn pieces(event: &Event<'_>, id: BufId) {
         );
         at += piece.len;
     }
-    if matches!(event.buffer_kind(id), BufKind::Stream | BufKind::Message) {
+    if matches!(event.buffer_kind(id), BufKind::Packet | BufKind::Stream | BufKind::Message) {
         assert_eq!(
             at as usize,
             event.bytes(id).len(),
@@ -228,6 +228,7 @@ mod tests {
                 bits,
                 parent: NO_PARENT,
                 buf: BufId::FRAME,
+                back: 0,
             }));
         layers::finish(&mut labels, 2);
         labels

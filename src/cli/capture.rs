@@ -1,7 +1,33 @@
 //! The arguments of `layerwise capture`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 /// Watch an interface.
 #[derive(Debug, Args)]
-pub struct Capture {}
+#[command(after_help = "\
+A filter is made of these, and of and, or, not and parentheses:
+  tcp  udp  icmp  icmp6  arp  ip  ip6
+  host 1.2.3.4          src host ::1          dst host 10.0.0.1
+  net 10.0.0.0/8        src net fe80::/10
+  port 443              dst port 53           tcp port 8080
+  portrange 8000-8099
+It works in the kernel: what it leaves out never reaches this program.")]
+pub struct Capture {
+    /// The interface to watch, or any for all that are up
+    #[arg(short, long, value_name = "NAME")]
+    pub interface: Option<String>,
+    /// List the interfaces and what they are
+    #[arg(short = 'D', long)]
+    pub list_interfaces: bool,
+    /// End after so many packets
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Open TLS with the secrets in this key log, which may grow while we read [default: $SSLKEYLOGFILE]
+    #[arg(long, value_name = "FILE")]
+    pub keylog: Option<PathBuf>,
+    /// Only packets that fit, such as: tcp port 443 and host 1.2.3.4
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+}

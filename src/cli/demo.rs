@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::duration;
+use super::output::Output;
 
 /// The demonstration.
 #[derive(Debug, Args)]
@@ -24,6 +25,9 @@ pub struct Demo {
     /// How long a packet takes from one host to the other: 5ms, 250us, 1.5s
     #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = duration)]
     pub latency: Duration,
+    /// What else is done with the packets.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 impl Default for Demo {
@@ -34,6 +38,7 @@ impl Default for Demo {
             seed: 1,
             mtu: 1500,
             latency: Duration::from_millis(5),
+            output: Output::default(),
         }
     }
 }

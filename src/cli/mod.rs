@@ -12,7 +12,9 @@ pub mod certs;
 pub mod chat;
 pub mod demo;
 pub mod doctor;
+pub mod fields;
 pub mod lesson;
+pub mod output;
 pub mod read;
 
 pub use demo::Demo;
@@ -54,6 +56,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Guided lessons: predict, run, observe, explain, on your own packets
     Lesson(lesson::Lesson),
+    /// Every key for -Y and -e, a line each: the key, its kind, its name; with -v what it is
+    Fields(fields::Fields),
     /// What a field, a layer, a value or an alert means: explain tcp.flags.syn, explain tls, explain alert 20
     Explain {
         /// A key, a layer, a name, or a word and a number; nothing lists what there is

@@ -10,6 +10,7 @@ mod stream;
 mod table;
 mod tcp;
 mod tls;
+mod tls12;
 
 use core::ops::Range;
 
@@ -138,6 +139,51 @@ impl Desk<'_> {
         }
         self.buffers.arena.truncate(start);
         None
+    }
+
+    /// The same for a record of TLS 1.2, of that content type and version, whose parts are where the layout of the keys says.
+    /// Without success it gives the fault of the first try.
+    fn try_open12(
+        &mut self,
+        keys: &tls12::Keys,
+        numbers: Range<u64>,
+        (content_type, version): (u8, u16),
+        buf: BufId,
+        (head, sealed): (Range<usize>, Range<usize>),
+    ) -> Result<(u64, BufId, tls12::Inside), tls12::Fault> {
+        let mut fault = None;
+        let mut in_clear = [0; 16];
+        let bytes = self.buffers.bytes(self.frame.data, buf);
+        let in_clear = in_clear.get_mut(..head.len()).unwrap_or(&mut []);
+        in_clear.copy_from_slice(
+            bytes
+                .get(head)
+                .filter(|h| h.len() == in_clear.len())
+                .unwrap_or(&[]),
+        );
+        let (start, first_piece) = (self.buffers.arena.len(), self.buffers.pieces.len());
+        for sequence in numbers {
+            self.copy_to_arena(buf, sealed.clone(), start);
+            let covered = tls12::Covered {
+                sequence,
+                content_type,
+                version,
+            };
+            let place = self.buffers.arena.get_mut(start..).unwrap_or(&mut []);
+            match keys.open(covered, in_clear, place) {
+                Ok(inside) => {
+                    let len = inside.content + inside.mac + inside.padding;
+                    self.buffers.arena.truncate(start + len);
+                    let plain = self.buffers.close(BufKind::Plain, start, first_piece);
+                    return plain
+                        .map(|plain| (sequence, plain, inside))
+                        .ok_or(tls12::Fault::Tag);
+                }
+                Err(why) => fault = fault.or(Some(why)),
+            }
+        }
+        self.buffers.arena.truncate(start);
+        Err(fault.unwrap_or(tls12::Fault::Tag))
     }
 
     fn note(&mut self, layer: usize, def: &'static FieldDef, value: Fact) {
@@ -503,16 +549,29 @@ impl Flow {
             .bytes(desk.frame.data, buf)
             .get(range.clone())
             .unwrap_or(&[]);
-        if matches!(self.app, App::Silent) {
-            self.app = recognise(bytes, desk.ports);
-        }
+        let range = match self.app {
+            App::Silent => {
+                self.app = recognise(bytes, desk.ports);
+                range
+            }
+            App::Tls(_) => range,
+            App::Unknown | App::Plain(..) => match self.turn(dir, buf, range, desk) {
+                Some(range) => range,
+                None => return,
+            },
+        };
+        let bytes = desk
+            .buffers
+            .bytes(desk.frame.data, buf)
+            .get(range.clone())
+            .unwrap_or(&[]);
         let Some(half) = self.halves.get_mut(dir) else {
             return;
         };
         let next: FindEnd = match &mut self.app {
             App::Silent | App::Unknown => return desk.label(buf, range, &layers::tcp::PAYLOAD),
             App::Tls(tls) => {
-                if tls.is_lost(dir)
+                if tls.is_adrift(dir)
                     && !half.assembler.is_waiting()
                     && !layers::tls::record::recognise(bytes)
                 {
@@ -554,6 +613,92 @@ impl Flow {
             }
             App::Silent | App::Unknown => {}
         }
+    }
+}
+
+impl Flow {
+    /// A conversation that began as something else can turn to TLS: after STARTTLS (RFC 3207, RFC 2595), after CONNECT
+    /// (RFC 9110, section 9.3.6), or because its beginning is not in the capture. Looks for where this run does, labels
+    /// what stands before, and gives the rest; `None` when all of the run is labelled.
+    fn turn(
+        &mut self,
+        dir: usize,
+        buf: BufId,
+        range: Range<usize>,
+        desk: &mut Desk<'_>,
+    ) -> Option<Range<usize>> {
+        use layers::tls::record;
+        let half = self.halves.get_mut(dir)?;
+        let bytes = desk.buffers.bytes(desk.frame.data, buf);
+        let bytes = bytes.get(range.clone()).unwrap_or(&[]);
+        if matches!(self.app, App::Plain(..)) {
+            // A message of the protocol goes before.
+            let turns = !half.assembler.is_waiting();
+            if turns && record::begins_client_hello(bytes) == Some(true) {
+                self.start_tls(dir, desk);
+            }
+            return Some(range);
+        }
+        if half.assembler.is_waiting() {
+            let mut begin = [0; record::HELLO_LEN];
+            let all = half.assembler.partial().iter().chain(bytes);
+            let len = begin.iter_mut().zip(all).fold(0, |len, (place, byte)| {
+                *place = *byte;
+                len + 1
+            });
+            match record::begins_client_hello(begin.get(..len)?) {
+                Some(true) => {
+                    self.start_tls(dir, desk);
+                    return Some(range);
+                }
+                None => {
+                    self.hold(dir, buf, range, desk);
+                    return None;
+                }
+                Some(false) => half.assembler.clear(desk.budget),
+            }
+        }
+        if record::resumes(bytes) {
+            self.start_tls(dir, desk);
+            return Some(range);
+        }
+        let (at, begins) = match record::find_client_hello(bytes) {
+            Some(Ok(at)) => (range.start + at, true),
+            // Nobody sends a header byte by byte, but a single byte at the end of something long is mostly chance.
+            Some(Err(at)) if at + 1 < bytes.len() || at < record::HELLO_LEN => {
+                (range.start + at, false)
+            }
+            _ => (range.end, false),
+        };
+        desk.label(buf, range.start..at, &layers::tcp::PAYLOAD);
+        if begins {
+            self.start_tls(dir, desk);
+            return Some(at..range.end);
+        }
+        self.hold(dir, buf, at..range.end, desk);
+        None
+    }
+
+    /// Keeps bytes that may be the beginning of a ClientHello.
+    fn hold(&mut self, dir: usize, buf: BufId, range: Range<usize>, desk: &mut Desk<'_>) {
+        let bytes = desk.buffers.bytes(desk.frame.data, buf);
+        let bytes = bytes.get(range.clone()).unwrap_or(&[]);
+        if let Some(half) = self.halves.get_mut(dir) {
+            let (frame, at) = (desk.frame.number, range.start as u32);
+            half.assembler.keep(bytes, frame, at, desk.budget);
+        }
+        desk.label(buf, range, &layers::tcp::SEGMENT_DATA);
+    }
+
+    /// From here on this direction is TLS, and the other from its next record on.
+    fn start_tls(&mut self, dir: usize, desk: &mut Desk<'_>) {
+        let mut tls = Box::<tls::Tls>::default();
+        let other = 1 - dir.min(1);
+        tls.lose(other);
+        if let Some(half) = self.halves.get_mut(other) {
+            half.assembler.clear(desk.budget);
+        }
+        self.app = App::Tls(tls);
     }
 }
 

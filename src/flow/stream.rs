@@ -389,6 +389,11 @@ impl Assembler {
         true
     }
 
+    /// What is there of a message that is not whole yet.
+    pub(crate) fn partial(&self) -> &[u8] {
+        &self.partial
+    }
+
     /// Whether a message has begun and is not whole yet.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.partial.is_empty()

@@ -1,13 +1,14 @@
 //! A TLS connection: which keys hold, in which direction, from which record on; records opened, messages put together.
 //!
-//! Keys change for each direction by itself (RFC 8446, section 7.3 and appendix A): to the handshake keys after the
+//! Keys change for each direction by itself. TLS 1.3 (RFC 8446, section 7.3 and appendix A): to the handshake keys after the
 //! ServerHello, to the application keys after that direction's own Finished, to the next generation after its KeyUpdate.
+//! TLS 1.2 (RFC 5246, section 7.1): to the keys that were agreed on last, after that direction's own ChangeCipherSpec.
 
 use core::ops::Range;
 
 use super::aead::{Keys, Suite, TAG_LEN};
 use super::stream::{Assembler, Budget};
-use super::{Desk, Level, Names};
+use super::{Desk, Level, Names, tls12};
 use crate::keylog::{KeyLog, Secret};
 use crate::layers::tls::handshake::kind as message;
 use crate::layers::tls::record::content_type as content;
@@ -18,7 +19,8 @@ use crate::packet::{BufId, BufKind, Fact, Why};
 /// After a hole in the capture: so many record numbers are tried.
 const SEARCH: u64 = 256;
 
-/// The version number of TLS 1.3.
+/// The version numbers of TLS 1.2 and 1.3.
+const TLS12: u16 = 0x0303;
 const TLS13: u16 = 0x0304;
 
 /// Which secret the keys of one direction come from.
@@ -33,8 +35,8 @@ enum Epoch {
     Handshake,
     /// The application traffic secret.
     Application,
-    /// TLS 1.2 after ChangeCipherSpec: sealed, with keys that are not followed.
-    Sealed,
+    /// After ChangeCipherSpec, up to TLS 1.2: the keys that come from the master secret.
+    Changed,
 }
 
 /// One TLS connection.
@@ -43,8 +45,11 @@ pub(crate) struct Tls {
     /// Which end of the flow is the client.
     client: usize,
     random: Option<[u8; 32]>,
+    server_random: Option<[u8; 32]>,
     version: Option<u16>,
     cipher_suite: Option<u16>,
+    /// What CBC encrypts is not what the MAC covers, but the other way round (RFC 7366).
+    encrypt_then_mac: bool,
     halves: [Half; 2],
     application: Application,
 }
@@ -54,12 +59,16 @@ pub(crate) struct Tls {
 struct Half {
     epoch: Epoch,
     keys: Option<Keys>,
+    /// The same for TLS 1.2.
+    keys12: Option<Box<tls12::Keys>>,
     /// The number of the next record under these keys.
     sequence: u64,
     /// How many KeyUpdates there have been.
     generation: u32,
     /// Bytes were missed: records may be, too.
     lost: bool,
+    /// Where the next record begins is not known.
+    adrift: bool,
     /// A handshake message was too long to be kept: where the next one begins cannot be told.
     unreadable: bool,
     handshake: Assembler,
@@ -80,6 +89,7 @@ impl Half {
     fn enter(&mut self, epoch: Epoch) {
         self.epoch = epoch;
         self.keys = None;
+        self.keys12 = None;
         self.sequence = 0;
         self.generation = 0;
     }
@@ -90,12 +100,13 @@ impl Tls {
     pub(crate) fn lose(&mut self, dir: usize) {
         if let Some(half) = self.halves.get_mut(dir) {
             half.lost = true;
+            half.adrift = true;
         }
     }
 
-    /// Whether bytes of this direction were missed and no record has been opened since.
-    pub(crate) fn is_lost(&self, dir: usize) -> bool {
-        self.halves.get(dir).is_some_and(|half| half.lost)
+    /// Whether bytes of this direction were missed and no record has been found since.
+    pub(crate) fn is_adrift(&self, dir: usize) -> bool {
+        self.halves.get(dir).is_some_and(|half| half.adrift)
     }
 
     /// The connection is forgotten.
@@ -152,6 +163,7 @@ impl Tls {
         desk: &mut Desk<'_>,
     ) -> Option<(u8, BufId, Range<usize>)> {
         let half = self.halves.get_mut(dir)?;
+        half.adrift = false;
         let end = range.end;
         let header_end = (range.start + record::HEADER_LEN).min(end);
         let kind = desk
@@ -160,9 +172,19 @@ impl Tls {
             .get(range.start)
             .copied()
             .unwrap_or(0);
+        let old = self.version.is_some_and(|version| version < TLS13);
+        if old && half.epoch == Epoch::Clear && kind == content::APPLICATION_DATA {
+            // Its ChangeCipherSpec was missed.
+            half.enter(Epoch::Changed);
+            half.lost = true;
+        }
         // RFC 8446, section 5: a change_cipher_spec may stand anywhere in a TLS 1.3 handshake, in the clear, and means nothing.
-        let sealed = kind == content::APPLICATION_DATA || half.epoch == Epoch::Sealed;
-        let read = if sealed {
+        let sealed = kind == content::APPLICATION_DATA || half.epoch == Epoch::Changed;
+        let tls13 = matches!(
+            half.epoch,
+            Epoch::Early | Epoch::Handshake | Epoch::Application
+        );
+        let read = if sealed && tls13 {
             record::opaque_header
         } else {
             record::header
@@ -178,24 +200,17 @@ impl Tls {
         if !sealed {
             return Some((header.content_type, buf, body));
         }
-        let tls13 = matches!(
-            half.epoch,
-            Epoch::Early | Epoch::Handshake | Epoch::Application
-        );
-        let tag = if tls13 && body.len() > TAG_LEN {
+        if !tls13 {
+            let plain = self.sealed12(dir, buf, header, body, layer, desk)?;
+            return Some((header.content_type, plain.0, plain.1));
+        }
+        let tag = if body.len() > TAG_LEN {
             body.end - TAG_LEN
         } else {
             body.end
         };
         desk.label(buf, body.start..tag, &key::APP_DATA);
         desk.label(buf, tag..body.end, &key::TAG);
-        if !tls13 {
-            if let Some(number) = self.cipher_suite {
-                desk.note(layer, &key::CIPHER, Fact::Uint(u64::from(number)));
-            }
-            desk.note(layer, &key::OPENED, opened::NO_SECRET);
-            return None;
-        }
         let plain = self.open(dir, buf, range.start..header_end, body, layer, desk)?;
         let bytes = desk.buffers.bytes(desk.frame.data, plain);
         let len = bytes.len();
@@ -211,6 +226,130 @@ impl Tls {
                 None
             }
         }
+    }
+
+    /// A record that TLS 1.2, or an earlier version, has sealed: its parts, and what is inside if it can be opened.
+    fn sealed12(
+        &mut self,
+        dir: usize,
+        buf: BufId,
+        header: record::Header,
+        body: Range<usize>,
+        layer: usize,
+        desk: &mut Desk<'_>,
+    ) -> Option<(BufId, Range<usize>)> {
+        let suite = self.cipher_suite.and_then(tls12::Suite::find);
+        let suite = suite.filter(|_| self.version == Some(TLS12));
+        let half = self.halves.get(dir)?;
+        if half.epoch == Epoch::Changed && half.keys12.is_none() {
+            let keys = suite.and_then(|suite| self.make12(dir, suite, desk.keylog));
+            self.halves.get_mut(dir)?.keys12 = keys.map(Box::new);
+        }
+        let half = self.halves.get_mut(dir)?;
+        // A renegotiation may have agreed on another suite already, but the keys in force are still for this one.
+        let suite = half.keys12.as_ref().map(|keys| keys.suite()).or(suite);
+        let layout = match (&half.keys12, suite) {
+            (Some(keys), _) => keys.layout(),
+            (None, Some(suite)) => suite.layout(self.encrypt_then_mac),
+            (None, None) => tls12::Layout { head: 0, tail: 0 },
+        };
+        let cbc = matches!(
+            suite,
+            Some(tls12::Suite {
+                cipher: tls12::Cipher::Cbc(..),
+                ..
+            })
+        );
+        let (names, data) = (
+            if cbc {
+                (&key::IV, &key::MAC)
+            } else {
+                (&key::EXPLICIT_NONCE, &key::TAG)
+            },
+            if header.content_type == content::APPLICATION_DATA {
+                &key::APP_DATA
+            } else {
+                &key::SEALED
+            },
+        );
+        let whole = body.len() >= layout.head + layout.tail;
+        let (head, tail) = if whole {
+            (body.start + layout.head, body.end - layout.tail)
+        } else {
+            (body.start, body.end)
+        };
+        desk.label(buf, body.start..head, names.0);
+        desk.label(buf, head..tail, data);
+        desk.label(buf, tail..body.end, names.1);
+        let number = suite.map(|suite| suite.number).or(self.cipher_suite);
+        if let Some(number) = number {
+            desk.note(layer, &key::CIPHER, Fact::Uint(u64::from(number)));
+        }
+        let Some(keys) = half.keys12.take() else {
+            let secrets = self.random.as_ref().and_then(|r| desk.keylog.secrets(r));
+            let has_secret = secrets.is_some_and(|s| s.master.is_some());
+            let closed = if has_secret && suite.is_none() && number.is_some() {
+                opened::UNSUPPORTED
+            } else {
+                opened::NO_SECRET
+            };
+            desk.note(layer, &key::OPENED, closed);
+            return None;
+        };
+        let tries = if half.lost { SEARCH } else { 1 };
+        let from = half.sequence;
+        let mut sequence = from;
+        let found = desk.try_open12(
+            &keys,
+            from..from.saturating_add(tries),
+            (header.content_type, header.version),
+            buf,
+            (body.start..head, head..body.end),
+        );
+        let verdict = match &found {
+            Ok((number, ..)) => {
+                sequence = *number;
+                half.sequence = number + 1;
+                half.lost = false;
+                opened::VERIFIED
+            }
+            Err(tls12::Fault::Tag) => opened::BAD_TAG,
+            Err(tls12::Fault::Padding) => opened::BAD_PADDING,
+        };
+        desk.note(layer, &key::OPENED, verdict);
+        desk.note(layer, &key::SECRET, secret::MASTER);
+        desk.note(layer, &key::SEQUENCE, Fact::Uint(sequence));
+        let bytes = desk.buffers.bytes(desk.frame.data, buf);
+        let in_clear = bytes.get(body.start..head).unwrap_or(&[]);
+        if let Some(nonce) = keys.nonce(sequence, in_clear) {
+            let mut bytes = [0; 16];
+            bytes.get_mut(..nonce.len())?.copy_from_slice(&nonce);
+            desk.note(layer, &key::NONCE, Fact::Bytes(bytes, nonce.len() as u8));
+        }
+        half.keys12 = Some(keys);
+        let (_, plain, inside) = found.ok()?;
+        // The content is labelled by whoever decodes it; MAC and padding stand behind it.
+        let mac = inside.content + inside.mac;
+        desk.label(plain, inside.content..mac, &key::MAC);
+        if inside.padding > 0 {
+            let last = mac + inside.padding - 1;
+            desk.label(plain, mac..last, &record::PADDING);
+            desk.label(plain, last..last + 1, &record::PADDING_LENGTH);
+        }
+        Some((plain, 0..inside.content))
+    }
+
+    /// The keys of one direction, from the master secret of TLS 1.2.
+    fn make12(&self, dir: usize, suite: tls12::Suite, keylog: &KeyLog) -> Option<tls12::Keys> {
+        let client_random = self.random.as_ref()?;
+        let origin = tls12::Origin {
+            suite,
+            master: keylog.secrets(client_random)?.master?,
+            client_random,
+            server_random: self.server_random.as_ref()?,
+            encrypt_then_mac: self.encrypt_then_mac,
+        };
+        tls12::Keys::new(&origin, dir == self.client)
     }
 
     /// Opens a sealed record into a buffer of its own, and notes which secret, which number, which nonce.
@@ -255,7 +394,15 @@ impl Tls {
             }
         }
         let Some((epoch, keys, sequence)) = kept else {
-            desk.note(layer, &key::OPENED, opened::NO_SECRET);
+            let known = |number| Suite::ALL.iter().any(|suite| suite.number() == number);
+            let closed = match self.cipher_suite {
+                Some(suite) if !known(suite) && self.secret(dir, now, keylog).is_some() => {
+                    desk.note(layer, &key::CIPHER, Fact::Uint(u64::from(suite)));
+                    opened::UNSUPPORTED
+                }
+                _ => opened::NO_SECRET,
+            };
+            desk.note(layer, &key::OPENED, closed);
             return None;
         };
         let generation = if epoch == now { generation } else { 0 };
@@ -338,10 +485,13 @@ impl Tls {
             content::ALERT => desk.read(buf, range, alert::decode).map(drop),
             content::HEARTBEAT => desk.read(buf, range, alert::heartbeat),
             content::CHANGE_CIPHER_SPEC => {
-                if let Some(half) = self.halves.get_mut(dir)
-                    && self.version.is_some_and(|version| version != TLS13)
-                {
-                    half.enter(Epoch::Sealed);
+                // Whether it means anything is not to be known while the version is not; but without a ClientHello, too,
+                // the capture has begun in the middle.
+                let changes = self
+                    .version
+                    .map_or(self.random.is_none(), |version| version < TLS13);
+                if let Some(half) = self.halves.get_mut(dir).filter(|_| changes) {
+                    half.enter(Epoch::Changed);
                 }
                 desk.read(buf, range, alert::change_cipher_spec).map(drop)
             }
@@ -403,13 +553,16 @@ impl Tls {
                 self.client = 1 - dir.min(1);
                 self.version = message.version;
                 self.cipher_suite = message.cipher_suite;
-                if self.version == Some(TLS13) {
-                    for half in self
-                        .halves
-                        .iter_mut()
-                        .filter(|half| half.epoch != Epoch::Early)
-                    {
-                        half.enter(Epoch::Handshake);
+                self.server_random = message.random;
+                self.encrypt_then_mac = message.encrypt_then_mac;
+                let tls13 = self.version == Some(TLS13);
+                for half in &mut self.halves {
+                    match half.epoch {
+                        Epoch::Early if tls13 => {}
+                        // The server knows nothing of early data: the client's next records are in the clear.
+                        Epoch::Early => half.enter(Epoch::Clear),
+                        _ if tls13 => half.enter(Epoch::Handshake),
+                        _ => {}
                     }
                 }
             }

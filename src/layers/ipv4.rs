@@ -70,9 +70,19 @@ fields! {
 pub static PROTOCOL: Protocol = Protocol {
     def: &IP,
     fields: &[FIELDS],
-    binds: &[Bind::IpVersion(4), Bind::IpProtocol(4)],
-    decode: Decode::Packet(decode),
+    binds: &[
+        Bind::IpVersion(4),
+        Bind::EtherType(0x0800),
+        Bind::IpProtocol(4),
+    ],
+    decode: Decode::Sized(decode, extent),
 };
+
+/// The total length, but for the zero of a sender that leaves it to its network card.
+fn extent(bytes: &[u8]) -> Option<usize> {
+    let len = bytes.get(2..4)?.try_into().ok()?;
+    Some(usize::from(u16::from_be_bytes(len))).filter(|len| *len >= 20)
+}
 
 /// Values of `ip.checksum.status` and `tcp.checksum.status`, as Wireshark numbers them.
 pub mod checksum_status {

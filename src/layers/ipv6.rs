@@ -100,9 +100,21 @@ fields! {
 pub static PROTOCOL: Protocol = Protocol {
     def: &IPV6,
     fields: &[FIELDS],
-    binds: &[Bind::IpVersion(6), Bind::IpProtocol(41)],
-    decode: Decode::Packet(decode),
+    binds: &[
+        Bind::IpVersion(6),
+        Bind::EtherType(0x86dd),
+        Bind::IpProtocol(41),
+    ],
+    decode: Decode::Sized(decode, extent),
 };
+
+/// The fixed header and what it says follows; zero stands for a jumbo payload, or is left to the network card.
+fn extent(bytes: &[u8]) -> Option<usize> {
+    let len = bytes.get(4..6)?.try_into().ok()?;
+    Some(usize::from(u16::from_be_bytes(len)))
+        .filter(|len| *len > 0)
+        .map(|len| 40 + len)
+}
 
 /// The most extension headers that are followed in one packet. RFC 8200 (section 4.1) expects each at most once, and
 /// destination options twice.

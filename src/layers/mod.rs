@@ -23,17 +23,30 @@ macro_rules! fields {
     };
 }
 
+pub mod arp;
 pub mod chat;
 pub mod data;
+pub mod ethernet;
+pub mod frame;
 pub mod ipv4;
 pub mod ipv6;
+pub mod null;
+pub mod sll;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod vlan;
 
 /// Every protocol there is. A new layer adds its line here.
 pub static PROTOCOLS: &[&Protocol] = &[
+    &frame::PROTOCOL,
+    &ethernet::PROTOCOL,
+    &vlan::PROTOCOL,
+    &vlan::SERVICE,
+    &sll::PROTOCOL,
+    &null::PROTOCOL,
+    &arp::PROTOCOL,
     &ipv4::PROTOCOL,
     &ipv6::PROTOCOL,
     &tcp::PROTOCOL,
@@ -60,6 +73,8 @@ pub struct Protocol {
 pub enum Bind {
     /// The link type of the capture. For raw IP the version nibble decides: see [`Bind::IpVersion`].
     Link(LinkType),
+    /// The EtherType of an Ethernet frame, or of what stands in its place.
+    EtherType(u16),
     /// The first four bits of a raw IP packet.
     IpVersion(u8),
     /// The protocol number of an IP header.
@@ -73,6 +88,12 @@ pub enum Bind {
 pub enum Decode {
     /// A header in each frame: reads it, limits the cursor to its payload, and says what that is.
     Packet(fn(&mut Cursor<'_, '_>) -> Read<Next>),
+    /// The same for a packet that says itself how long it is: how many of these bytes, if that can be told. What the link
+    /// below carries behind them is padding.
+    Sized(
+        fn(&mut Cursor<'_, '_>) -> Read<Next>,
+        fn(&[u8]) -> Option<usize>,
+    ),
     /// Messages on a byte stream: see [`Stream`].
     Stream(Stream),
     /// Not by itself: another layer or the flow table decodes it.
@@ -140,6 +161,7 @@ pub fn decode(frame: &Frame<'_>, labels: &mut Labels, context: &mut Context) -> 
     } else {
         Why::Short
     };
+    context.link = frame.link;
     let mut at = 0;
     let mut end = frame.data.len();
     let mut next = Next::Payload(Bind::Link(frame.link));
@@ -152,7 +174,7 @@ pub fn decode(frame: &Frame<'_>, labels: &mut Labels, context: &mut Context) -> 
             Next::Stream => return Some(StreamPart { start: at, end }),
             Next::End => return None,
         };
-        let Decode::Packet(read) = protocol.decode else {
+        let (Decode::Packet(read) | Decode::Sized(read, _)) = protocol.decode else {
             return None;
         };
         begin(labels, protocol.def, BufId::FRAME, at);
@@ -199,10 +221,18 @@ pub fn finish(labels: &mut Labels, end: usize) {
 /// The protocol bound to a number.
 fn bound(bind: Bind, bytes: &[u8]) -> Option<&'static Protocol> {
     let bind = match (bind, bytes.first()) {
-        (Bind::Link(LinkType::RAW), Some(first)) => Bind::IpVersion(first >> 4),
+        (Bind::Link(link), Some(first)) if link.is_raw_ip() => Bind::IpVersion(first >> 4),
         _ => bind,
     };
     PROTOCOLS.iter().find(|p| p.binds.contains(&bind)).copied()
+}
+
+/// How many of the bytes belong to the packet that is bound to this, if it says so itself.
+fn extent(bind: Bind, bytes: &[u8]) -> Option<usize> {
+    match bound(bind, bytes)?.decode {
+        Decode::Sized(_, extent) => extent(bytes),
+        _ => None,
+    }
 }
 
 /// Every field definition of every protocol.

@@ -98,9 +98,9 @@ fields! {
     ACK = "tcp.ack" Uint;
     WINDOW_SIZE = "tcp.window_size" Uint;
     WINDOW_SCALEFACTOR = "tcp.window_size_scalefactor" Uint;
-    ANALYSIS_INITIAL_RTT = "tcp.analysis.initial_rtt" Uint;
+    ANALYSIS_INITIAL_RTT = "tcp.analysis.initial_rtt" Nanos;
     ANALYSIS_ACKS_FRAME = "tcp.analysis.acks_frame" Uint;
-    ANALYSIS_ACK_RTT = "tcp.analysis.ack_rtt" Uint;
+    ANALYSIS_ACK_RTT = "tcp.analysis.ack_rtt" Nanos;
     ANALYSIS_BYTES_IN_FLIGHT = "tcp.analysis.bytes_in_flight" Uint;
     ANALYSIS_RETRANSMISSION = "tcp.analysis.retransmission" Group;
     ANALYSIS_FAST_RETRANSMISSION = "tcp.analysis.fast_retransmission" Group;

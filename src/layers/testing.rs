@@ -24,12 +24,22 @@ pub(crate) fn decoded(bytes: &[u8]) -> Decoded {
     cut(bytes, bytes.len())
 }
 
+/// Decodes a whole frame of that link.
+pub(crate) fn on(link: LinkType, bytes: &[u8]) -> Decoded {
+    kept(link, bytes, bytes.len())
+}
+
 /// Decodes what a capture kept of a frame that was `wire_len` bytes long, and checks what must hold for any bytes.
 pub(crate) fn cut(bytes: &[u8], wire_len: usize) -> Decoded {
+    kept(LinkType::RAW, bytes, wire_len)
+}
+
+/// The same for a frame of any link.
+pub(crate) fn kept(link: LinkType, bytes: &[u8], wire_len: usize) -> Decoded {
     let frame = Frame {
         number: 1,
         time: Time(0),
-        link: LinkType::RAW,
+        link,
         data: bytes,
         wire_len: wire_len as u32,
     };
@@ -47,11 +57,18 @@ pub(crate) fn cut(bytes: &[u8], wire_len: usize) -> Decoded {
 
 /// Decodes a packet with each of its bytes changed to each other value, and checks what must hold for any bytes.
 pub(crate) fn with_any_byte_changed(packet: &[u8]) {
+    with_any_byte_changed_on(LinkType::RAW, packet);
+}
+
+/// The same for a frame of any link; also cut off behind each of its bytes.
+pub(crate) fn with_any_byte_changed_on(link: LinkType, packet: &[u8]) {
     let mut bytes = packet.to_vec();
     for at in 0..packet.len() {
+        kept(link, &bytes[..at], packet.len());
+        on(link, &bytes[..at]);
         for value in 0..=255 {
             bytes[at] = value;
-            decoded(&bytes);
+            on(link, &bytes);
         }
         bytes[at] = packet[at];
     }
@@ -60,7 +77,7 @@ pub(crate) fn with_any_byte_changed(packet: &[u8]) {
 impl Decoded {
     /// Leaves are inside the buffer and disjoint, and everything stands inside its parent.
     fn check(&self) {
-        let mut at = 0;
+        let mut leaves = Vec::new();
         let fields = &self.labels.fields;
         for (index, field) in fields.iter().enumerate() {
             let end = field.start + field.bits;
@@ -72,9 +89,12 @@ impl Decoded {
                 .get(index + 1)
                 .is_none_or(|f| f.parent as usize != index);
             if leaf {
-                assert!(field.start >= at, "{} overlaps", field.def.key);
-                at = end;
+                leaves.push((field.start, end, field.def.key));
             }
+        }
+        leaves.sort_unstable();
+        for pair in leaves.windows(2) {
+            assert!(pair[1].0 >= pair[0].1, "{} overlaps", pair[1].2);
         }
         for stop in &self.labels.stops {
             let left = self.bytes.len() - stop.offset as usize;
@@ -166,6 +186,14 @@ pub(crate) fn show(value: Value<'_>, kind: Kind) -> String {
         Value::Bool(b) => u8::from(b).to_string(),
         Value::Uint(n) if kind == Kind::Hex => format!("{n:#x}"),
         Value::Uint(n) => n.to_string(),
+        Value::Ether(a) => {
+            let parts = a.map(|byte| format!("{byte:02x}"));
+            parts.join(":")
+        }
+        Value::Name(name) => {
+            let labels = name.labels().map(String::from_utf8_lossy);
+            labels.collect::<Vec<_>>().join(".")
+        }
         Value::Ipv4(a) => Ipv4Addr::from(a).to_string(),
         Value::Ipv6(a) => Ipv6Addr::from(a).to_string(),
         Value::Text(t) => String::from_utf8_lossy(t).into_owned(),

@@ -6,23 +6,32 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::expr::{Expr, Key};
 use super::load::{Answer, Choice, Lesson, LessonError, Run, Server, Shown, Step, ValueDef};
 use super::rig::{self, Tape};
+use crate::filter::Filter;
+use crate::layers::{self, frame};
 use crate::packet::{Event, Fact, FieldDef, Value};
 use crate::text::Glossary;
 use crate::wire::memory::{self, Config};
 use crate::wire::{Host, Script};
 
 /// An expression over a packet.
-pub(crate) type Condition = Expr;
+pub(crate) type Condition = Filter;
 
 /// Reads an expression: every one in a lesson comes through here.
 ///
 /// # Errors
-/// What is wrong, and at which character.
+/// What is wrong, at which character, and how to mend it.
 pub(crate) fn condition(text: &str) -> core::result::Result<Condition, String> {
-    Expr::parse(text)
+    Filter::parse(text).map_err(|error| {
+        let at = error.place.start + 1;
+        let hint = Some(error.hint).filter(|hint| !hint.is_empty());
+        let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
+        format!(
+            "at character {at} of the expression {text:?}: {}{hint}",
+            error.what
+        )
+    })
 }
 
 /// A value that was computed from packets.
@@ -369,8 +378,8 @@ impl<'l> Stage<'l> {
                 "one of: of, count, calc, said, heard, failure, vary is needed".into(),
             ));
         };
-        let key = Key::named(of);
-        if key.is_none() && of != "frame.time" {
+        let key = layers::field(of);
+        if key.is_none() {
             return Err(wrong(format!(
                 "{of:?} is no key; layerwise explain lists them"
             )));
@@ -384,8 +393,11 @@ impl<'l> Stage<'l> {
             if filter.as_ref().is_none_or(|filter| filter.matches(event)) {
                 let time = event.frame.time.since(before.unwrap_or(start));
                 let value = match key {
-                    None => Some(Val::Number(i128::from(time / 1_000_000))),
+                    Some(key) if core::ptr::eq(key, &raw const frame::TIME) => {
+                        Some(Val::Number(i128::from(time / 1_000_000)))
+                    }
                     Some(key) => read(self.glossary, event, key, def),
+                    None => None,
                 };
                 found.extend(value);
             }
@@ -646,48 +658,50 @@ fn same(value: &Val, answer: &str) -> bool {
 }
 
 /// The value of a key in one packet.
-fn read(glossary: &Glossary, event: &Event<'_>, key: Key, def: &ValueDef) -> Option<Val> {
-    let (field_def, value): (&'static FieldDef, Val) = match key {
-        Key::Number => return Some(Val::Number(event.frame.number.into())),
-        Key::Len => return Some(Val::Number(event.frame.wire_len.into())),
-        Key::Field(key) => {
-            let nth = def.which.max(1) - 1;
-            let fields = event.fields.iter().filter(|f| core::ptr::eq(f.def, key));
-            let fields = fields.map(|field| {
-                if def.shown == Some(Shown::Len) {
-                    return Some(Val::Number(field.bytes().len() as i128));
+fn read(
+    glossary: &Glossary,
+    event: &Event<'_>,
+    key: &'static FieldDef,
+    def: &ValueDef,
+) -> Option<Val> {
+    if core::ptr::eq(key, &raw const frame::NUMBER) {
+        return Some(Val::Number(event.frame.number.into()));
+    }
+    if core::ptr::eq(key, &raw const frame::LEN) {
+        return Some(Val::Number(event.frame.wire_len.into()));
+    }
+    let value = {
+        let nth = def.which.max(1) - 1;
+        let fields = event.fields.iter().filter(|f| core::ptr::eq(f.def, key));
+        let fields = fields.map(|field| {
+            if def.shown == Some(Shown::Len) {
+                return Some(Val::Number(field.bytes().len() as i128));
+            }
+            if def.shown == Some(Shown::Hex) {
+                return Some(Val::Bytes(event.field_bytes(field).to_vec()));
+            }
+            match field.value(event.bytes(field.buf)) {
+                Value::None | Value::Name(_) => None,
+                Value::Bool(set) => Some(Val::Number(set.into())),
+                Value::Uint(n) => Some(Val::Number(n.into())),
+                Value::Ipv4(bytes) => Some(Val::Text(std::net::Ipv4Addr::from(bytes).to_string())),
+                Value::Ipv6(bytes) => Some(Val::Text(std::net::Ipv6Addr::from(bytes).to_string())),
+                Value::Text(bytes) => Some(Val::Text(String::from_utf8_lossy(bytes).into_owned())),
+                Value::Ether(bytes) => Some(Val::Bytes(bytes.to_vec())),
+                Value::Bytes(bytes) | Value::Oid(bytes) | Value::Time(bytes) => {
+                    Some(Val::Bytes(bytes.to_vec()))
                 }
-                if def.shown == Some(Shown::Hex) {
-                    return Some(Val::Bytes(event.field_bytes(field).to_vec()));
-                }
-                match field.value(event.bytes(field.buf)) {
-                    Value::None => None,
-                    Value::Bool(set) => Some(Val::Number(set.into())),
-                    Value::Uint(n) => Some(Val::Number(n.into())),
-                    Value::Ipv4(bytes) => {
-                        Some(Val::Text(std::net::Ipv4Addr::from(bytes).to_string()))
-                    }
-                    Value::Ipv6(bytes) => {
-                        Some(Val::Text(std::net::Ipv6Addr::from(bytes).to_string()))
-                    }
-                    Value::Text(bytes) => {
-                        Some(Val::Text(String::from_utf8_lossy(bytes).into_owned()))
-                    }
-                    Value::Bytes(bytes) | Value::Oid(bytes) | Value::Time(bytes) => {
-                        Some(Val::Bytes(bytes.to_vec()))
-                    }
-                }
-            });
-            let notes = event.notes.iter().filter(|n| core::ptr::eq(n.def, key));
-            let notes = notes.map(|note| match note.value {
-                Fact::Present => Some(Val::Number(1)),
-                Fact::Uint(n) => Some(Val::Number(n.into())),
-                Fact::Bytes(ref bytes, len) => {
-                    Some(Val::Bytes(bytes.get(..usize::from(len))?.to_vec()))
-                }
-            });
-            (key, fields.chain(notes).flatten().nth(nth)?)
-        }
+            }
+        });
+        let notes = event.notes.iter().filter(|n| core::ptr::eq(n.def, key));
+        let notes = notes.map(|note| match note.value {
+            Fact::Present => Some(Val::Number(1)),
+            Fact::Uint(n) => Some(Val::Number(n.into())),
+            Fact::Bytes(ref bytes, len) => {
+                Some(Val::Bytes(bytes.get(..usize::from(len))?.to_vec()))
+            }
+        });
+        fields.chain(notes).flatten().nth(nth)?
     };
     match (def.shown, &value) {
         (_, Val::Bytes(bytes)) => {
@@ -695,7 +709,7 @@ fn read(glossary: &Glossary, event: &Event<'_>, key: Key, def: &ValueDef) -> Opt
             Some(Val::Bytes(bytes.get(from..to)?.to_vec()))
         }
         (Some(Shown::Name), Val::Number(n)) => {
-            let named = glossary.of(field_def).value(u64::try_from(*n).ok()?)?;
+            let named = glossary.of(key).value(u64::try_from(*n).ok()?)?;
             Some(Val::Text(named.name.clone()))
         }
         _ => Some(value),

@@ -17,7 +17,6 @@ use crate::view::paint::{Out, Role};
 pub mod check;
 pub mod console;
 pub mod dev;
-mod expr;
 pub mod load;
 pub mod play;
 pub mod present;

@@ -455,6 +455,7 @@ impl<'g> Detail<'g> {
     fn buffer(&self, out: &mut Out, event: &Event<'_>, id: BufId, layer: Role) {
         let key = match event.buffer_kind(id) {
             BufKind::Frame => "say.detail.frame",
+            BufKind::Packet => "say.detail.packet_buffer",
             BufKind::Stream => "say.detail.stream",
             BufKind::Plain => "say.detail.plain",
             BufKind::Message => "say.detail.message",

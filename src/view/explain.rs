@@ -17,7 +17,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::layers::{self, PROTOCOLS};
 use crate::packet::{FieldDef, Kind};
-use crate::text::{Entry, Glossary, NamedValue};
+use crate::text::{Entry, Glossary, NamedValue, distance};
 use crate::view::paint::{self, Out};
 
 /// What a piece of text is, for whoever chooses its colour.
@@ -159,6 +159,7 @@ const NOT_IN_WIRESHARK: &[&str] = &[
     "ber.header",
     "chat",
     "dtls.use_srtp.protection_profiles",
+    "ieee8021ad.len",
     "ip.opt",
     "ip.opt.data",
     "ip.options",
@@ -166,6 +167,7 @@ const NOT_IN_WIRESHARK: &[&str] = &[
     "ipv6.routing.srh.tlv.len",
     "ipv6.routing.srh.tlv.type",
     "ipv6.routing.srh.tlv.value",
+    "sll.reserved",
     "stop",
     "tcp.analysis.acks_fin",
     "tcp.analysis.bytes_acked",
@@ -370,37 +372,6 @@ fn near(glossary: &Glossary, asked: &str) -> Vec<String> {
         }
     }
     names
-}
-
-/// How many letters must be added, taken away or changed, or neighbours swapped, to make one text of the other.
-fn distance(one: &str, two: &str) -> usize {
-    let two: Vec<char> = two.chars().collect();
-    // The rows of the usual table for the letters of `one`: this, the one before, and the one before that.
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    let mut above = row.clone();
-    let mut before = None;
-    for (i, a) in one.chars().enumerate() {
-        let above2 = std::mem::replace(&mut above, row);
-        row = vec![i + 1];
-        let mut left = i + 1;
-        for (j, b) in two.iter().enumerate() {
-            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
-            let mut cost = (at(&above, j) + usize::from(a != *b))
-                .min(at(&above, j + 1) + 1)
-                .min(left + 1);
-            if let (Some(swapped), Some(last)) = (before, j.checked_sub(1).and_then(|j| two.get(j)))
-                && swapped == *b
-                && *last == a
-                && i > 0
-            {
-                cost = cost.min(at(&above2, j - 1) + 1);
-            }
-            row.push(cost);
-            left = cost;
-        }
-        before = Some(a);
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// The lines of an answer while they are written.
@@ -647,8 +618,11 @@ fn filter(def: &'static FieldDef, entry: &Entry, value: Option<u64>) -> Option<S
         // A header of twenty bytes is one without options.
         (Kind::Units(4), None) => format!("{key} > 20"),
         (Kind::Uint | Kind::Units(_), None) if entry.unit == "bytes" => format!("{key} > 0"),
+        (Kind::Host, Some(n)) => format!("{key} == {n}"),
+        (Kind::Ether, _) => format!("{key} == 02:00:00:00:00:0a"),
         (Kind::Ipv4, _) => format!("{key} == 1.2.3.4"),
         (Kind::Ipv6, _) => format!("{key} == 2001:db8::1"),
+        (Kind::Name, _) => format!("{key} == \"example.com\""),
         (Kind::Text, _) => format!("{key} contains \"a\""),
         _ => key.to_owned(),
     })

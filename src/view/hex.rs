@@ -83,6 +83,7 @@ impl<'g> Dump<'g> {
     fn title(&self, out: &mut Out, event: &Event<'_>, id: BufId) {
         let key = match event.buffer_kind(id) {
             BufKind::Frame => "say.detail.hex.frame",
+            BufKind::Packet => "say.detail.hex.packet",
             BufKind::Stream => "say.detail.hex.stream",
             BufKind::Plain => "say.detail.hex.plain",
             BufKind::Message => "say.detail.hex.message",

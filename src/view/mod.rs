@@ -8,10 +8,14 @@
 )]
 pub(crate) mod samples;
 
+pub mod comment;
 pub mod detail;
 pub mod explain;
+pub mod fields;
 pub mod hex;
 pub mod journey;
+pub mod json;
+pub mod keys;
 pub mod ladder;
 pub mod line;
 pub mod paint;

@@ -180,7 +180,7 @@ impl Role {
             "ip" | "ipv6" | "icmp" | "icmpv6" => Self::Ip,
             "tcp" | "udp" => Self::Tcp,
             "tls" => Self::Tls,
-            "eth" | "arp" => Self::Link,
+            "eth" | "vlan" | "ieee8021ad" | "sll" | "null" | "arp" => Self::Link,
             "data" => Self::Data,
             _ => Self::App,
         }
@@ -376,6 +376,11 @@ impl Out {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.buf
+    }
+
+    /// The buffer itself, for lines that a program reads: no column is counted, and whole lines are to be added.
+    pub fn raw(&mut self) -> &mut Vec<u8> {
+        &mut self.buf
     }
 
     /// Forgets what has been pushed.

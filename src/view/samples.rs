@@ -243,6 +243,8 @@ impl Sample {
                 data: &self.data,
                 wire_len: self.wire_len,
             },
+            first: Time(0),
+            before: Time(1_000_000_000),
             layers: &self.labels.layers,
             fields: &self.labels.fields,
             notes: &self.labels.notes,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::paint::Out;
 use crate::cursor::read_bits;
-use crate::packet::{Fact, Field, Kind, Note, Value};
+use crate::packet::{Fact, Field, Kind, Name, Note, Value};
 use crate::text::{Entry, Glossary, NamedValue};
 
 /// The few words that values need, looked up once.
@@ -90,6 +90,7 @@ impl<'g> Words<'g> {
             (Fact::Bytes(ref bytes, len), kind) => {
                 let bytes = bytes.get(..usize::from(len)).unwrap_or(bytes);
                 let value = match kind {
+                    Kind::Ether => bytes.try_into().map(Value::Ether),
                     Kind::Ipv4 => bytes.try_into().map(Value::Ipv4),
                     Kind::Ipv6 => bytes.try_into().map(Value::Ipv6),
                     Kind::Text => Ok(Value::Text(bytes)),
@@ -131,7 +132,9 @@ impl<'g> Words<'g> {
                     out.number(part.into());
                 }
             }
+            Value::Ether(address) => ether(out, address),
             Value::Ipv6(address) => ipv6(out, address),
+            Value::Name(name) => self.name(out, name, room),
             Value::Bytes(bytes) => self.bytes(out, bytes, room),
             Value::Text(text) => self.quoted(out, text, room),
             Value::Oid(oid) => self.oid(out, oid, room),
@@ -174,6 +177,27 @@ impl<'g> Words<'g> {
             return;
         }
         out.byte(b'"');
+    }
+
+    /// A domain name without its last dot, made harmless; if it has no room, its beginning.
+    fn name(&self, out: &mut Out, name: Name<'_>, room: usize) {
+        let mut left = room;
+        let mut any = false;
+        for label in name.labels() {
+            if any {
+                out.byte(b'.');
+                left = left.saturating_sub(1);
+            }
+            any = true;
+            if label.len() > left || !out.wire(label, left) {
+                out.glyph(out.glyphs().ellipsis);
+                return;
+            }
+            left -= label.len();
+        }
+        if !any {
+            out.ascii(b"<Root>");
+        }
     }
 
     fn more(&self, out: &mut Out, len: usize) {
@@ -269,6 +293,16 @@ pub fn address(out: &mut Out, address: IpAddr, port: Option<u64>) {
         IpAddr::V6(address) => Value::Ipv6(address.octets()),
     };
     endpoint(out, &value, port);
+}
+
+/// `02:00:00:00:00:0a`.
+fn ether(out: &mut Out, address: [u8; 6]) {
+    for (i, byte) in address.into_iter().enumerate() {
+        if i > 0 {
+            out.byte(b':');
+        }
+        out.hex(byte.into(), 2);
+    }
 }
 
 /// As RFC 5952 writes it, which is how the standard library does.
@@ -411,6 +445,7 @@ mod tests {
             bits,
             parent: NO_PARENT,
             buf: BufId::FRAME,
+            back: 0,
         };
         let glossary = glossary();
         let mut out = Out::new(Look::new(Wish::default(), false, None));
@@ -437,6 +472,14 @@ mod tests {
     #[test]
     fn addresses_as_people_write_them() {
         assert_eq!(all(Kind::Ipv4, &[1, 2, 3, 4]), "1.2.3.4");
+        assert_eq!(
+            all(Kind::Ether, &[2, 0, 0, 0, 0xab, 10]),
+            "02:00:00:00:ab:0a"
+        );
+        assert_eq!(all(Kind::Host, &[2, 0, 0, 0]), "2 of all");
+        assert_eq!(all(Kind::Host, &[0, 0, 0, 30]), "30 of all");
+        assert_eq!(all(Kind::Name, b"\x07example\x03com\0"), "example.com");
+        assert_eq!(all(Kind::Name, b"\0"), "<Root>");
         let mut address = [0; 16];
         (address[0], address[1], address[2], address[3]) = (0x20, 0x01, 0x0d, 0xb8);
         address[15] = 1;
@@ -497,6 +540,7 @@ mod tests {
             bits,
             parent: NO_PARENT,
             buf: BufId::FRAME,
+            back: 0,
         };
         let drawn = |start, bits, group: Option<&Field>| {
             let mut out = Out::new(Look::new(Wish::default(), false, None));

@@ -202,14 +202,13 @@ impl Deed {
             };
         }
         if len > 0 {
-            let bad_tag = event
-                .notes
-                .iter()
-                .any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(2));
-            let sealed = event
-                .notes
-                .iter()
-                .any(|n| core::ptr::eq(n.def, &raw const tls::OPENED) && n.value == Fact::Uint(0));
+            let is = |values: [Fact; 2]| {
+                event.notes.iter().any(|n| {
+                    core::ptr::eq(n.def, &raw const tls::OPENED) && values.contains(&n.value)
+                })
+            };
+            let bad_tag = is([tls::opened::BAD_TAG, tls::opened::BAD_PADDING]);
+            let sealed = is([tls::opened::NO_SECRET, tls::opened::UNSUPPORTED]);
             let key = if bad_tag {
                 "say.packet.bad_tag"
             } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {

@@ -13,6 +13,8 @@
     reason = "a test may fail by panicking"
 )]
 
+pub mod pcap;
+
 use std::fmt::Write as _;
 
 use etherparse::PacketBuilder;
@@ -299,6 +301,11 @@ pub fn show(value: Value<'_>) -> String {
         Value::None => String::new(),
         Value::Bool(b) => b.to_string(),
         Value::Uint(n) => n.to_string(),
+        Value::Ether(a) => a.map(|byte| format!("{byte:02x}")).join(":"),
+        Value::Name(name) => {
+            let labels = name.labels().map(String::from_utf8_lossy);
+            labels.collect::<Vec<_>>().join(".")
+        }
         Value::Ipv4(a) => std::net::Ipv4Addr::from(a).to_string(),
         Value::Ipv6(a) => std::net::Ipv6Addr::from(a).to_string(),
         Value::Text(t) | Value::Time(t) => String::from_utf8_lossy(t).into_owned(),

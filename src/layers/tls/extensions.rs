@@ -151,6 +151,8 @@ pub struct Found {
     pub pre_shared_key: bool,
     /// There is an early_data.
     pub early_data: bool,
+    /// There is an encrypt_then_mac.
+    pub encrypt_then_mac: bool,
 }
 
 /// Decodes a list of extensions with its length in front. An extension that cannot be decoded leaves a recorded
@@ -336,9 +338,13 @@ fn extension(c: &mut Cursor<'_, '_>, kind: u16, within: Within, found: &mut Foun
             let len = c.u8(&RENEG_INFO_LEN)?;
             opaque(c, &RENEG_INFO, len.into())
         }
-        // Those that are empty wherever they stand: encrypt_then_mac (22), extended_master_secret (23),
+        // Those that are empty wherever they stand: encrypt_then_mac (22, RFC 7366, section 2), extended_master_secret (23),
         // post_handshake_auth (49). Then quic_transport_parameters (57), and those nobody here knows.
-        (22 | 23 | 49, _) => Ok(()),
+        (22, _) => {
+            found.encrypt_then_mac = true;
+            Ok(())
+        }
+        (23 | 49, _) => Ok(()),
         _ => unknown(c),
     }
 }

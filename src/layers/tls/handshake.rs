@@ -153,6 +153,8 @@ pub struct Message {
     pub pre_shared_key: bool,
     /// It has the early_data extension.
     pub early_data: bool,
+    /// It has the encrypt_then_mac extension.
+    pub encrypt_then_mac: bool,
     /// Certificate: how many certificates there are.
     pub certificates: u16,
     /// CertificateVerify, ServerKeyExchange: the signature scheme.
@@ -310,6 +312,7 @@ fn with_extensions(c: &mut Cursor<'_, '_>, within: Within, m: &mut Message) -> R
     m.group = found.group.or(m.group);
     m.pre_shared_key = found.pre_shared_key;
     m.early_data = found.early_data;
+    m.encrypt_then_mac = found.encrypt_then_mac;
     result
 }
 
@@ -362,10 +365,13 @@ fn certificate_request(c: &mut Cursor<'_, '_>, tls13: bool, m: &mut Message) -> 
     c.sub(&CERT_TYPES, len.into(), |c| {
         c.until_end(|c| c.u8(&CERT_TYPE).map(drop))
     })?;
-    let len = c.u16(&SIG_HASH_ALG_LEN)?;
-    c.sub(&SIG_HASH_ALGS, len.into(), |c| {
-        c.until_end(|c| c.u16(&SIG_HASH_ALG).map(drop))
-    })?;
+    // TLS 1.0 and 1.1 (RFC 4346, section 7.4.4) have no list of signature algorithms: the names fill the message.
+    if !is_old_signature(c.ahead()) {
+        let len = c.u16(&SIG_HASH_ALG_LEN)?;
+        c.sub(&SIG_HASH_ALGS, len.into(), |c| {
+            c.until_end(|c| c.u16(&SIG_HASH_ALG).map(drop))
+        })?;
+    }
     let len = c.u16(&DNAMES_LEN)?;
     c.sub(&DNAMES, len.into(), extensions::distinguished_names)
         .map(drop)
@@ -422,7 +428,7 @@ fn is_signature(bytes: &[u8]) -> bool {
     bytes.get(2..).is_some_and(is_old_signature)
 }
 
-/// TLS 1.0 and 1.1 had no scheme in front of the length.
+/// A vector that fills the message. (TLS 1.0 and 1.1 had no scheme in front of a signature's length.)
 fn is_old_signature(bytes: &[u8]) -> bool {
     vector(bytes).is_some_and(|(len, rest)| rest.len() == len)
 }

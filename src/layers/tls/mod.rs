@@ -25,7 +25,11 @@ fields! {
     APP_DATA = "tls.app_data" Bytes;
     SEGMENT_DATA = "tls.segment.data" Bytes;
     // What only the session knows (see crate::flow).
+    SEALED = "tls.record.sealed" Bytes;
     TAG = "tls.record.tag" Bytes;
+    MAC = "tls.record.mac" Bytes;
+    IV = "tls.record.iv" Bytes;
+    EXPLICIT_NONCE = "tls.record.explicit_nonce" Bytes;
     OPENED = "tls.record.opened" Uint;
     SECRET = "tls.record.secret" Uint;
     SECRET_GENERATION = "tls.record.secret_generation" Uint;
@@ -60,9 +64,13 @@ pub mod opened {
     pub const VERIFIED: Fact = Fact::Uint(1);
     /// There is a secret, but the tag does not fit: the bytes were changed, or the secret or the number is another.
     pub const BAD_TAG: Fact = Fact::Uint(2);
+    /// There is a secret, but this program does not know the cipher.
+    pub const UNSUPPORTED: Fact = Fact::Uint(3);
+    /// TLS 1.2 with CBC: what was decrypted does not end in padding, so the key is another or the bytes were changed.
+    pub const BAD_PADDING: Fact = Fact::Uint(4);
 }
 
-/// Values of `tls.record.secret`: the names of the traffic secrets in RFC 8446, section 7.1.
+/// Values of `tls.record.secret`: the names of the traffic secrets in RFC 8446, section 7.1, and the one secret of TLS 1.2.
 pub mod secret {
     use crate::packet::Fact;
     /// `client_handshake_traffic_secret`.
@@ -75,6 +83,8 @@ pub mod secret {
     pub const SERVER_TRAFFIC: Fact = Fact::Uint(4);
     /// `client_early_traffic_secret`.
     pub const CLIENT_EARLY: Fact = Fact::Uint(5);
+    /// `master_secret` (RFC 5246, section 8.1).
+    pub const MASTER: Fact = Fact::Uint(6);
 }
 
 /// Whether this is one of the 16 two-byte values that RFC 8701 (section 2) sets aside: `0x0A0A`, `0x1A1A`, … `0xFAFA`.

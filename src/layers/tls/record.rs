@@ -25,6 +25,7 @@ fields! {
     VERSION = "tls.record.version" Hex;
     LENGTH = "tls.record.length" Uint;
     PADDING = "tls.record.padding" Bytes;
+    PADDING_LENGTH = "tls.record.padding_length" Uint;
 }
 
 /// How long a record's header is, in bytes.
@@ -89,6 +90,68 @@ pub fn recognise(bytes: &[u8]) -> bool {
         (Some(&content_type::HANDSHAKE), Some(message)) => matches!(message, 1 | 2),
         _ => true,
     }
+}
+
+/// How many bytes of a stream tell whether a ClientHello begins here.
+pub const HELLO_LEN: usize = 11;
+
+/// Whether a ClientHello begins here: a record header, a handshake header that may be in it, a version. This is so little
+/// likely by chance that a stream may be searched for it. `None` while there are too few bytes to say.
+#[must_use]
+pub fn begins_client_hello(bytes: &[u8]) -> Option<bool> {
+    let fits = |at: usize, range: core::ops::RangeInclusive<u8>| {
+        bytes.get(at).is_none_or(|byte| range.contains(byte))
+    };
+    // RFC 8446, section 4.1.2: at least a version, a random, and three empty lists; and far below 2^16 bytes.
+    let shape = fits(0, 22..=22)
+        && fits(1, 3..=3)
+        && fits(2, 0..=4)
+        && fits(5, 1..=1)
+        && fits(6, 0..=0)
+        && fits(9, 3..=3)
+        && fits(10, 0..=4);
+    match bytes {
+        _ if !shape => Some(false),
+        [_, _, _, a, b, _, _, c, d, _, _, ..] => {
+            let record = usize::from(u16::from_be_bytes([*a, *b]));
+            let hello = usize::from(u16::from_be_bytes([*c, *d]));
+            Some(record <= MAX_FRAGMENT && record >= 6 && hello >= 38)
+        }
+        _ => None,
+    }
+}
+
+/// Where in a run of bytes a ClientHello begins, or may begin: `Ok` when it does, `Err` when only the rest can tell.
+#[must_use]
+pub fn find_client_hello(bytes: &[u8]) -> Option<Result<usize, usize>> {
+    memchr::memchr_iter(content_type::HANDSHAKE, bytes).find_map(|at| {
+        match begins_client_hello(bytes.get(at..)?) {
+            Some(true) => Some(Ok(at)),
+            Some(false) => None,
+            None => Some(Err(at)),
+        }
+    })
+}
+
+/// Whether a run of bytes in the middle of a stream of which the beginning was not seen is a chain of records: two
+/// headers at least, or one record that fills the run.
+#[must_use]
+pub fn resumes(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let mut headers = 0;
+    while let [_, 3, 0..=4, high, low, behind @ ..] = rest {
+        let len = usize::from(u16::from_be_bytes([*high, *low]));
+        if !plausible(rest) || len == 0 {
+            return false;
+        }
+        headers += 1;
+        match behind.get(len..) {
+            Some([]) => return true,
+            Some(behind) => rest = behind,
+            None => return headers > 1,
+        }
+    }
+    headers > 1 && plausible(rest)
 }
 
 /// Reads a record's header.
@@ -202,6 +265,34 @@ mod tests {
         );
         assert!(!recognise(b""));
         assert!(!recognise(b"hi\n"));
+    }
+
+    #[test]
+    fn a_client_hello_is_found_in_a_stream() {
+        let hello = [22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3, 0xcb];
+        assert_eq!(begins_client_hello(&hello), Some(true));
+        for len in 0..HELLO_LEN {
+            assert_eq!(begins_client_hello(&hello[..len]), None, "{len} bytes");
+        }
+        let stream = [b"220 go ahead\r\n\x16\x03".as_slice(), &hello].concat();
+        assert_eq!(find_client_hello(&stream), Some(Ok(16)));
+        assert_eq!(find_client_hello(&stream[..20]), Some(Err(16)));
+        for (at, byte) in [(0, 23), (1, 2), (2, 9), (5, 2), (6, 1), (9, 1), (10, 9)] {
+            let mut other = hello;
+            other[at] = byte;
+            assert_eq!(begins_client_hello(&other), Some(false), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn records_are_recognised_in_the_middle_of_a_stream() {
+        let record = [23, 3, 3, 0, 2, 0xaa, 0xbb];
+        assert!(resumes(&record));
+        assert!(!resumes(&record[..6]), "one header can be chance");
+        assert!(resumes(&[&record[..], &record[..6]].concat()));
+        assert!(!resumes(&[&record[..], &record[..3]].concat()));
+        assert!(!resumes(&[23, 3, 3, 0, 0]));
+        assert!(!resumes(b"hello"));
     }
 
     #[test]

@@ -1,0 +1,31 @@
+//! Expressions: any text is either refused, with a place inside it, or judges every frame of a chat.
+#![no_main]
+
+use layerwise::filter::Filter;
+use layerwise_fuzz::check;
+use layerwise_fuzz::connection::{self, Connection};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    match Filter::parse(text) {
+        Ok(filter) => {
+            let mut session = connection::session();
+            let mut connection = Connection::default();
+            for (number, said) in [&b"hi\n"[..], b"\x16\x03\x01\x00\x04\x01\x00\x00\x00", b""].iter().enumerate() {
+                let data = connection.segment(number == 1, 0, said);
+                let event = session.push(check::frame(number as u64 + 1, data, data.len()));
+                let _ = filter.matches(&event);
+            }
+        }
+        Err(error) => {
+            assert!(error.place.start <= error.place.end && error.place.end <= text.len());
+            assert!(text.get(error.place.clone()).is_some(), "a place between characters");
+            let shown = error.to_string();
+            assert_eq!(shown.lines().count(), 3);
+            assert!(!shown.chars().any(|c| c.is_control() && c != '\n'));
+        }
+    }
+});

@@ -1,0 +1,701 @@
+//! One side of a chat, without any input or output of its own: bytes in, events out.
+
+use std::collections::VecDeque;
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{
+    CipherSuite, ClientConfig, ClientConnection, Connection, NamedGroup, ProtocolVersion,
+    ServerConfig, ServerConnection,
+};
+
+use super::ChatError;
+
+/// How much a peer keeps in memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest text, said or heard, without its newline. 1 MiB unless told otherwise.
+    pub line: usize,
+    /// How much may wait to be sent; must hold the longest line. 4 MiB unless told otherwise.
+    pub queue: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line: 1 << 20,
+            queue: 4 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether `text` can be said in one line.
+    ///
+    /// # Errors
+    /// [`ChatError::Newline`] or [`ChatError::TooLong`].
+    pub fn check(&self, text: &str) -> Result<(), ChatError> {
+        if let Some(at) = text.find('\n') {
+            return Err(ChatError::Newline { at });
+        }
+        if text.len() > self.line {
+            return Err(ChatError::TooLong {
+                len: text.len(),
+                limit: self.line,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Something that happened at a [`Peer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatEvent {
+    /// The handshake is done: both sides have the keys, the client has checked the server's certificate.
+    Secured {
+        /// The version of TLS.
+        version: ProtocolVersion,
+        /// The cipher suite.
+        suite: CipherSuite,
+        /// The group of the key exchange.
+        group: Option<NamedGroup>,
+    },
+    /// The other side said something.
+    Said(Line),
+    /// The other side said goodbye (close_notify): nothing more will come from it.
+    Goodbye,
+}
+
+/// A text the other side said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The text without its newline. It may hold control characters: show it with [`printable`].
+    pub text: String,
+    /// Whether it was valid UTF-8; if not, U+FFFD stands for what was not.
+    pub valid: bool,
+    /// Whether a newline ended it; if not, the other side said goodbye in mid-line.
+    pub complete: bool,
+}
+
+/// One side of the chat.
+#[derive(Debug)]
+pub struct Peer {
+    tls: Connection,
+    limits: Limits,
+    events: VecDeque<ChatEvent>,
+    /// The begun line, its newline still to come.
+    line: Vec<u8>,
+    /// TLS records that wait for the driver; those before `sent` are gone.
+    out: Vec<u8>,
+    sent: usize,
+    /// Plaintext that rustls keeps until the handshake is done.
+    early: usize,
+    secured: bool,
+    /// We said goodbye.
+    closed: bool,
+    /// The other side did.
+    goodbye: bool,
+    failed: Option<ChatError>,
+}
+
+impl Peer {
+    /// The side that connects and that checks the certificate against `name`. Its ClientHello is outgoing at once.
+    ///
+    /// # Errors
+    /// When the configuration and the name allow no connection.
+    pub fn client(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, ChatError> {
+        Ok(Self::new(ClientConnection::new(config, name)?.into()))
+    }
+
+    /// The side that is connected to.
+    ///
+    /// # Errors
+    /// When the configuration allows no connection.
+    pub fn server(config: Arc<ServerConfig>) -> Result<Self, ChatError> {
+        Ok(Self::new(ServerConnection::new(config)?.into()))
+    }
+
+    fn new(mut tls: Connection) -> Self {
+        // Our own limit counts instead, so that a text is never cut in two.
+        tls.set_buffer_limit(None);
+        let mut peer = Self {
+            tls,
+            limits: Limits::default(),
+            events: VecDeque::new(),
+            line: Vec::new(),
+            out: Vec::new(),
+            sent: 0,
+            early: 0,
+            secured: false,
+            closed: false,
+            goodbye: false,
+            failed: None,
+        };
+        peer.flush();
+        peer
+    }
+
+    /// The same peer with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Takes bytes that TCP delivered, any number of them. Events may follow, and bytes to send.
+    ///
+    /// # Errors
+    /// When the chat cannot go on: the certificate is refused, a record was changed, a line is too long, … The alert
+    /// that tells the other side is outgoing; the driver sends it and closes. Every later call gives the same error.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), ChatError> {
+        self.alive()?;
+        let result = self.feed(bytes);
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        self.flush();
+        result
+    }
+
+    /// TCP has ended (FIN): says whether the other side had said goodbye before.
+    ///
+    /// # Errors
+    /// [`ChatError::Truncated`] if it had not, so that what was heard may not be all that was said.
+    pub fn eof(&mut self) -> Result<(), ChatError> {
+        self.alive()?;
+        if self.goodbye {
+            return Ok(());
+        }
+        let error = ChatError::Truncated {
+            secured: self.secured,
+            unfinished: self.line.len(),
+        };
+        self.failed = Some(error.clone());
+        Err(error)
+    }
+
+    /// Says a text, which may be empty; the newline is added. A text said before the chat is secured waits for that.
+    ///
+    /// # Errors
+    /// A text with a newline in it is refused, since the other side would hear two; so is one that is too long, that
+    /// the queue has no room for, or that comes after a goodbye. After these errors the chat goes on.
+    pub fn say(&mut self, text: &str) -> Result<(), ChatError> {
+        self.alive()?;
+        self.limits.check(text)?;
+        if self.closed || self.goodbye {
+            return Err(ChatError::Closed);
+        }
+        let waiting = self.outgoing().len() + self.early;
+        if waiting + text.len() + 1 > self.limits.queue {
+            return Err(ChatError::QueueFull {
+                waiting,
+                limit: self.limits.queue,
+            });
+        }
+        let line = [text.as_bytes(), b"\n"].concat();
+        // One write, one record (or as many as 16,384 bytes each make of it). Without a buffer limit it takes all.
+        self.tls
+            .writer()
+            .write_all(&line)
+            .map_err(|_| ChatError::Closed)?;
+        if !self.secured {
+            self.early += line.len();
+        }
+        self.flush();
+        Ok(())
+    }
+
+    /// Says goodbye (close_notify): nothing more will be said from here. What the other side says is still heard.
+    pub fn close(&mut self) {
+        if !self.closed && self.failed.is_none() {
+            self.tls.send_close_notify();
+            self.flush();
+        }
+        self.closed = true;
+    }
+
+    /// What has happened and was not yet asked for, the oldest first.
+    pub fn next_event(&mut self) -> Option<ChatEvent> {
+        self.events.pop_front()
+    }
+
+    /// The bytes to give to TCP.
+    #[must_use]
+    pub fn outgoing(&self) -> &[u8] {
+        self.out.get(self.sent..).unwrap_or(&[])
+    }
+
+    /// TCP has taken the first `count` bytes of [`Peer::outgoing`].
+    pub fn sent(&mut self, count: usize) {
+        self.sent = (self.sent + count).min(self.out.len());
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// Moves all that is outgoing to the end of `to`.
+    pub fn transmit(&mut self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.outgoing());
+        self.sent(self.out.len());
+    }
+
+    /// Whether the handshake is done.
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        self.secured
+    }
+
+    /// Whether this side has said goodbye.
+    #[must_use]
+    pub fn has_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Why the chat cannot go on, if it cannot.
+    #[must_use]
+    pub fn failure(&self) -> Option<&ChatError> {
+        self.failed.as_ref()
+    }
+
+    fn alive(&self) -> Result<(), ChatError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ChatError> {
+        // rustls takes a few kilobytes at a time, and none while 16 kB of plaintext wait: so read after each bite.
+        while !bytes.is_empty() && !self.goodbye {
+            let read = self.tls.read_tls(&mut bytes);
+            if read.map_err(|error| ChatError::Tls(error.to_string()))? == 0 {
+                break;
+            }
+            let processed = self.tls.process_new_packets();
+            if !self.secured && processed.is_ok() && !self.tls.is_handshaking() {
+                self.secured();
+            }
+            // Also after an error: what was good before it was said.
+            self.hear()?;
+            if processed?.peer_has_closed() {
+                self.goodbye = true;
+                if !self.line.is_empty() {
+                    self.line_heard(false);
+                }
+                self.events.push_back(ChatEvent::Goodbye);
+            }
+        }
+        Ok(())
+    }
+
+    fn secured(&mut self) {
+        self.secured = true;
+        self.early = 0;
+        if let (Some(version), Some(suite)) = (
+            self.tls.protocol_version(),
+            self.tls.negotiated_cipher_suite(),
+        ) {
+            self.events.push_back(ChatEvent::Secured {
+                version,
+                suite: suite.suite(),
+                group: self
+                    .tls
+                    .negotiated_key_exchange_group()
+                    .map(|group| group.name()),
+            });
+        }
+    }
+
+    /// Cuts the plaintext into lines.
+    fn hear(&mut self) -> Result<(), ChatError> {
+        let mut buffer = [0; 4096];
+        // Both "nothing now" and "the end" end the loop; the end is known from close_notify.
+        while let Ok(count @ 1..) = self.tls.reader().read(&mut buffer) {
+            let mut rest = buffer.get(..count).unwrap_or(&[]);
+            while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+                let (line, after) = rest.split_at(at);
+                self.add(line)?;
+                self.line_heard(true);
+                rest = after.get(1..).unwrap_or(&[]);
+            }
+            self.add(rest)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, part: &[u8]) -> Result<(), ChatError> {
+        if self.line.len() + part.len() > self.limits.line {
+            self.tls.send_close_notify();
+            return Err(ChatError::LineTooLong {
+                limit: self.limits.line,
+            });
+        }
+        self.line.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn line_heard(&mut self, complete: bool) {
+        let bytes = core::mem::take(&mut self.line);
+        let (text, valid) = match String::from_utf8(bytes) {
+            Ok(text) => (text, true),
+            Err(error) => (
+                String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                false,
+            ),
+        };
+        self.events.push_back(ChatEvent::Said(Line {
+            text,
+            valid,
+            complete,
+        }));
+    }
+
+    /// Takes over the records that rustls has made.
+    fn flush(&mut self) {
+        while self.tls.wants_write() {
+            // Writing to a vector cannot fail.
+            if !matches!(self.tls.write_tls(&mut self.out), Ok(1..)) {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use rustls::SupportedProtocolVersion;
+    use rustls::version::TLS12;
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::certs::{Authority, Validity};
+    use crate::chat::Setup;
+
+    const DAY: time::Duration = time::Duration::DAY;
+
+    fn days(from: i64, until: i64) -> Validity {
+        let now = OffsetDateTime::now_utc();
+        Validity {
+            from: now + DAY * i32::try_from(from).unwrap(),
+            until: now + DAY * i32::try_from(until).unwrap(),
+        }
+    }
+
+    fn authority() -> Authority {
+        Authority::new("Test CA", days(-1, 1)).unwrap()
+    }
+
+    fn peers(
+        trusted: &Authority,
+        issuing: &Authority,
+        name: &str,
+        valid: Validity,
+    ) -> (Peer, Peer) {
+        let identity = issuing.issue(&["b.example", "5.6.7.8"], valid).unwrap();
+        let setup = Setup::default();
+        let roots = [trusted.certificate().clone()];
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        (
+            Peer::client(setup.client(&roots).unwrap(), name).unwrap(),
+            Peer::server(setup.server(&identity).unwrap()).unwrap(),
+        )
+    }
+
+    fn good_peers() -> (Peer, Peer) {
+        let authority = authority();
+        peers(&authority, &authority, "b.example", days(-1, 1))
+    }
+
+    /// Carries bytes to and fro, `cut` at a time, until there are none; what each `receive` said, A's first.
+    fn carry(a: &mut Peer, b: &mut Peer, cut: usize) -> [Result<(), ChatError>; 2] {
+        let mut results = [Ok(()), Ok(())];
+        loop {
+            let (mut to_a, mut to_b) = (Vec::new(), Vec::new());
+            a.transmit(&mut to_b);
+            b.transmit(&mut to_a);
+            if to_a.is_empty() && to_b.is_empty() {
+                return results;
+            }
+            for part in to_a.chunks(cut) {
+                results[0] = a.receive(part);
+            }
+            for part in to_b.chunks(cut) {
+                results[1] = b.receive(part);
+            }
+        }
+    }
+
+    fn events(peer: &mut Peer) -> Vec<ChatEvent> {
+        std::iter::from_fn(|| peer.next_event()).collect()
+    }
+
+    fn said(text: &str) -> ChatEvent {
+        ChatEvent::Said(Line {
+            text: text.to_owned(),
+            valid: true,
+            complete: true,
+        })
+    }
+
+    /// Two peers after the handshake, their events taken.
+    fn secured() -> (Peer, Peer) {
+        let (mut a, mut b) = good_peers();
+        assert_eq!(carry(&mut a, &mut b, usize::MAX), [Ok(()), Ok(())]);
+        for peer in [&mut a, &mut b] {
+            assert!(peer.is_secured());
+            assert_eq!(
+                events(peer),
+                [ChatEvent::Secured {
+                    version: ProtocolVersion::TLSv1_3,
+                    suite: CipherSuite::TLS13_AES_256_GCM_SHA384,
+                    group: Some(NamedGroup::X25519MLKEM768),
+                }]
+            );
+        }
+        (a, b)
+    }
+
+    #[test]
+    fn texts_arrive_however_the_bytes_are_cut() {
+        let long = "é".repeat(50_000);
+        for cut in [1, 7, 1448, 100_000] {
+            let (mut a, mut b) = good_peers();
+            // Said before the handshake: it waits.
+            a.say("hi").unwrap();
+            a.say("").unwrap();
+            a.say(&long).unwrap();
+            assert_eq!(carry(&mut a, &mut b, cut), [Ok(()), Ok(())]);
+            b.say("hello 🎈").unwrap();
+            a.close();
+            assert_eq!(carry(&mut a, &mut b, cut), [Ok(()), Ok(())]);
+            b.close();
+            assert_eq!(carry(&mut a, &mut b, cut), [Ok(()), Ok(())]);
+            let heard = events(&mut b);
+            assert_eq!(
+                heard[1..],
+                [said("hi"), said(""), said(&long), ChatEvent::Goodbye]
+            );
+            assert_eq!(events(&mut a)[1..], [said("hello 🎈"), ChatEvent::Goodbye]);
+            assert_eq!((a.eof(), b.eof()), (Ok(()), Ok(())));
+        }
+    }
+
+    #[test]
+    fn a_text_is_one_record_of_its_length_and_23() {
+        let (mut a, _) = secured();
+        for len in [0, 2, 1000] {
+            a.say(&"x".repeat(len)).unwrap();
+            assert_eq!(a.outgoing().len(), len + 23);
+            a.sent(5);
+            a.sent(usize::MAX / 2);
+            assert!(a.outgoing().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_refused_and_the_chat_goes_on() {
+        let (a, mut b) = secured();
+        let mut a = a.with_limits(Limits { line: 5, queue: 60 });
+        assert_eq!(a.say("a\nb"), Err(ChatError::Newline { at: 1 }));
+        assert_eq!(
+            a.say("123456"),
+            Err(ChatError::TooLong { len: 6, limit: 5 })
+        );
+        a.say("12345").unwrap();
+        a.say("12345").unwrap();
+        let full = ChatError::QueueFull {
+            waiting: 56,
+            limit: 60,
+        };
+        assert_eq!(a.say("12345"), Err(full));
+        assert_eq!(carry(&mut a, &mut b, 9), [Ok(()), Ok(())]);
+        a.say("again").unwrap();
+        a.close();
+        a.close();
+        assert_eq!(a.say("late"), Err(ChatError::Closed));
+        assert_eq!(carry(&mut a, &mut b, 9), [Ok(()), Ok(())]);
+        assert_eq!(
+            events(&mut b),
+            [
+                said("12345"),
+                said("12345"),
+                said("again"),
+                ChatEvent::Goodbye
+            ]
+        );
+        assert_eq!(b.say("nobody listens"), Err(ChatError::Closed));
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_off() {
+        let (mut a, b) = secured();
+        let mut b = b.with_limits(Limits {
+            line: 100,
+            ..Limits::default()
+        });
+        a.say(&"x".repeat(100)).unwrap();
+        assert_eq!(carry(&mut a, &mut b, 50), [Ok(()), Ok(())]);
+        a.say(&"x".repeat(101)).unwrap();
+        let too_long = ChatError::LineTooLong { limit: 100 };
+        assert_eq!(carry(&mut a, &mut b, 50), [Ok(()), Err(too_long.clone())]);
+        assert_eq!(b.receive(b""), Err(too_long));
+        assert_eq!(events(&mut a), [ChatEvent::Goodbye]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_marked() {
+        let (mut a, mut b) = secured();
+        a.tls.writer().write_all(b"a\xffb\nbegun").unwrap();
+        a.close();
+        assert_eq!(carry(&mut a, &mut b, 1000), [Ok(()), Ok(())]);
+        let line = |text: &str, valid, complete| {
+            ChatEvent::Said(Line {
+                text: text.to_owned(),
+                valid,
+                complete,
+            })
+        };
+        assert_eq!(
+            events(&mut b),
+            [
+                line("a\u{fffd}b", false, true),
+                line("begun", true, false),
+                ChatEvent::Goodbye
+            ]
+        );
+    }
+
+    #[test]
+    fn an_end_without_goodbye_is_noticed() {
+        let (mut a, mut b) = secured();
+        a.tls.writer().write_all(b"half").unwrap();
+        a.flush();
+        assert_eq!(carry(&mut a, &mut b, 1000), [Ok(()), Ok(())]);
+        let error = b.eof().unwrap_err();
+        assert_eq!(
+            error,
+            ChatError::Truncated {
+                secured: true,
+                unfinished: 4
+            }
+        );
+        assert!(error.to_string().contains("4 bytes"), "{error}");
+        let (mut a, _) = good_peers();
+        let words = a.eof().unwrap_err().to_string();
+        assert!(words.contains("before the handshake"), "{words}");
+    }
+
+    #[test]
+    fn a_bad_certificate_is_refused_in_words_and_the_server_is_told() {
+        let (good, other) = (
+            authority(),
+            Authority::new("Other CA", days(-1, 1)).unwrap(),
+        );
+        let cases = [
+            (
+                &other,
+                "b.example",
+                days(-1, 1),
+                "unknown issuer",
+                "authority",
+            ),
+            (
+                &good,
+                "c.example",
+                days(-1, 1),
+                "not for c.example",
+                "certificate",
+            ),
+            (
+                &good,
+                "5.6.7.9",
+                days(-1, 1),
+                "not for 5.6.7.9",
+                "certificate",
+            ),
+            (
+                &good,
+                "b.example",
+                days(-9, -5),
+                "expired on",
+                "out of date",
+            ),
+            (
+                &good,
+                "b.example",
+                days(1, 5),
+                "valid only from",
+                "certificate",
+            ),
+        ];
+        for (trusted, name, valid, here, there) in cases {
+            let (mut a, mut b) = peers(trusted, &good, name, valid);
+            a.say("secret").unwrap();
+            let [at_a, at_b] = carry(&mut a, &mut b, 1000).map(|r| r.unwrap_err().to_string());
+            assert!(at_a.contains(here), "{at_a}");
+            assert!(at_b.contains(there), "{at_b}");
+            assert_eq!((events(&mut a), events(&mut b)), (vec![], vec![]));
+        }
+        let (mut a, mut b) = peers(&good, &good, "5.6.7.8", days(-1, 1));
+        assert_eq!(carry(&mut a, &mut b, 1000), [Ok(()), Ok(())]);
+    }
+
+    #[test]
+    fn a_changed_record_ends_the_chat_but_what_came_before_is_heard() {
+        let (mut a, mut b) = secured();
+        a.say("good").unwrap();
+        a.say("changed").unwrap();
+        let mut bytes = Vec::new();
+        a.transmit(&mut bytes);
+        *bytes.last_mut().unwrap() ^= 1;
+        let error = b.receive(&bytes).unwrap_err();
+        assert!(error.to_string().contains("decrypt"), "{error}");
+        assert_eq!(events(&mut b), [said("good")]);
+        let [at_a, _] = carry(&mut a, &mut b, 1000);
+        assert!(at_a.unwrap_err().to_string().contains("changed on the way"));
+    }
+
+    #[test]
+    fn noise_is_no_tls() {
+        let (_, mut b) = good_peers();
+        let error = b.receive(b"GET / HTTP/1.1\r\n\r\n").unwrap_err();
+        assert!(error.to_string().starts_with("TLS cannot go on"), "{error}");
+    }
+
+    #[test]
+    fn a_flood_in_one_call_is_taken_in() {
+        let (a, mut b) = secured();
+        let mut a = a.with_limits(Limits::default());
+        for _ in 0..40 {
+            a.say(&"x".repeat(50_000)).unwrap();
+        }
+        assert_eq!(carry(&mut a, &mut b, usize::MAX), [Ok(()), Ok(())]);
+        assert_eq!(events(&mut b).len(), 40);
+    }
+
+    #[test]
+    fn tls_1_2_where_it_is_allowed() {
+        let authority = authority();
+        let identity = authority.issue(&["b.example"], days(-1, 1)).unwrap();
+        let mut client = Setup::default().allow_tls12();
+        static TLS12_ALONE: &[&SupportedProtocolVersion] = &[&TLS12];
+        client.versions = TLS12_ALONE;
+        let roots = [authority.certificate().clone()];
+        let client = client.client(&roots).unwrap();
+        for (setup, works) in [
+            (Setup::default(), false),
+            (Setup::default().allow_tls12(), true),
+        ] {
+            let name = ServerName::try_from("b.example").unwrap();
+            let mut a = Peer::client(Arc::clone(&client), name).unwrap();
+            let mut b = Peer::server(setup.server(&identity).unwrap()).unwrap();
+            a.say("hi").unwrap();
+            let results = carry(&mut a, &mut b, 1000);
+            assert_eq!(results.iter().all(Result::is_ok), works, "{results:?}");
+            assert_eq!(events(&mut b).contains(&said("hi")), works);
+        }
+    }
+}

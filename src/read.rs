@@ -1,0 +1,469 @@
+//! `layerwise read`: a capture file, decoded and shown packet by packet.
+
+use core::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use crate::cli;
+use crate::cli::read::Place;
+use crate::file::{Comments, FileError, Interface, Item, Packet, Reader, WriteError};
+use crate::layers::{Bind, PROTOCOLS};
+use crate::packet::{Frame, LinkType, Time};
+use crate::progress::Progress;
+use crate::save::Save;
+use crate::session::Session;
+use crate::show::{BATCH, Pick, Show, ShowError};
+use crate::text::Glossary;
+use crate::view::paint::{Look, Out, Role, Wish};
+use crate::view::words::Hosts;
+
+/// The longest line of a key log.
+const MAX_LINE: u64 = 4096;
+
+/// Why a file was not read, or not to its end.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The file.
+    File(FileError),
+    /// The file that is written.
+    Write(WriteError),
+    /// A key log: which, and why.
+    KeyLog(PathBuf, io::Error),
+    /// The capture shall come from a terminal.
+    Terminal,
+    /// What was asked to be shown is not there.
+    Show(ShowError),
+    /// The output cannot be written.
+    Output(io::Error),
+}
+
+impl ReadError {
+    /// Whether another command line would mend it.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::File(error) => error.is_unusable(),
+            Self::Write(error) => error.is_usage(),
+            Self::KeyLog(..) | Self::Terminal | Self::Show(_) => true,
+            Self::Output(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Write(error) => error.fmt(f),
+            Self::Show(error) => error.fmt(f),
+            Self::KeyLog(path, error) => {
+                write!(f, "--keylog: cannot read {}: {error}", path.display())
+            }
+            Self::Terminal => write!(
+                f,
+                "standard input is a terminal: pipe a capture into it, as in tcpdump -U -w - | layerwise read -"
+            ),
+            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl From<FileError> for ReadError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<WriteError> for ReadError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<ShowError> for ReadError {
+    fn from(error: ShowError) -> Self {
+        Self::Show(error)
+    }
+}
+
+/// Reads the file and shows its packets. What could be read before something failed has been shown by then.
+///
+/// # Errors
+/// A [`ReadError`].
+pub fn run(
+    read: &cli::read::Read,
+    screen: &cli::Screen,
+    glossary: &Glossary,
+    out: &mut Out,
+    to: &mut impl Write,
+) -> Result<(), ReadError> {
+    if read.file == Path::new("-") && io::stdin().is_terminal() {
+        return Err(ReadError::Terminal);
+    }
+    let pick = Pick::new(&read.output)?;
+    let show = Show::new(glossary, screen, &read.output, Hosts::default())?;
+    let for_people = !read.output.takes_stdout() && !show.for_programs();
+    let mut file = Reader::open(&read.file)?;
+    let mut job = Job {
+        glossary,
+        session: Session::new(),
+        pick,
+        show: (!read.output.takes_stdout()).then_some(show),
+        save: None,
+        key_logs: Vec::new(),
+        range: Range::new(read),
+        verbose: screen.verbose > 0 && for_people,
+        bad_lines: 0,
+        bad_line: String::new(),
+        links: Vec::new(),
+    };
+    for path in &read.keylog {
+        job.key_logs.push(GrowingLog::open(path)?);
+    }
+    job.key_logs()?;
+    if let Some(show) = &job.show {
+        show.begin(out);
+    }
+    let mut progress = Progress::new(screen.ascii);
+    let result = job.packets(&mut file, &read.output, out, to, &mut progress);
+    drop(progress);
+    // What was readable is shown, whatever came then.
+    out.flush_to(to)?;
+    if let Some(save) = job.save.take()
+        && !matches!(result, Err(ReadError::Write(_)))
+    {
+        save.finish(out)?;
+    }
+    let name = read.file.to_string_lossy();
+    if result.is_ok() && for_people && job.range.shown == 0 {
+        let key = match job.range.seen {
+            0 => "say.read.nothing",
+            _ => "say.read.none_shown",
+        };
+        out.sentence(glossary.say(key), |out, what| match what {
+            "packets" => out.number(job.range.seen),
+            _ => {
+                out.wire(name.as_bytes(), 200);
+            }
+        });
+        out.newline();
+    }
+    out.flush_to(to)?;
+    job.remarks(&name, file.lost());
+    result
+}
+
+/// All that works on the packets.
+struct Job<'g> {
+    glossary: &'g Glossary,
+    session: Session,
+    pick: Pick,
+    /// Nothing, when standard output is taken by a capture file.
+    show: Option<Show<'g>>,
+    save: Option<Save<'g>>,
+    key_logs: Vec<GrowingLog>,
+    range: Range,
+    /// Comments are shown.
+    verbose: bool,
+    /// Lines that were no secrets, and what was wrong with the first.
+    bad_lines: u64,
+    bad_line: String,
+    /// Links that nothing here decodes, and an interface of each.
+    links: Vec<(LinkType, String)>,
+}
+
+impl<'g> Job<'g> {
+    fn packets(
+        &mut self,
+        file: &mut Reader,
+        output: &cli::output::Output,
+        out: &mut Out,
+        to: &mut impl Write,
+        progress: &mut Option<Progress>,
+    ) -> Result<(), ReadError> {
+        while self.range.goes_on() {
+            if let Some(progress) = progress {
+                progress.at(self.range.seen, || file.progress());
+            }
+            let item = file.next()?;
+            // Only now is it known that there is something to write: a file that is no capture leaves none behind.
+            if self.save.is_none() && !matches!(item, Some(Item::Wait)) {
+                self.save = Save::open(output, self.glossary, Hosts::default())?;
+            }
+            match item {
+                None => break,
+                Some(Item::Wait) => {
+                    out.flush_to(to)?;
+                    if let Some(save) = &mut self.save {
+                        save.flush()?;
+                    }
+                    self.key_logs()?;
+                }
+                Some(Item::Secret(line)) => self.secret(line, false)?,
+                Some(Item::Comments(comments)) => {
+                    if self.verbose {
+                        written(self.glossary, out, comments);
+                    }
+                }
+                Some(Item::Packet(packet)) => {
+                    self.packet(&packet, out)?;
+                    if out.bytes().len() >= BATCH {
+                        out.flush_to(to)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn packet(&mut self, packet: &Packet<'_>, out: &mut Out) -> Result<(), ReadError> {
+        let frame = packet.frame;
+        let place = self.range.place(&frame);
+        if place == Where::Behind {
+            return Ok(());
+        }
+        if place == Where::Inside {
+            self.name_link(packet.interface);
+        }
+        // What comes before is needed to understand what is shown.
+        let event = self.session.push(frame);
+        if place == Where::Before || !self.pick.takes(&event) {
+            return Ok(());
+        }
+        self.range.shown += 1;
+        if self.verbose {
+            written(self.glossary, out, packet.comments.clone());
+        }
+        if let Some(show) = &mut self.show {
+            show.packet(out, &event);
+        }
+        if let Some(save) = &mut self.save {
+            save.describe(&event);
+            let interface = save.interface(&packet.interface.name, packet.interface.link)?;
+            save.write(&self.session, interface, &frame, packet.comments.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Remembers a link that nothing here decodes.
+    #[inline]
+    fn name_link(&mut self, interface: &Interface) {
+        let link = interface.link;
+        if link == LinkType::RAW || link == LinkType::ETHERNET || self.links.len() >= 8 {
+            return;
+        }
+        let known = PROTOCOLS
+            .iter()
+            .any(|p| p.binds.contains(&Bind::Link(link)));
+        if !known && !self.links.iter().any(|(of, _)| *of == link) {
+            self.links.push((link, interface.name.clone()));
+        }
+    }
+
+    /// Takes up what has been added to the key logs.
+    fn key_logs(&mut self) -> Result<(), ReadError> {
+        let mut logs = core::mem::take(&mut self.key_logs);
+        for log in &mut logs {
+            // Once packets are being written, the secrets of a ClientHello that is past have to go by themselves.
+            let late = self.range.seen > 0;
+            log.lines(|line| self.secret(line, late))?;
+        }
+        self.key_logs = logs;
+        Ok(())
+    }
+
+    fn secret(&mut self, line: &str, late: bool) -> Result<(), ReadError> {
+        if let Err(error) = self.session.keylog_line(line) {
+            if self.bad_lines == 0 {
+                self.bad_line = error.to_string();
+            }
+            self.bad_lines += 1;
+        } else if let (true, Some(save)) = (late, &mut self.save) {
+            save.secret(line)?;
+        }
+        Ok(())
+    }
+
+    /// What there is to say that is about no packet, on standard error.
+    fn remarks(&self, name: &str, lost: u64) {
+        let mut out = Out::new(Look::new(Wish::default(), false, None));
+        let mut remark = |key: &str, value: &dyn Fn(&mut Out, &str)| {
+            out.ascii(b"layerwise: ");
+            out.sentence(self.glossary.say(key), |out, what| match what {
+                "file" => {
+                    out.wire(name.as_bytes(), 200);
+                }
+                _ => value(out, what),
+            });
+            out.newline();
+        };
+        for (link, interface) in &self.links {
+            remark("say.read.link", &|out, what| match what {
+                "interface" if interface.is_empty() => {
+                    out.text(self.glossary.say("say.read.unnamed"))
+                }
+                "interface" => {
+                    out.wire(interface.as_bytes(), 64);
+                }
+                "number" => out.number(link.0.into()),
+                _ => {
+                    let named = self
+                        .glossary
+                        .entry("say.link")
+                        .and_then(|e| e.value(link.0.into()));
+                    out.text(named.map_or("?", |named| &named.name));
+                }
+            });
+        }
+        if lost > 0 {
+            remark("say.read.lost", &|out, _| out.number(lost));
+        }
+        if self.bad_lines > 0 {
+            remark("say.read.secret", &|out, what| match what {
+                "count" => out.number(self.bad_lines),
+                _ => out.text(&self.bad_line),
+            });
+        }
+        // Nothing better can be done when standard error cannot be written to.
+        let _ = out.flush_to(&mut io::stderr());
+    }
+}
+
+/// Shows what somebody wrote into the file.
+fn written(glossary: &Glossary, out: &mut Out, comments: Comments<'_>) {
+    for comment in comments {
+        out.start(Role::Computed);
+        let mark = out.mark();
+        out.sentence(glossary.say("say.read.comment"), |out, _| {
+            out.wire(comment, 1000);
+        });
+        if out.column() > out.look().width {
+            out.wrap_since(mark, |out| out.spaces(2));
+        }
+        out.end(Role::Computed);
+        out.newline();
+    }
+}
+
+/// Which packets are shown.
+#[derive(Debug)]
+struct Range {
+    from: Option<Place>,
+    to: Option<Place>,
+    most: u64,
+    first: Option<Time>,
+    seen: u64,
+    shown: u64,
+    past: bool,
+}
+
+/// Where a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Before,
+    Inside,
+    Behind,
+}
+
+impl Range {
+    fn new(read: &cli::read::Read) -> Self {
+        Self {
+            from: read.from,
+            to: read.to,
+            most: read.output.count.unwrap_or(u64::MAX),
+            first: None,
+            seen: 0,
+            shown: 0,
+            past: false,
+        }
+    }
+
+    /// Whether there may be another packet to show.
+    #[inline]
+    fn goes_on(&self) -> bool {
+        self.shown < self.most && !self.past
+    }
+
+    #[inline]
+    fn place(&mut self, frame: &Frame<'_>) -> Where {
+        let first = *self.first.get_or_insert(frame.time);
+        self.seen = frame.number;
+        let is_before = |place: Place| match place {
+            Place::Packet(number) => frame.number < number,
+            Place::After(time) => u128::from(frame.time.since(first)) < time.as_nanos(),
+        };
+        let is_behind = |place: Place| match place {
+            Place::Packet(number) => frame.number > number,
+            Place::After(time) => u128::from(frame.time.since(first)) > time.as_nanos(),
+        };
+        if self.from.is_some_and(is_before) {
+            return Where::Before;
+        }
+        if self.to.is_some_and(is_behind) {
+            // Times need not be in order, numbers are.
+            self.past = matches!(self.to, Some(Place::Packet(_)));
+            return if self.past {
+                Where::Behind
+            } else {
+                Where::Before
+            };
+        }
+        Where::Inside
+    }
+}
+
+/// A key log that another program may still be writing.
+#[derive(Debug)]
+struct GrowingLog {
+    path: PathBuf,
+    file: BufReader<File>,
+    line: Vec<u8>,
+}
+
+impl GrowingLog {
+    fn open(path: &Path) -> Result<Self, ReadError> {
+        let fails = |error| ReadError::KeyLog(path.to_owned(), error);
+        let file = File::open(path).map_err(fails)?;
+        if file.metadata().map_err(fails)?.is_dir() {
+            return Err(fails(io::ErrorKind::IsADirectory.into()));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufReader::new(file),
+            line: Vec::new(),
+        })
+    }
+
+    /// Hands out the lines that are whole and have not been handed out yet; at most [`MAX_LINE`] bytes of each.
+    fn lines(
+        &mut self,
+        mut each: impl FnMut(&str) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        loop {
+            let room = MAX_LINE.saturating_sub(self.line.len() as u64);
+            let read = self
+                .file
+                .by_ref()
+                .take(room)
+                .read_until(b'\n', &mut self.line);
+            let read = read.map_err(|error| ReadError::KeyLog(self.path.clone(), error))?;
+            let whole = self.line.ends_with(b"\n") || self.line.len() as u64 >= MAX_LINE;
+            if whole {
+                each(core::str::from_utf8(&self.line).unwrap_or("\u{fffd}"))?;
+                self.line.clear();
+            } else if read == 0 {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `-w`, the same for every command: the packets that are shown go into a capture file too, each with what is said of it.
+
+use crate::cli;
+use crate::cli::output::Format;
+use crate::file::{WriteError, WriteOptions, Writer};
+use crate::layers::tls::handshake;
+use crate::packet::{Event, Frame, LinkType};
+use crate::session::Session;
+use crate::text::Glossary;
+use crate::view::comment::Comments;
+use crate::view::paint::Out;
+use crate::view::words::{self, Hosts};
+
+/// Writes packets into the file that was asked for.
+#[derive(Debug)]
+pub struct Save<'g> {
+    glossary: &'g Glossary,
+    writer: Writer<'static>,
+    words: Comments,
+    comment: Vec<u8>,
+    /// The client random of a ClientHello in the packet at hand: the secrets of its connection go before it.
+    hello: Option<[u8; 32]>,
+    with_secrets: bool,
+    quiet: bool,
+}
+
+impl<'g> Save<'g> {
+    /// Opens the file, if there shall be one.
+    ///
+    /// # Errors
+    /// When it cannot be made, or must not be replaced.
+    pub fn open(
+        output: &cli::output::Output,
+        glossary: &'g Glossary,
+        hosts: Hosts,
+    ) -> Result<Option<Self>, WriteError> {
+        let Some(path) = &output.write else {
+            return Ok(None);
+        };
+        let options = WriteOptions {
+            with_secrets: output.with_secrets,
+            force: output.force,
+        };
+        Ok(Some(Self {
+            glossary,
+            writer: Writer::create(path, options)?,
+            words: Comments::new(hosts),
+            comment: Vec::new(),
+            hello: None,
+            with_secrets: output.with_secrets,
+            quiet: output.takes_stdout() || output.format != Format::Text,
+        }))
+    }
+
+    /// Says on what packets are caught; may be said again. The number stands for it in [`Self::write`].
+    ///
+    /// # Errors
+    /// Those of [`Writer::interface`].
+    pub fn interface(&mut self, name: &str, link: LinkType) -> Result<usize, WriteError> {
+        self.writer.interface(name, link)
+    }
+
+    /// A line of a key log, as it becomes known. It is written only if secrets are wanted.
+    ///
+    /// # Errors
+    /// Those of [`Writer::secret`].
+    pub fn secret(&mut self, line: &str) -> Result<(), WriteError> {
+        self.writer.secret(line)
+    }
+
+    /// Makes the words about a packet that is about to be written.
+    pub fn describe(&mut self, event: &Event<'_>) {
+        self.comment.clear();
+        self.comment
+            .extend_from_slice(self.words.of(self.glossary, event));
+        self.hello = self.with_secrets.then(|| client_random(event)).flatten();
+    }
+
+    /// Writes the packet that was described last, after what the file it comes from said about it; and before it, if it
+    /// begins a TLS connection of which `session` knows the secrets, those.
+    ///
+    /// # Errors
+    /// Those of [`Writer::packet`].
+    pub fn write<'c>(
+        &mut self,
+        session: &Session,
+        interface: usize,
+        frame: &Frame<'_>,
+        comments: impl IntoIterator<Item = &'c [u8]>,
+    ) -> Result<(), WriteError> {
+        if let Some(random) = self.hello.take()
+            && let Some(secrets) = session.secrets(&random)
+        {
+            for line in secrets.lines(&random) {
+                self.writer.secret(&line)?;
+            }
+        }
+        let own = self.comment.as_slice();
+        let others = comments
+            .into_iter()
+            .map(|comment: &'c [u8]| -> &[u8] { comment });
+        let others = others.filter(|comment| *comment != own);
+        self.writer
+            .packet(interface, frame, others.chain(core::iter::once(own)))
+    }
+
+    /// Hands on what has been written so far.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        self.writer.flush()
+    }
+
+    /// Ends the file, and says what it holds now.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn finish(mut self, out: &mut Out) -> Result<(), WriteError> {
+        self.writer.flush()?;
+        if self.quiet {
+            return Ok(());
+        }
+        let key = match (self.writer.count(), self.with_secrets) {
+            (1, false) => "say.save.one",
+            (1, true) => "say.save.one_with_secrets",
+            (_, false) => "say.save.many",
+            (_, true) => "say.save.many_with_secrets",
+        };
+        out.newline();
+        let mark = out.mark();
+        let name = self.writer.name();
+        out.sentence(self.glossary.say(key), |out, what| match what {
+            "packets" => out.number(self.writer.count()),
+            _ => {
+                out.wire(name.as_bytes(), 200);
+            }
+        });
+        out.wrap_since(mark, |_| ());
+        out.newline();
+        Ok(())
+    }
+}
+
+/// The random of the ClientHello in a packet, if one ends in it.
+fn client_random(event: &Event<'_>) -> Option<[u8; 32]> {
+    if words::uint(event, &handshake::TYPE) != Some(1) {
+        return None;
+    }
+    let field = event.field(&handshake::RANDOM)?;
+    event.field_bytes(field).try_into().ok()
+}
