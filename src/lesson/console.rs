@@ -91,6 +91,24 @@ impl<'a> Console<'a> {
         self.to.flush()
     }
 
+    /// Bytes as they are, after what has been written: for a file's content that goes to the screen or a pipe.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.flush_to(&mut self.to)?;
+        self.to.write_all(bytes)?;
+        self.to.flush()
+    }
+
+    /// What is not part of the result, on standard error.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn aside(&mut self, bytes: &[u8]) -> io::Result<()> {
+        io::stderr().write_all(bytes)
+    }
+
     fn more(&mut self, glossary: &Glossary) -> io::Result<()> {
         let prompt = glossary.say("say.lesson.more");
         write!(self.to, "{prompt} ")?;
