@@ -101,6 +101,13 @@ impl<'a> Console<'a> {
         self.to.flush()
     }
 
+    /// Begins a fresh screen, if somebody sits in front of one.
+    pub fn fresh(&mut self) {
+        self.lines = 0;
+        // Erase the screen, the cursor to its top: no alternate screen, so what was there stays in the scrollback.
+        let _ = self.to.write_all(b"\x1b[H\x1b[2J");
+    }
+
     /// What is not part of the result, on standard error.
     ///
     /// # Errors

@@ -691,16 +691,7 @@ pub(crate) fn show_packets(
             return;
         }
         ladder.packet(out, glossary, &hosts, event);
-        if let Some(mark) = mark {
-            let text = glossary.say(mark_key(mark));
-            if !out.look().plain {
-                out.to_column(14);
-            }
-            out.start(Role::Warn);
-            out.wrapped(text, |out| out.spaces(16));
-            out.end(Role::Warn);
-            out.newline();
-        }
+        show_mark(glossary, out, mark);
     })?;
     ladder.finish(out, glossary);
     if let Some(text) = step.bytes.as_deref().filter(|_| !all) {
@@ -717,6 +708,18 @@ pub(crate) fn show_packets(
         })?;
     }
     Ok(hidden)
+}
+
+/// Writes what was done to a packet on the way, if anything was.
+pub(crate) fn show_mark(glossary: &Glossary, out: &mut Out, mark: Option<&str>) {
+    let Some(mark) = mark else { return };
+    if !out.look().plain {
+        out.to_column(14);
+    }
+    out.start(Role::Warn);
+    out.wrapped(glossary.say(mark_key(mark)), |out| out.spaces(16));
+    out.end(Role::Warn);
+    out.newline();
 }
 
 fn mark_key(mark: &str) -> &'static str {

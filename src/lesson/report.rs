@@ -380,7 +380,7 @@ pub(crate) fn grade(
                 && other != graded.file
             {
                 warnings.push(format!(
-                    "{} and {other} have the same seed {seed}: their answers are the same, too",
+                    "{} and {other} have the same seed {seed}: what is right for one is right for the other",
                     graded.file
                 ));
             }
