@@ -58,6 +58,14 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
     // The lessons are what is translated; elsewhere only who asks for a language gets it.
     let wanted = matches!(cli.command, Some(Command::Lesson(_))) || cli.lang.is_some();
     let spoken = if wanted { &language } else { "en" };
+    if let Some(wish) = &cli.lang
+        && !lesson::languages().contains(&language.as_str())
+    {
+        return Err(Failure::Usage(format!(
+            "there is no language {wish:?}; there are: {}",
+            lesson::languages().join(", ")
+        )));
+    }
     let glossary =
         Glossary::of_language(spoken).map_err(|error| Failure::Other(error.to_string()))?;
     let mut out = Out::new(Look::for_stdout(cli.screen.wish()));

@@ -430,7 +430,7 @@ fn played(lesson: &Lesson, seed: u64, wrong_first: bool, glossary: &Glossary, fo
                 format!("played through in {language} with seed {seed}, it does not come to its end; it was given {lines:?}"),
             ),
             Err(PlayError::Lesson(error)) => found.list.push(error),
-            Err(PlayError::Io(error)) => found.say(lesson, "[[step]]", error.to_string()),
+            Err(PlayError::Io(error) | PlayError::Store(error)) => found.say(lesson, "[[step]]", error.to_string()),
         }
         let shown = String::from_utf8_lossy(&shown);
         if let Some(line) = shown.lines().find(|line| line.chars().count() > 80) {

@@ -64,15 +64,6 @@ impl From<LessonError> for LessonFailure {
     }
 }
 
-impl From<PlayError> for LessonFailure {
-    fn from(error: PlayError) -> Self {
-        match error {
-            PlayError::Io(error) => Self::Output(error),
-            PlayError::Lesson(error) => error.into(),
-        }
-    }
-}
-
 type Result<T> = core::result::Result<T, LessonFailure>;
 
 /// The language that the environment asks for: two letters, from `LC_ALL`, `LC_MESSAGES` or `LANG`.
@@ -93,6 +84,22 @@ pub fn language(wish: Option<&str>, env: impl Fn(&str) -> Option<String>) -> Str
         "" | "c" | "posix" => "en".to_owned(),
         other => other.to_owned(),
     }
+}
+
+/// The languages that the program itself speaks.
+#[must_use]
+pub fn languages() -> Vec<&'static str> {
+    let others = crate::text::OTHERS.iter().map(|(name, _)| *name);
+    std::iter::once("en").chain(others).collect()
+}
+
+fn not_kept(store: &Store, error: &io::Error) -> LessonFailure {
+    let folder = store
+        .dir()
+        .map_or(String::new(), |dir| dir.display().to_string());
+    LessonFailure::Other(format!(
+        "progress cannot be kept in {folder}: {error}; give another folder with --state DIR"
+    ))
 }
 
 /// Everything that a command about lessons works with.
@@ -201,15 +208,7 @@ pub fn run(
 impl<'d> Desk<'d> {
     /// What is kept; says so if a file could not be used, and takes up a new seed or name.
     fn progress(&mut self, console: &mut Console<'_>) -> Result<Progress> {
-        let cannot = |error: &io::Error, store: &Store| {
-            let folder = store
-                .dir()
-                .map_or(String::new(), |dir| dir.display().to_string());
-            LessonFailure::Other(format!(
-                "progress cannot be kept in {folder}: {error}; give another folder with --state DIR"
-            ))
-        };
-        let (progress, aside) = self.store.read().map_err(|e| cannot(&e, &self.store))?;
+        let (progress, aside) = self.store.read().map_err(|e| not_kept(&self.store, &e))?;
         if let Some(aside) = aside {
             self.say_aside(&aside, console)?;
         }
@@ -247,15 +246,8 @@ impl<'d> Desk<'d> {
     }
 
     fn store_update(&mut self, change: impl FnOnce(&mut Progress)) -> Result<Progress> {
-        self.store.update(change).map_err(|error| {
-            let folder = self
-                .store
-                .dir()
-                .map_or(String::new(), |dir| dir.display().to_string());
-            LessonFailure::Other(format!(
-                "progress cannot be kept in {folder}: {error}; give another folder with --state DIR"
-            ))
-        })
+        let result = self.store.update(change);
+        result.map_err(|error| not_kept(&self.store, &error))
     }
 
     fn id(&self, at: usize) -> String {
@@ -344,7 +336,12 @@ impl<'d> Desk<'d> {
             store: &mut self.store,
             record,
         };
-        let end = sitting.play()?;
+        let end = match sitting.play() {
+            Ok(end) => end,
+            Err(PlayError::Io(error)) => return Err(LessonFailure::Output(error)),
+            Err(PlayError::Lesson(error)) => return Err(error.into()),
+            Err(PlayError::Store(error)) => return Err(not_kept(&self.store, &error)),
+        };
         if end == End::Done {
             let (after, _) = self.store.read()?;
             let key = match self.first_open(&after) {

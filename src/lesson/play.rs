@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::check::{self, Stage, Verdict};
 use super::console::{Console, Said, prose};
 use super::load::{Answer, Kind, LessonError, Step};
-use super::progress::{Attempt, Record, Store};
+use super::progress::{Attempt, Progress, Record, Store};
 use super::rig::START;
 use crate::text::Glossary;
 use crate::view::detail::{Depth, Detail};
@@ -30,6 +30,8 @@ pub enum End {
 pub enum PlayError {
     /// Nothing can be written or read.
     Io(io::Error),
+    /// The progress cannot be kept.
+    Store(io::Error),
     /// The lesson itself is wrong.
     Lesson(LessonError),
 }
@@ -182,7 +184,7 @@ impl Sitting<'_, '_, '_> {
         let id = &self.stage.lesson.data.id;
         change(&mut self.record);
         let mine = &self.record;
-        let progress = self.store.update(|progress| {
+        let update = |progress: &mut Progress| {
             let record = progress
                 .lessons
                 .entry(id.clone())
@@ -193,7 +195,8 @@ impl Sitting<'_, '_, '_> {
                 record.clone_from(mine);
             }
             progress.current = Some(id.clone());
-        })?;
+        };
+        let progress = self.store.update(update).map_err(PlayError::Store)?;
         // Another terminal may have gone on with the same lesson: its attempts count, our place stays ours.
         if let Some(record) = progress.lessons.get(id)
             && record.round == self.record.round
@@ -378,7 +381,13 @@ impl Sitting<'_, '_, '_> {
         match verdict {
             Verdict::Right => self.text(&format!("{}.right", step.id))?,
             Verdict::Wrong(keys) => {
-                for (i, key) in keys.iter().enumerate() {
+                // What was chosen wrongly comes first; what is missing is said one at a time, and only then.
+                let chosen = keys.iter().filter(|key| key.starts_with("wrong."));
+                let mut said: Vec<&String> = chosen.collect();
+                if said.is_empty() {
+                    said.extend(keys.first());
+                }
+                for (i, key) in said.into_iter().enumerate() {
                     if i > 0 {
                         self.console.gap();
                     }
