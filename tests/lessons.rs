@@ -108,11 +108,14 @@ fn shown(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+/// What was shown so far, whether the program has ended, and a bell for when that changes.
+type Shared = (Mutex<(Vec<u8>, bool)>, Condvar);
+
 /// A program in a pseudo-terminal of 80 columns and 24 lines.
 struct Terminal {
     child: Child,
     master: fs::File,
-    screen: Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>,
+    screen: Arc<Shared>,
     read: usize,
 }
 
@@ -408,7 +411,7 @@ fn what_is_wrong_with_a_lesson_is_said_with_file_line_and_fix() {
         ("{bytes}", "{byte}", "there is no value \"byte\""),
         (
             "Say what there is to see",
-            "  0123456789012345678901234567890123456789 0123456789012345678901234567890123456789",
+            "x\n  0123456789012345678901234567890123456789 0123456789012345678901234567890123456789",
             "wider than 78 columns",
         ),
     ];

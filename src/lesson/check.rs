@@ -364,7 +364,7 @@ impl<'l> Stage<'l> {
             let host = host_named(host).ok_or_else(|| wrong("failure is A or B".into()))?;
             return Ok(Val::Text(tape.failure(host).unwrap_or_default()));
         }
-        let parse = |text: &str| condition(text).map_err(|message| wrong(message));
+        let parse = |text: &str| condition(text).map_err(wrong);
         if let Some(text) = &def.count {
             let condition = parse(text)?;
             let mut count = 0;

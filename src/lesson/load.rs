@@ -303,7 +303,7 @@ impl Texts {
         ) -> Result<(), String> {
             match value {
                 toml::Value::String(text) => {
-                    map.insert(key, text.trim().to_owned());
+                    map.insert(key, text.trim_end().trim_start_matches('\n').to_owned());
                 }
                 toml::Value::Table(table) => {
                     for (name, value) in table {

@@ -707,11 +707,8 @@ pub(crate) fn show_packets(
         let filter = parse(text)?;
         let mut detail = Detail::new(glossary, Depth::Bytes, true, START);
         out.newline();
-        let mut first = true;
         stage.watch(run, |event, _| {
-            if core::mem::take(&mut first) & filter.matches(event) {
-                detail.print(out, event);
-            } else if filter.matches(event) {
+            if filter.matches(event) {
                 detail.print(out, event);
             }
         })?;

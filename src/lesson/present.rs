@@ -136,8 +136,7 @@ pub(crate) fn present(
             let _ = write_whole(folder, PLACE, &text);
         }
     };
-    loop {
-        let Some(slide) = slides.get(at) else { break };
+    while let Some(slide) = slides.get(at) {
         tell(at, false);
         clear(console);
         show(&stage, desk, slide, &hands, &mut console.out)?;
@@ -201,7 +200,7 @@ fn clear(console: &mut Console<'_>) {
 /// `a 12 b 3`, `65: 4, 3: 20`: how many hands for each answer.
 fn count(stage: &Stage<'_>, step: &Step, line: &str) -> Option<BTreeMap<String, u64>> {
     let words: Vec<&str> = line
-        .split(|c: char| matches!(c, ' ' | ',' | ':' | '=' | ';'))
+        .split([' ', ',', ':', '=', ';'])
         .filter(|word| !word.is_empty())
         .collect();
     let mut counted = BTreeMap::new();
