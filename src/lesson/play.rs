@@ -501,7 +501,14 @@ impl Sitting<'_, '_, '_> {
             return Ok(true);
         }
         if self.is(line, "packets") {
-            match self.last_run_step() {
+            // Of several runs, the one that the question is about.
+            let steps = &self.stage.lesson.data.steps;
+            let of_question = step.and_then(|step| step.run.as_deref()).and_then(|run| {
+                let past = steps.get(..=self.record.step.min(steps.len() - 1))?;
+                let mut runs = past.iter().rev().filter(|step| step.kind == Kind::Run);
+                runs.find(|step| step.run.as_deref() == Some(run)).cloned()
+            });
+            match of_question.or_else(|| self.last_run_step()) {
                 Some(step) => self.packets(&step, true)?,
                 None => self.say("say.lesson.packets.none")?,
             }
