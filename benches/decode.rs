@@ -240,7 +240,7 @@ impl Chat {
             match seen.unwrap() {
                 Seen::Packet(packet) => chat.packets.push(packet),
                 Seen::Key { line, .. } => chat.keys.push(line),
-                Seen::Chat { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } | Seen::Released { .. } => {}
             }
         }
         chat

@@ -4,6 +4,9 @@
 //! and until, key usage, extended key usage, subject alternative names, key identifiers (RFC 5280, section 4). The keys are
 //! Ed25519 (RFC 8410), whose signatures always have the same length, so that certificates keep their size from run to run.
 
+mod facts;
+mod files;
+
 use core::fmt;
 use std::sync::Arc;
 
@@ -15,6 +18,10 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use time::OffsetDateTime;
+
+pub use facts::Facts;
+pub(crate) use files::create_new;
+pub use files::{FileError, Files, load_chain, load_key, make, pem};
 
 /// From when until when a certificate may be used; both ends belong to it (RFC 5280, section 4.1.2.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

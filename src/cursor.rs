@@ -95,7 +95,13 @@ impl<'b, 'l> Cursor<'b, 'l> {
 
     /// Records that something in this layer cannot be decoded, and lets decoding go on.
     pub fn record(&mut self, stop: Stop) {
-        self.labels.stops.push(stop);
+        // A quote may end anywhere, and most do; but where it leaves a part of a byte over, that is said.
+        let quote_ends = self.context.quoted
+            && self.at.is_multiple_of(8)
+            && matches!(stop.why, Why::Short | Why::CutOff);
+        if !quote_ends {
+            self.labels.stops.push(stop);
+        }
     }
 
     /// A stop at the cursor's place, for a value or a length that cannot be.
@@ -259,6 +265,11 @@ impl<'b, 'l> Cursor<'b, 'l> {
         Ok(Name { message, at })
     }
 
+    /// Goes on over bytes without a label of their own: they are a part of what the group around them shows.
+    pub fn pass(&mut self, len: usize) {
+        self.at += len.min(self.left()) * 8;
+    }
+
     /// Puts everything that `read` reads under one heading.
     ///
     /// # Errors
@@ -370,10 +381,20 @@ pub fn read_bits(bytes: &[u8], start: usize, bits: usize) -> u64 {
     }
 }
 
+/// A number in digits; what is none counts as zero, and what is too large as the largest.
+fn digits(text: &[u8], base: u8) -> u64 {
+    text.iter().fold(0_u64, |number, digit| {
+        let digit = char::from(*digit).to_digit(base.into()).unwrap_or(0);
+        number
+            .saturating_mul(base.into())
+            .saturating_add(digit.into())
+    })
+}
+
 impl Kind {
     /// What a number of this kind is multiplied with.
     #[inline]
-    fn unit(self) -> u64 {
+    pub(crate) fn unit(self) -> u64 {
         match self {
             Self::Units(unit) => u64::from(unit),
             _ => 1,
@@ -395,6 +416,7 @@ impl Field {
                 read_bits(buffer, self.start as usize, self.bits.min(64) as usize)
                     * self.def.kind.unit(),
             ),
+            Kind::Digits(base) => Value::Uint(digits(bytes(), base)),
             Kind::Host => {
                 let bits = self.bits.min(64);
                 let n = read_bits(buffer, self.start as usize, bits as usize);

@@ -88,6 +88,45 @@ impl core::str::FromStr for Filter {
     }
 }
 
+/// A value that was written, to be put into a field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written(literal::Literal);
+
+impl Written {
+    /// Reads a value as one of the key's kind.
+    ///
+    /// # Errors
+    /// [`FilterError`], when it is none.
+    pub fn parse(text: &str, key: &key::Key) -> Result<Self, FilterError> {
+        let tokens = lex::tokens(text)?;
+        let [(token, place)] = tokens.as_slice() else {
+            return Err(FilterError::new(0..text.len(), "this is not one value"));
+        };
+        literal::literal(token, place, key, key.is).map(Self)
+    }
+
+    /// The value as a number, if it is one.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        match self.0 {
+            literal::Literal::Number(n) => Some(n),
+            literal::Literal::Nanos(n) => u64::try_from(n).ok(),
+            _ => None,
+        }
+    }
+
+    /// The value as bytes, if it is made of them.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        match &self.0 {
+            literal::Literal::V4(address, _) => Some(address.to_be_bytes().to_vec()),
+            literal::Literal::V6(address, _) => Some(address.to_be_bytes().to_vec()),
+            literal::Literal::Bytes(bytes) | literal::Literal::Text(bytes) => Some(bytes.clone()),
+            literal::Literal::Number(_) | literal::Literal::Nanos(_) => None,
+        }
+    }
+}
+
 /// What is wrong with an expression, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterError {
@@ -102,7 +141,7 @@ pub struct FilterError {
 }
 
 impl FilterError {
-    fn new(place: Range<usize>, what: impl Into<String>) -> Self {
+    pub(crate) fn new(place: Range<usize>, what: impl Into<String>) -> Self {
         Self {
             expression: String::new(),
             place,
@@ -111,7 +150,12 @@ impl FilterError {
         }
     }
 
-    fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// A name that is no key.
+    pub(crate) fn no_such_key(word: &str, place: Range<usize>) -> Self {
+        parse::no_such_key(word, place)
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();
         self
     }

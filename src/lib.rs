@@ -20,6 +20,8 @@
 //!   every bit that it reads.
 //! - [`packet`]: the vocabulary of all this: [`Frame`](packet::Frame), [`Layer`](packet::Layer),
 //!   [`Field`](packet::Field), [`Note`](packet::Note), [`Stop`](packet::Stop), [`Event`](packet::Event).
+//! - [`filter`]: expressions over field keys, in the language of Wireshark's display filters. They choose packets for the
+//!   screen, and say on which of them a [fault](wire::fault) shall act.
 //! - [`text`]: the words. What a field is called and why it exists stands in `glossary/en/*.toml`, not in Rust.
 //! - [`view`]: what one sees: the ladder, the journey of a message, a packet in detail, its bytes, an explanation.
 //! - [`show`]: packets on a screen as they come; every command that shows them goes through it.
@@ -58,11 +60,14 @@
 //! ```
 
 pub mod bpf;
+#[cfg(target_os = "linux")]
+pub mod capture;
 pub mod certs;
 pub mod chat;
 pub mod cli;
 pub mod cursor;
 pub mod demo;
+pub mod doctor;
 pub mod file;
 pub mod filter;
 mod flow;

@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use layerwise::chat::program::{self, ProgramError};
 use layerwise::cli::{self, Command};
-use layerwise::demo;
 use layerwise::file::WriteError;
 use layerwise::lesson::{self, LessonFailure};
 use layerwise::read;
 use layerwise::text::Glossary;
 use layerwise::view::paint::{Look, Out};
 use layerwise::view::{explain, keys};
+use layerwise::{demo, doctor};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -35,6 +36,8 @@ enum Failure {
     Usage(String),
     /// Anything else.
     Other(String),
+    /// What the doctor found that would not run, and has said.
+    Missing(u8),
 }
 
 impl From<io::Error> for Failure {
@@ -49,6 +52,16 @@ impl From<WriteError> for Failure {
             error if error.is_closed_pipe() => Self::Output(io::ErrorKind::BrokenPipe.into()),
             error if error.is_usage() => Self::Usage(error.to_string()),
             error => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<ProgramError> for Failure {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::Output(error) => Self::Output(error),
+            ProgramError::Usage(text) => Self::Usage(text),
+            ProgramError::Other(text) => Self::Other(text),
         }
     }
 }
@@ -69,8 +82,25 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
     let glossary =
         Glossary::of_language(spoken).map_err(|error| Failure::Other(error.to_string()))?;
     let mut out = Out::new(Look::for_stdout(cli.screen.wish()));
+    if cli.wire.is_some() && cli.command.is_some() {
+        let text = "--wire stands behind the command: layerwise demo --wire tun, or layerwise --wire tun alone";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    // A chat prints while it reads, from more than one thread: it gets no lock.
+    if let Some(Command::Chat(chat)) = &cli.command {
+        return Ok(program::chat(chat, &cli.screen, &glossary)?);
+    }
     let mut stdout = io::stdout().lock();
     match &cli.command {
+        Some(Command::Chat(_)) => Ok(()),
+        Some(Command::Doctor(_)) => {
+            let missing = doctor::run(&glossary, cli.screen.wish(), &mut out);
+            out.flush_to(&mut stdout)?;
+            match missing {
+                0 => Ok(()),
+                missing => Err(Failure::Missing(missing)),
+            }
+        }
         Some(Command::Explain { what }) => {
             let width = out.look().width;
             let lines = explain::explain(&glossary, what, width)
@@ -104,12 +134,46 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
                 }
             })
         }
-        Some(Command::Capture(_) | Command::Chat(_) | Command::Certs(_) | Command::Doctor(_)) => {
-            Err(Failure::Other("this command is still to come".to_owned()))
-        }
+        Some(Command::Capture(capture)) => watch(capture, cli, &glossary, &mut out, &mut stdout),
+        Some(Command::Certs(certs)) => Ok(program::certs(certs, &glossary, &mut out, &mut stdout)?),
         Some(Command::Demo(demo)) => play(demo, cli, &glossary, &mut out, &mut stdout),
-        None => play(&cli::Demo::default(), cli, &glossary, &mut out, &mut stdout),
+        None => {
+            let demo = cli::Demo {
+                wire: cli.wire,
+                ..cli::Demo::default()
+            };
+            play(&demo, cli, &glossary, &mut out, &mut stdout)
+        }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn watch(
+    capture: &cli::capture::Capture,
+    cli: &cli::Cli,
+    glossary: &Glossary,
+    out: &mut Out,
+    to: &mut io::StdoutLock<'_>,
+) -> Result<(), Failure> {
+    use layerwise::capture::{self, CaptureError};
+    capture::run(capture, &cli.screen, glossary, out, to).map_err(|error| match error {
+        CaptureError::Output(error) => Failure::Output(error),
+        CaptureError::Usage(text) => Failure::Usage(text),
+        CaptureError::System(text) => Failure::Other(text),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watch(
+    _: &cli::capture::Capture,
+    _: &cli::Cli,
+    _: &Glossary,
+    _: &mut Out,
+    _: &mut impl Write,
+) -> Result<(), Failure> {
+    Err(Failure::Other(
+        "live capture needs Linux; layerwise demo runs anywhere, and layerwise read shows a capture file".to_owned(),
+    ))
 }
 
 fn play(
@@ -137,6 +201,7 @@ fn status(result: Result<(), Failure>) -> ExitCode {
         Err(Failure::Output(error)) => (format!("cannot write the output: {error}"), 1),
         Err(Failure::Usage(text)) => (text, 2),
         Err(Failure::Other(text)) => (text, 1),
+        Err(Failure::Missing(what)) => return ExitCode::from(what),
     };
     // Nothing better can be done when standard error cannot be written to.
     let _ = writeln!(io::stderr(), "layerwise: {text}");

@@ -88,6 +88,8 @@ pub enum Kind {
     Uint,
     /// The same, written in hexadecimal with all its digits.
     Hex,
+    /// A number written in digits of this base, at most 64 bits.
+    Digits(u8),
     /// A small number of whole bytes (at most eight) in the byte order of whoever wrote it: read in the order in which it
     /// is smaller.
     Host,
@@ -352,32 +354,72 @@ pub const MAX_NAME: usize = 255;
 
 impl<'a> Name<'a> {
     /// Its labels, from the left: each at most 63 bytes, none empty. The root has none. What is no name ends early.
-    pub fn labels(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let (message, mut at) = (self.message, self.at);
-        // A pointer has to point before the name that it stands in, so that there is an end to following them.
-        let (mut before, mut len) = (self.at, 1);
-        core::iter::from_fn(move || {
-            loop {
-                let first = usize::from(*message.get(at)?);
-                match first >> 6 {
-                    0 if first == 0 => return None,
-                    0 => {
-                        len += first + 1;
-                        let label = message.get(at + 1..at + 1 + first)?;
-                        at += 1 + first;
-                        return (len <= MAX_NAME).then_some(label);
-                    }
-                    3 => {
-                        let to = (first & 0x3f) << 8 | usize::from(*message.get(at + 1)?);
-                        if to >= before {
-                            return None;
-                        }
-                        (at, before) = (to, to);
-                    }
-                    _ => return None,
+    #[must_use]
+    pub fn labels(&self) -> NameLabels<'a> {
+        NameLabels {
+            message: self.message,
+            at: self.at,
+            before: self.at,
+            len: 1,
+            hops: 0,
+            whole: false,
+        }
+    }
+
+    /// Whether it is one: it comes to an end, is not too long, and its pointers lead backwards.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let mut labels = self.labels();
+        while labels.next().is_some() {}
+        labels.whole
+    }
+}
+
+/// The labels of a [`Name`], one after the other.
+#[derive(Debug, Clone)]
+pub struct NameLabels<'a> {
+    message: &'a [u8],
+    at: usize,
+    /// A pointer has to point before the part of the name that it ends, so that there is an end to following them.
+    before: usize,
+    /// How long the name is, so far, without its pointers.
+    len: usize,
+    hops: usize,
+    whole: bool,
+}
+
+impl<'a> Iterator for NameLabels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let first = usize::from(*self.message.get(self.at)?);
+            match first >> 6 {
+                0 if first == 0 => {
+                    self.whole = true;
+                    return None;
                 }
+                0 => {
+                    self.len += first + 1;
+                    let start = self.at + 1;
+                    let label = self.message.get(start..start + first)?;
+                    if self.len > MAX_NAME {
+                        return None;
+                    }
+                    self.at = start + first;
+                    return Some(label);
+                }
+                3 => {
+                    let to = (first & 0x3f) << 8 | usize::from(*self.message.get(self.at + 1)?);
+                    if to >= self.before || self.hops == MAX_NAME / 2 {
+                        return None;
+                    }
+                    (self.at, self.before) = (to, to);
+                    self.hops += 1;
+                }
+                _ => return None,
             }
-        })
+        }
     }
 }
 
@@ -392,10 +434,55 @@ pub struct Context {
     pub payload: u32,
     /// What TCP said of this segment.
     pub segment: Option<Segment>,
+    /// That this is only a part of a packet.
+    pub fragment: Option<Fragment>,
+    /// Source and destination port of a UDP datagram.
+    pub datagram: Option<(u16, u16)>,
+    /// Whether what is decoded now is the beginning of another packet, which an ICMP error quotes: it may end anywhere.
+    pub quoted: bool,
+}
+
+/// What an IP header says of a packet that comes in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fragment {
+    /// Which packet it is a part of, together with the addresses.
+    pub ident: u32,
+    /// Where in the packet it belongs, in bytes.
+    pub offset: usize,
+    /// Whether others come behind it.
+    pub more: bool,
+    /// Where in its buffer its bytes start.
+    pub start: usize,
+    /// How many there are, by the header.
+    pub len: usize,
+    /// The number of the protocol that the packet carries; for IPv6 only the first fragment knows it.
+    pub protocol: u8,
+}
+
+/// The blocks of a selective acknowledgment: each from its first sequence number to the one behind it, as sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sack {
+    blocks: [(u32, u32); 4],
+    len: u8,
+}
+
+impl Sack {
+    /// Adds a block. No header has room for more than four.
+    pub fn push(&mut self, left: u32, right: u32) {
+        if let Some(place) = self.blocks.get_mut(usize::from(self.len)) {
+            *place = (left, right);
+            self.len += 1;
+        }
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.blocks.iter().take(usize::from(self.len)).copied()
+    }
 }
 
 /// What TCP's header says, as the flow table needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Segment {
     /// Source port.
     pub from: u16,
@@ -411,6 +498,8 @@ pub struct Segment {
     pub window: u16,
     /// The window scale option's shift, if the segment has one.
     pub window_shift: Option<u8>,
+    /// The selective acknowledgment option, if the segment has one.
+    pub sack: Sack,
     /// Whether the checksum was right; `None` where it could not be checked.
     pub checksum_good: Option<bool>,
     /// How many bytes of data the segment carries, by its IP header.
@@ -622,7 +711,15 @@ impl<'s> Event<'s> {
             .is_none_or(|next| next.parent as usize != index)
     }
 
-    /// The byte ranges of a buffer that no leaf field labels, in order.
+    /// Whether all bytes of the field at `index` can be seen: it is a leaf, or its own value is text or bytes, of which the
+    /// fields in it only name parts.
+    #[must_use]
+    pub fn shows(&self, index: usize) -> bool {
+        let whole = |field: &Field| matches!(field.def.kind, Kind::Text | Kind::Bytes);
+        self.is_leaf(index) || self.fields.get(index).is_some_and(whole)
+    }
+
+    /// The byte ranges of a buffer that no field shows, in order.
     #[must_use]
     pub fn gaps(&self, id: BufId) -> Vec<Range<usize>> {
         let mut gaps = Vec::new();
@@ -635,7 +732,7 @@ impl<'s> Event<'s> {
         gaps.clear();
         // First what is covered, in order; then, in the same places, what is not.
         for (i, field) in self.fields.iter().enumerate() {
-            if field.buf != id || field.bits == 0 || !self.is_leaf(i) {
+            if field.buf != id || field.bits == 0 || !self.shows(i) {
                 continue;
             }
             let bytes = field.bytes();

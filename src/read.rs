@@ -110,7 +110,7 @@ pub fn run(
         return Err(ReadError::Terminal);
     }
     let pick = Pick::new(&read.output)?;
-    let show = Show::new(glossary, screen, &read.output, Hosts::default())?;
+    let show = Show::new(glossary, screen, Hosts::default()).written_as(screen, &read.output)?;
     let for_people = !read.output.takes_stdout() && !show.for_programs();
     let mut file = Reader::open(&read.file)?;
     let mut job = Job {
@@ -208,7 +208,7 @@ impl<'g> Job<'g> {
                     }
                     self.key_logs()?;
                 }
-                Some(Item::Secret(line)) => self.secret(line, false)?,
+                Some(Item::Secret(line)) => self.secret(line, true)?,
                 Some(Item::Comments(comments)) => {
                     if self.verbose {
                         written(self.glossary, out, comments);
@@ -229,6 +229,9 @@ impl<'g> Job<'g> {
     fn packet(&mut self, packet: &Packet<'_>, out: &mut Out) -> Result<(), ReadError> {
         let frame = packet.frame;
         let place = self.range.place(&frame);
+        if let (1, Some(show)) = (frame.number, &mut self.show) {
+            show.count_from(frame.time);
+        }
         if place == Where::Behind {
             return Ok(());
         }

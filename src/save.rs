@@ -1,8 +1,12 @@
 //! `-w`, the same for every command: the packets that are shown go into a capture file too, each with what is said of it.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
 use crate::cli;
 use crate::cli::output::Format;
 use crate::file::{WriteError, WriteOptions, Writer};
+use crate::layers::tcp;
 use crate::layers::tls::handshake;
 use crate::packet::{Event, Frame, LinkType};
 use crate::session::Session;
@@ -10,6 +14,9 @@ use crate::text::Glossary;
 use crate::view::comment::Comments;
 use crate::view::paint::Out;
 use crate::view::words::{self, Hosts};
+
+/// So many secrets are remembered, so that none is written twice.
+const MAX_WRITTEN: usize = 1 << 16;
 
 /// Writes packets into the file that was asked for.
 #[derive(Debug)]
@@ -20,6 +27,11 @@ pub struct Save<'g> {
     comment: Vec<u8>,
     /// The client random of a ClientHello in the packet at hand: the secrets of its connection go before it.
     hello: Option<[u8; 32]>,
+    /// The server's port of the first TLS connection, unless everybody knows it for TLS.
+    port: Option<u64>,
+    /// Which secrets have been written, by the hash of their lines.
+    written: HashSet<u64>,
+    hash: RandomState,
     with_secrets: bool,
     quiet: bool,
 }
@@ -47,6 +59,9 @@ impl<'g> Save<'g> {
             words: Comments::new(hosts),
             comment: Vec::new(),
             hello: None,
+            port: None,
+            written: HashSet::new(),
+            hash: RandomState::new(),
             with_secrets: output.with_secrets,
             quiet: output.takes_stdout() || output.format != Format::Text,
         }))
@@ -65,6 +80,14 @@ impl<'g> Save<'g> {
     /// # Errors
     /// Those of [`Writer::secret`].
     pub fn secret(&mut self, line: &str) -> Result<(), WriteError> {
+        let line = line.trim();
+        if !self.with_secrets || line.is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        // Secrets may be known from several places. Of a great many, some may then stand there twice.
+        if self.written.len() < MAX_WRITTEN && !self.written.insert(self.hash.hash_one(line)) {
+            return Ok(());
+        }
         self.writer.secret(line)
     }
 
@@ -73,7 +96,11 @@ impl<'g> Save<'g> {
         self.comment.clear();
         self.comment
             .extend_from_slice(self.words.of(self.glossary, event));
-        self.hello = self.with_secrets.then(|| client_random(event)).flatten();
+        let hello = client_random(event);
+        if hello.is_some() && self.port.is_none() {
+            self.port = words::uint(event, &tcp::DSTPORT).filter(|port| *port != 443);
+        }
+        self.hello = hello.filter(|_| self.with_secrets);
     }
 
     /// Writes the packet that was described last, after what the file it comes from said about it; and before it, if it
@@ -92,7 +119,7 @@ impl<'g> Save<'g> {
             && let Some(secrets) = session.secrets(&random)
         {
             for line in secrets.lines(&random) {
-                self.writer.secret(&line)?;
+                self.secret(&line)?;
             }
         }
         let own = self.comment.as_slice();
@@ -127,17 +154,21 @@ impl<'g> Save<'g> {
             (_, false) => "say.save.many",
             (_, true) => "say.save.many_with_secrets",
         };
+        let port = self.port.map(|_| "say.save.port");
         out.newline();
-        let mark = out.mark();
-        let name = self.writer.name();
-        out.sentence(self.glossary.say(key), |out, what| match what {
-            "packets" => out.number(self.writer.count()),
-            _ => {
-                out.wire(name.as_bytes(), 200);
-            }
-        });
-        out.wrap_since(mark, |_| ());
-        out.newline();
+        for key in core::iter::once(key).chain(port) {
+            let mark = out.mark();
+            let name = self.writer.name();
+            out.sentence(self.glossary.say(key), |out, what| match what {
+                "packets" => out.number(self.writer.count()),
+                "port" => out.number(self.port.unwrap_or_default()),
+                _ => {
+                    out.wire(name.as_bytes(), 200);
+                }
+            });
+            out.wrap_since(mark, |_| ());
+            out.newline();
+        }
         Ok(())
     }
 }

@@ -1,9 +1,11 @@
 //! Frames in, events out: the pure core. No clock, no thread, no socket; the same frames give the same events.
 
+use crate::cursor::Cursor;
 use crate::flow::{self, Desk};
 use crate::keylog::{KeyLog, KeyLogError, Secrets};
-use crate::layers;
-use crate::packet::{Buffers, Context, Event, Frame, Labels, Time};
+use crate::layers::tcp_info::TcpInfo;
+use crate::layers::{self, tcp};
+use crate::packet::{BufId, Buffers, Context, Event, Frame, Labels, Layer, Time, Why};
 
 /// Decodes one capture, frame by frame.
 ///
@@ -20,12 +22,16 @@ use crate::packet::{Buffers, Context, Event, Frame, Labels, Time};
 pub struct Session {
     keylog: KeyLog,
     table: flow::Table,
+    datagrams: flow::Datagrams,
+    fragments: flow::Fragments,
     labels: Labels,
     buffers: Buffers,
     budget: flow::Budget,
-    spans: [Vec<core::ops::Range<usize>>; 3],
+    spans: [Vec<layers::Span>; 3],
     /// The times of the first frame and of the last one.
     times: Option<(Time, Time)>,
+    /// A port, and the well-known one that it stands for.
+    alias: Option<(u16, u16)>,
 }
 
 impl Session {
@@ -49,14 +55,29 @@ impl Session {
         self.keylog.secrets(client_random)
     }
 
+    /// What runs on `port` is decoded as if it ran on `known`.
+    pub fn treat_port(&mut self, port: u16, known: u16) {
+        self.alias = Some((port, known));
+    }
+
     /// Takes up one frame and gives everything that it completed.
     pub fn push<'s>(&'s mut self, frame: Frame<'s>) -> Event<'s> {
+        self.push_with(frame, None)
+    }
+
+    /// The same, with what the sender's kernel knew when it sent the frame: it becomes notes of the TCP layer, under
+    /// `tcp_info.…`.
+    pub fn push_with<'s>(&'s mut self, frame: Frame<'s>, kernel: Option<&TcpInfo>) -> Event<'s> {
         self.labels.clear();
         self.buffers.clear();
         let mut context = Context::default();
         let (first, before) = self.times.unwrap_or((frame.time, frame.time));
         self.times = Some((first, frame.time));
-        let part = layers::decode(&frame, &mut self.labels, &mut context);
+        let mut part = layers::decode(&frame, &mut self.labels, &mut context);
+        if context.fragment.is_some() {
+            part = self.fragment(&frame, &mut context);
+        }
+        self.datagrams.number(&context, &mut self.labels);
         if let (Some(addresses), Some(segment), Some(part)) =
             (context.addresses, context.segment, part)
             && let Some((flow, dir)) = self.table.flow(addresses, &segment, &mut self.budget)
@@ -69,9 +90,19 @@ impl Session {
                 keylog: &self.keylog,
                 budget: &mut self.budget,
                 spans: &mut self.spans,
-                ports: [segment.from, segment.to],
+                part: layers::Part::default(),
+                ports: [segment.from, segment.to].map(|port| match self.alias {
+                    Some((alias, known)) if alias == port => known,
+                    _ => port,
+                }),
             };
             flow.segment(dir, &segment, part, &mut desk);
+        }
+        let is_tcp = |layer: &Layer| core::ptr::eq(layer.def, &raw const tcp::TCP);
+        if let (Some(info), Some(layer)) = (kernel, self.labels.layers.iter().position(is_tcp)) {
+            for (def, fact) in info.facts() {
+                self.labels.note(layer, def, fact);
+            }
         }
         Event {
             frame,
@@ -83,5 +114,48 @@ impl Session {
             stops: &self.labels.stops,
             buffers: &self.buffers,
         }
+    }
+
+    /// The frame holds a part of an IP packet. If it is the last one that was missing, decodes the packet.
+    fn fragment(&mut self, frame: &Frame<'_>, context: &mut Context) -> Option<layers::StreamPart> {
+        let (addresses, fragment) = (context.addresses?, context.fragment.take()?);
+        if context.quoted {
+            return None;
+        }
+        let (labels, buffers) = (&mut self.labels, &mut self.buffers);
+        // What a fragment carries is labelled as data until it is known to be more.
+        let is_data = labels
+            .layers
+            .last()
+            .is_some_and(|layer| core::ptr::eq(layer.def, &raw const layers::data::DATA));
+        let ip = labels.layers.len().checked_sub(1 + usize::from(is_data))?;
+        let (buf, next) = self.fragments.take_up(
+            addresses,
+            &fragment,
+            frame,
+            (ip, labels),
+            (buffers, &mut self.budget),
+        )?;
+        if let Some(data) = is_data.then(|| labels.layers.pop()).flatten() {
+            labels.fields.truncate(data.fields.start as usize);
+            let range = data.bytes.start as usize..data.bytes.end as usize;
+            let def = if addresses.0.is_ipv4() {
+                &layers::ipv4::FRAGMENT_DATA
+            } else {
+                &layers::ipv6::FRAGMENT_DATA
+            };
+            let all = frame.data;
+            Cursor::new(all, BufId::FRAME, range, Why::Short, labels, context).rest(def);
+            let fields = labels.fields.len() as u32;
+            if let Some(layer) = labels.layers.last_mut() {
+                layer.fields.end = fields;
+            }
+        }
+        let bytes = buffers.bytes(frame.data, buf);
+        context.payload = bytes.len() as u32;
+        let part = layers::decode_from(next, (bytes, buf), Why::Short, labels, context);
+        // A packet in a packet that is a part again is left as data.
+        context.fragment = None;
+        part
     }
 }

@@ -80,7 +80,7 @@ pub enum Machine<'g> {
     /// Columns.
     Fields(Columns),
     /// Objects.
-    Json(Json<'g>),
+    Json(Box<Json<'g>>),
 }
 
 impl<'g> Machine<'g> {
@@ -115,7 +115,7 @@ impl<'g> Machine<'g> {
             }
             Format::Json => {
                 let words = (screen.verbose > 0).then_some(glossary);
-                Ok(Some(Self::Json(Json::new(words))))
+                Ok(Some(Self::Json(Box::new(Json::new(words)))))
             }
         }
     }
@@ -145,31 +145,45 @@ pub struct Show<'g> {
     lines: Lines,
     depth: Depth,
     hex: bool,
-    /// Begun with the first packet, whose time is the origin.
+    /// What times are counted from: the first packet's, if nothing else is said.
+    origin: Option<Time>,
     detail: Option<Detail<'g>>,
     machine: Option<Machine<'g>>,
 }
 
 impl<'g> Show<'g> {
-    /// For these options, with these names for hosts.
-    ///
-    /// # Errors
-    /// When something that was asked for is not there.
-    pub fn new(
-        glossary: &'g Glossary,
-        screen: &cli::Screen,
-        output: &cli::output::Output,
-        hosts: Hosts,
-    ) -> Result<Self, ShowError> {
-        Ok(Self {
+    /// For people, as these options ask for, with these names for hosts.
+    #[must_use]
+    pub fn new(glossary: &'g Glossary, screen: &cli::Screen, hosts: Hosts) -> Self {
+        Self {
             glossary,
             hosts,
             lines: Lines::default(),
             depth: Depth::of(screen.verbose),
             hex: screen.hex,
+            origin: None,
             detail: None,
-            machine: Machine::new(glossary, screen, output)?,
-        })
+            machine: None,
+        }
+    }
+
+    /// Counts times from here on, even if that packet is not shown. What was said first holds.
+    pub fn count_from(&mut self, origin: Time) {
+        self.origin.get_or_insert(origin);
+        self.lines.begin(origin);
+    }
+
+    /// For programs, if these options ask for it.
+    ///
+    /// # Errors
+    /// When something that was asked for is not there.
+    pub fn written_as(
+        mut self,
+        screen: &cli::Screen,
+        output: &cli::output::Output,
+    ) -> Result<Self, ShowError> {
+        self.machine = Machine::new(self.glossary, screen, output)?;
+        Ok(self)
     }
 
     /// Whether each packet is shown in detail, not in one line.
@@ -200,7 +214,7 @@ impl<'g> Show<'g> {
             return self.lines.packet(out, self.glossary, &self.hosts, event);
         }
         let (glossary, depth, hex, hosts) = (self.glossary, self.depth, self.hex, &self.hosts);
-        let origin: Time = event.frame.time;
+        let origin = *self.origin.get_or_insert(event.frame.time);
         self.detail
             .get_or_insert_with(|| {
                 Detail::new(glossary, depth, hex, origin).in_words(hosts.clone())

@@ -21,6 +21,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -38,11 +39,22 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("cooked.toml", include_str!("../glossary/en/cooked.toml")),
     ("arp.toml", include_str!("../glossary/en/arp.toml")),
     ("file.toml", include_str!("../glossary/en/file.toml")),
+    ("capture.toml", include_str!("../glossary/en/capture.toml")),
+    ("doctor.toml", include_str!("../glossary/en/doctor.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
     ("ipv6.toml", include_str!("../glossary/en/ipv6.toml")),
     ("tcp.toml", include_str!("../glossary/en/tcp.toml")),
+    ("kernel.toml", include_str!("../glossary/en/kernel.toml")),
+    ("icmp.toml", include_str!("../glossary/en/icmp.toml")),
+    ("udp.toml", include_str!("../glossary/en/udp.toml")),
+    ("dns.toml", include_str!("../glossary/en/dns.toml")),
+    ("http.toml", include_str!("../glossary/en/http.toml")),
     ("tls.toml", include_str!("../glossary/en/tls.toml")),
     ("x509.toml", include_str!("../glossary/en/x509.toml")),
+    (
+        "chat_program.toml",
+        include_str!("../glossary/en/chat_program.toml"),
+    ),
     ("chat.toml", include_str!("../glossary/en/chat.toml")),
     ("data.toml", include_str!("../glossary/en/data.toml")),
     ("lesson.toml", include_str!("../glossary/en/lesson.toml")),
@@ -59,7 +71,7 @@ pub static OTHERS: &[(&str, &[(&str, &str)])] = &[(
 )];
 
 /// What the glossary says under one key.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The field's name as people say it.
@@ -88,7 +100,7 @@ pub struct Entry {
     ranges: Vec<(u64, u64, NamedValue)>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Named {
     Name(String),
@@ -124,10 +136,10 @@ impl Entry {
 }
 
 /// The glossary of one language.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Glossary {
     entries: Vec<Entry>,
-    by_key: HashMap<String, usize>,
+    by_key: HashMap<String, usize, BuildHasherDefault<ByText>>,
     /// The same, found by the address of the field definition: for printing, where every field asks.
     by_def: HashMap<usize, usize, BuildHasherDefault<ByAddress>>,
     nothing: Entry,
@@ -270,6 +282,31 @@ fn range(text: &str) -> Option<(u64, u64)> {
     }
 }
 
+/// Hashes a key of the glossary, eight bytes at a time. Nobody hostile chooses those.
+#[derive(Debug, Default)]
+struct ByText(u64);
+
+impl Hasher for ByText {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut tail = [0; 8];
+        for (place, byte) in tail.iter_mut().zip(rest) {
+            *place = *byte;
+        }
+        for word in words.iter().chain(core::iter::once(&tail)) {
+            let word = u64::from_le_bytes(*word);
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        self.0 ^= self.0 >> 32;
+    }
+}
+
 /// Hashes an address: multiplied, so that the bits that differ reach the top.
 #[derive(Debug, Default)]
 struct ByAddress(u64);
@@ -336,6 +373,24 @@ pub(crate) fn distance(one: &str, two: &str) -> usize {
         before = Some(a);
     }
     row.last().copied().unwrap_or(0)
+}
+
+/// A time with its unit; milliseconds if it has none.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit.trim() {
+        "us" | "µs" => 1e-6,
+        "ms" | "" => 1e-3,
+        "s" => 1.0,
+        _ => return Err("give a number and us, ms or s, such as 5ms".to_owned()),
+    };
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "give a number and us, ms or s, such as 5ms".to_owned())?;
+    Duration::try_from_secs_f64(number * scale).map_err(|_| "that is too long".to_owned())
 }
 
 #[cfg(test)]

@@ -247,6 +247,7 @@ const AGREED: &[&str] = &[
     "frame.protocols contains \"tls\"",
     "tcp.analysis.ack_rtt > 0.004",
     "tcp.analysis.ack_rtt > 4",
+    "tcp.analysis.initial_rtt == 0.010000000 && tcp.len > 0",
     // Together.
     "tcp.flags.syn == 1 or tcp.flags.fin == 1 and tcp.flags.ack == 0",
     "(tcp.flags.syn == 1 or tcp.flags.fin == 1) and tcp.flags.ack == 0",

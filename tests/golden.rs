@@ -8,7 +8,7 @@
 mod common;
 
 use common::{check, tree, unhex};
-use layerwise::packet::Frame;
+use layerwise::packet::{Frame, LinkType};
 use layerwise::session::Session;
 
 /// The labels of a golden frame, as text; those of the layers in `full` one by one.
@@ -20,6 +20,7 @@ fn golden(text: &str, full: &[&str]) -> String {
         .map_or(data.len() as u32, |len| len.parse().unwrap());
     let frame = Frame {
         wire_len,
+        link: link(text),
         ..common::frame(1, &data)
     };
     let mut session = Session::new();
@@ -28,6 +29,13 @@ fn golden(text: &str, full: &[&str]) -> String {
     let tree = tree(&event, full);
     assert!(tree.lines().count() <= 60, "too long to read");
     tree
+}
+
+/// What the frame begins with: the number in a line of its file, or an IP header.
+fn link(text: &str) -> LinkType {
+    text.lines()
+        .find_map(|line| line.strip_prefix("# link: "))
+        .map_or(LinkType::RAW, |number| LinkType(number.parse().unwrap()))
 }
 
 /// Each golden frame is a line here: its test, its file, and the layers to be shown one by one.
@@ -54,6 +62,18 @@ golden! {
     malformed "malformed" ["tcp"];
     chat "chat" ["chat"];
     data "data" ["data"];
+    arp_announcement "arp-announcement" ["eth" "arp"];
+    ethernet_length "ethernet-length" ["eth"];
+    vlan_tags "vlan-tags" ["eth" "vlan" "ieee8021ad"];
+    linux_cooked "linux-cooked" ["sll" "icmp"];
+    linux_cooked_2 "linux-cooked-2" ["sll"];
+    bsd_loopback "bsd-loopback" ["null" "udp"];
+    icmp_unreachable "icmp-unreachable" ["icmp"];
+    icmpv6_neighbor "icmpv6-neighbor" ["icmpv6"];
+    icmpv6_listener "icmpv6-listener" ["icmpv6"];
+    dns_response "dns-response" ["dns"];
+    http_request "http-request" ["http"];
+    http_response "http-response" ["http"];
 }
 
 #[test]
@@ -63,7 +83,11 @@ fn every_protocol_has_a_golden_frame() {
         .flat_map(|text| {
             let data = unhex(text);
             let mut session = Session::new();
-            let event = session.push(common::frame(1, &data));
+            let link = link(text);
+            let event = session.push(Frame {
+                link,
+                ..common::frame(1, &data)
+            });
             event
                 .layers
                 .iter()

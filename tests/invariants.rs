@@ -42,7 +42,7 @@ fn chat() -> &'static Chat {
             match seen.unwrap() {
                 Seen::Packet(packet) => packets.push(packet.bytes),
                 Seen::Key { line, .. } => secrets.push(line),
-                Seen::Chat { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } | Seen::Released { .. } => {}
             }
         }
         Chat { secrets, packets }
@@ -113,7 +113,10 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 fn changed(changes: &[Change], repaired: bool) -> Vec<Vec<u8>> {
-    let mut packets = chat().packets.clone();
+    changed_from(chat().packets.clone(), changes, repaired)
+}
+
+fn changed_from(mut packets: Vec<Vec<u8>>, changes: &[Change], repaired: bool) -> Vec<Vec<u8>> {
     for change in changes {
         let count = packets.len();
         let touched = match change {
@@ -186,7 +189,10 @@ proptest! {
     #[test]
     fn any_bytes(
         frames in vec((vec(any::<u8>(), 0..120), 0..200_u32), 1..6),
-        link in prop_oneof![4 => Just(101_u16), 1 => any::<u16>()],
+        link in prop_oneof![
+            4 => prop::sample::select(vec![101_u16, 1, 113, 276, 0]),
+            1 => any::<u16>(),
+        ],
     ) {
         let mut session = Session::new();
         for (number, (data, more)) in (1..).zip(&frames) {
@@ -201,7 +207,7 @@ proptest! {
     fn any_bytes_behind_a_header(
         bytes in vec(any::<u8>(), 0..100),
         first in prop_oneof![Just(0x45_u8), Just(0x46), Just(0x4f), Just(0x60)],
-        next in prop_oneof![Just(6_u8), Just(0), Just(60), Just(43), Just(44), Just(4), Just(41), Just(51)],
+        next in prop_oneof![Just(6_u8), Just(0), Just(60), Just(43), Just(44), Just(4), Just(41), Just(51), Just(1), Just(17), Just(58)],
         cut in any::<bool>(),
     ) {
         let mut data = bytes;
@@ -313,6 +319,33 @@ proptest! {
         }
     }
 
+    /// 1, 2, 4, 5: the other layers, damaged. The link stands before each frame, so that it can be damaged, too.
+    #[test]
+    fn damaged_traffic_of_every_layer(
+        changes in vec(change(), 1..40),
+        repaired in any::<bool>(),
+    ) {
+        let packets = common::other_traffic();
+        let packets = packets.into_iter().map(|(link, data)| {
+            let mut frame = if repaired { vec![] } else { link.to_be_bytes().to_vec() };
+            frame.extend(data);
+            frame
+        });
+        let links: Vec<u16> = common::other_traffic().into_iter().map(|(link, _)| link).collect();
+        let (mut one, mut two) = (Session::new(), Session::new());
+        let all = changed_from(packets.collect(), &changes, repaired);
+        for ((number, data), link) in (1..).zip(&all).zip(links.iter().cycle()) {
+            let (link, data) = match data.split_first_chunk::<2>() {
+                Some((link, data)) if !repaired => (u16::from_be_bytes(*link), data),
+                _ => (*link, data.as_slice()),
+            };
+            let frame = Frame { link: LinkType(link), ..frame(number, data) };
+            let event = one.push(frame);
+            check(&event);
+            prop_assert_eq!(digest(&event), digest(&two.push(frame)));
+        }
+    }
+
     /// 5: the same frames give the same events, with other connections in between or not.
     #[test]
     fn the_same_frames_give_the_same_events(
@@ -359,6 +392,27 @@ fn every_byte_of_a_chat_is_labelled() {
             .iter()
             .any(|t| t.layer == "chat" && t.one("chat.text").len() == 20_000)
     );
+}
+
+/// 2: of traffic of every layer that nobody disturbed, nothing is left over but what was made to be.
+#[test]
+fn every_byte_of_other_traffic_is_labelled() {
+    let mut session = Session::new();
+    let mut seen = std::collections::HashSet::new();
+    for ((link, data), number) in common::other_traffic().iter().zip(1..) {
+        let event = session.push(Frame {
+            link: LinkType(*link),
+            ..frame(number, data)
+        });
+        check(&event);
+        seen.extend(event.layers.iter().map(|layer| layer.def.key));
+    }
+    let protocols = layerwise::layers::PROTOCOLS.iter();
+    let missing: Vec<&str> = protocols
+        .map(|protocol| protocol.def.key)
+        .filter(|key| !seen.contains(key))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} are not reached");
 }
 
 /// 4: whatever the capture keeps of a frame, the fields of IP and TCP that are whole in it are there.

@@ -5,12 +5,57 @@ use std::fs;
 use std::path::Path;
 
 use etherparse::{Ipv6Extensions, PacketBuilder, SlicedPacket, TcpOptionElement, TransportSlice};
+use layerwise::file::Writer;
 use layerwise::layers::tls::{self, handshake};
-use layerwise::packet::{BufId, BufKind, Event, Fact};
+use layerwise::packet::{BufId, BufKind, Event, Fact, LinkType};
 use layerwise::session::Session;
 use layerwise::wire::memory::{Config, Memory};
 use layerwise::wire::{Host, Script, Seen};
 use layerwise_fuzz::{check, input};
+
+/// The chat as capture files: pcapng with comments and secrets, the same with the other byte order in front and blocks of
+/// other kinds, and a pcap.
+fn captures(chat: &Chat) -> Vec<(&'static str, Vec<u8>)> {
+    let mut file = Vec::new();
+    let mut writer = Writer::new("chat", Box::new(&mut file)).expect("memory can be written");
+    let wire = writer
+        .interface("memory", LinkType::RAW)
+        .expect("memory can be written");
+    for line in chat.keys.lines() {
+        writer.secret(line).expect("memory can be written");
+    }
+    for (number, (_, packet)) in chat.packets.iter().enumerate() {
+        let frame = check::frame(number as u64 + 1, packet, packet.len());
+        writer
+            .packet(wire, &frame, [b"words".as_slice()])
+            .expect("memory can be written");
+    }
+    writer.flush().expect("memory can be written");
+    drop(writer);
+
+    let mut blocks = Vec::new();
+    let block = |kind: u32, body: &[u8]| {
+        let len = (body.len() as u32 + 12).to_be_bytes();
+        [&kind.to_be_bytes(), &len, body, &len].concat()
+    };
+    let section = [0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    blocks.extend(block(0x0a0d_0d0a, &section));
+    blocks.extend(block(1, &[0, 101, 0, 0, 0, 0, 1, 0, 0, 9, 0, 1, 0x8a, 0, 0, 0]));
+    blocks.extend(block(3, &[0, 0, 0, 4, 0x45, 0, 0, 4]));
+    blocks.extend(block(2, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0x60, 0, 0, 0]));
+    blocks.extend(block(4, &[0, 1, 0, 6, 1, 2, 3, 4, b'a', 0, 0, 0, 0, 0, 0, 0]));
+    blocks.extend(block(5, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 8, 0, 0, 0, 0, 0, 0, 0, 3]));
+    blocks.extend(block(99, &[0; 8]));
+
+    let mut pcap = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 101, 0, 0, 0];
+    for (_, packet) in chat.packets.iter().take(6) {
+        pcap.extend([1, 0, 0, 0, 2, 0, 0, 0]);
+        pcap.extend((packet.len() as u32).to_le_bytes());
+        pcap.extend((packet.len() as u32).to_le_bytes());
+        pcap.extend(packet);
+    }
+    vec![("chat", [&blocks[..], &file].concat()), ("pcap", pcap)]
+}
 
 /// The content type of a record that holds handshake messages.
 const HANDSHAKE: u8 = 22;
@@ -45,6 +90,8 @@ fn main() {
         );
     }
 
+    golden();
+
     let (mut session, mut stream) = (Vec::new(), Vec::new());
     for (host, packet) in &chat.packets {
         input::join(&mut session, 0, packet);
@@ -52,6 +99,9 @@ fn main() {
         if !payload.is_empty() {
             input::join(&mut stream, u8::from(*host == Host::B), payload);
         }
+    }
+    for (name, file) in captures(&chat) {
+        write(&format!("file/{name}"), &file);
     }
     write("session/chat", &session);
     write("stream/chat", &stream);
@@ -142,7 +192,7 @@ impl Chat {
                         .extend(payload(&packet.bytes));
                     chat.packets.push((packet.from, packet.bytes));
                 }
-                Seen::Chat { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } | Seen::Released { .. } => {}
             }
         }
         chat
@@ -279,6 +329,42 @@ fn payload(packet: &[u8]) -> &[u8] {
     {
         Some(TransportSlice::Tcp(tcp)) => tcp.payload(),
         _ => panic!("the wire carries TCP alone"),
+    }
+}
+
+/// The golden frames of the tests, each with the number of its link: every layer there is.
+fn golden() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    for entry in fs::read_dir(folder).expect("the golden frames are there") {
+        let path = entry.expect("the folder can be read").path();
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if path.extension().is_none_or(|extension| extension != "hex") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("it is text");
+        let (mut control, mut digits) = (1, String::new());
+        for line in text.lines() {
+            match line.strip_prefix("# link: ") {
+                // The places of these numbers in the target's list.
+                Some("1") => control = 0,
+                Some("113") => control = 2,
+                Some("276") => control = 3,
+                Some("0") => control = 4,
+                _ => digits.extend(line.split('#').next().unwrap_or("").split_whitespace()),
+            }
+        }
+        let byte = |at: usize| {
+            digits
+                .get(at..at + 2)
+                .and_then(|d| u8::from_str_radix(d, 16).ok())
+        };
+        let bytes: Vec<u8> = (0..digits.len()).step_by(2).filter_map(byte).collect();
+        let mut seed = Vec::new();
+        input::join(&mut seed, control, &bytes);
+        write(&format!("link/{name}"), &seed);
     }
 }
 

@@ -1,7 +1,8 @@
-//! Expressions: any text is either refused, with a place inside it, or judges every frame of a chat.
+//! Expressions and fault rules: any text is either refused, with a place inside it, or judges every frame of a chat.
 #![no_main]
 
 use layerwise::filter::Filter;
+use layerwise::wire::fault::Rule;
 use layerwise_fuzz::check;
 use layerwise_fuzz::connection::{self, Connection};
 use libfuzzer_sys::fuzz_target;
@@ -10,6 +11,10 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
+    if let Err(error) = Rule::parse(text) {
+        assert!(text.get(error.place.clone()).is_some(), "a place between characters");
+        assert_eq!(error.to_string().lines().count(), 3);
+    }
     match Filter::parse(text) {
         Ok(filter) => {
             let mut session = connection::session();

@@ -3,7 +3,8 @@
 
 use layerwise::cursor::{Cursor, Read};
 use layerwise::packet::{
-    BufId, BufKind, Context, Event, Field, Frame, Labels, Layer, LinkType, Note, Stop, Time, Why,
+    BufId, BufKind, Context, Event, Field, Frame, Kind, Labels, Layer, LinkType, Note, Stop, Time,
+    Why,
 };
 
 /// A frame that begins with an IP header.
@@ -143,6 +144,13 @@ impl Known<'_> {
                 }
             }
         }
+        // A group whose own value is text or bytes shows all of its bytes, although the fields in it name only some.
+        for field in self.fields {
+            if matches!(field.def.kind, Kind::Text | Kind::Bytes) {
+                covered[usize::from(field.buf.0)][field.start as usize..][..field.bits as usize]
+                    .fill(true);
+            }
+        }
         let mut before = 0;
         for layer in self.layers {
             let bytes = buffers
@@ -194,7 +202,10 @@ fn pieces(event: &Event<'_>, id: BufId) {
         );
         at += piece.len;
     }
-    if matches!(event.buffer_kind(id), BufKind::Packet | BufKind::Stream | BufKind::Message) {
+    if matches!(
+        event.buffer_kind(id),
+        BufKind::Packet | BufKind::Stream | BufKind::Message
+    ) {
         assert_eq!(
             at as usize,
             event.bytes(id).len(),

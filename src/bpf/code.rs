@@ -362,3 +362,44 @@ impl Code {
         }
     }
 }
+
+impl Program {
+    /// Accepts everything.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(vec![Instruction {
+            code: op::RETURN,
+            jt: 0,
+            jf: 0,
+            k: u32::MAX,
+        }])
+    }
+
+    /// The same, but of what is not IPv4 or IPv6 it accepts nothing: for where the kernel takes off the header that says
+    /// what a packet is, and only the kernel still knows.
+    #[must_use]
+    pub fn of_ip_alone(self) -> Self {
+        /// `SKF_AD_OFF + SKF_AD_PROTOCOL`: not a place in the packet, but the kernel's note of its EtherType.
+        const PROTOCOL: u32 = 0xffff_f000;
+        let test = |ethertype, jt| Instruction {
+            code: op::IF_EQUAL,
+            jt,
+            jf: 0,
+            k: ethertype,
+        };
+        let plain = |code, k| Instruction {
+            code,
+            jt: 0,
+            jf: 0,
+            k,
+        };
+        let mut program = vec![
+            plain(op::LD_W, PROTOCOL),
+            test(ETHERTYPE_IP, 2),
+            test(ETHERTYPE_IPV6, 1),
+            plain(op::RETURN, 0),
+        ];
+        program.extend(self.0);
+        Self(program)
+    }
+}

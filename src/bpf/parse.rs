@@ -158,10 +158,11 @@ impl<'t> Parser<'t> {
             return Err(self.error_here(&format!("more than {MAX_PRIMITIVES} conditions")));
         }
         let begin = self.peek();
-        let mut words = Words::default();
-        words.protocol = self.take(protocol);
-        words.direction = self.take(direction);
-        words.kind = self.take(kind);
+        let mut words = Words {
+            protocol: self.take(protocol),
+            direction: self.take(direction),
+            kind: self.take(kind),
+        };
         let bare = words.protocol.is_none() && words.direction.is_none() && words.kind.is_none();
         if let (Some(protocol), None, None) = (words.protocol, words.direction, words.kind) {
             self.last = None;

@@ -46,6 +46,10 @@ pub enum ChatError {
         /// How many bytes of a begun line had come.
         unfinished: usize,
     },
+    /// TCP broke off: what the operating system says.
+    Lost(String),
+    /// A private key does not belong to the certificate.
+    KeyMismatch,
     /// Something else went wrong in TLS: what, in the words of rustls.
     Tls(String),
 }
@@ -88,6 +92,8 @@ impl fmt::Display for ChatError {
                 }
                 Ok(())
             }
+            Self::Lost(error) => write!(f, "the connection was lost: {error}"),
+            Self::KeyMismatch => f.write_str("the private key does not belong to the certificate"),
             Self::Tls(error) => write!(f, "TLS cannot go on: {error}"),
         }
     }
@@ -100,6 +106,7 @@ impl From<rustls::Error> for ChatError {
         match error {
             rustls::Error::InvalidCertificate(error) => Self::Certificate(error),
             rustls::Error::AlertReceived(alert) => Self::Alert(alert),
+            rustls::Error::InconsistentKeys(_) => Self::KeyMismatch,
             other => Self::Tls(other.to_string()),
         }
     }
@@ -142,6 +149,11 @@ fn certificate_words(f: &mut fmt::Formatter<'_>, error: &CertificateError) -> fm
         }
         CertificateError::BadEncoding => f.write_str("it cannot be read"),
         CertificateError::Revoked => f.write_str("it was revoked"),
+        // Not among rustls's own words: only webpki's says it.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => f
+            .write_str(
+                "it is an authority's own, which may not serve as a server's (CaUsedAsEndEntity)",
+            ),
         other => write!(f, "{other}"),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
     CipherSuite, ClientConfig, ClientConnection, Connection, NamedGroup, ProtocolVersion,
     ServerConfig, ServerConnection,
@@ -238,6 +238,12 @@ impl Peer {
     pub fn transmit(&mut self, to: &mut Vec<u8>) {
         to.extend_from_slice(self.outgoing());
         self.sent(self.out.len());
+    }
+
+    /// The certificates that the other side has shown, its own first; none before the handshake is done.
+    #[must_use]
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        self.tls.peer_certificates().unwrap_or(&[])
     }
 
     /// Whether the handshake is done.

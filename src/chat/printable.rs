@@ -22,7 +22,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-fn is_tricky(c: char) -> bool {
+pub(super) fn is_tricky(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

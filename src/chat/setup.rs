@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, KeyLog, NoKeyLog, RootCertStore, ServerConfig,
-    SignatureScheme, SupportedProtocolVersion,
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, KeyLog, NoKeyLog, RootCertStore,
+    ServerConfig, SignatureScheme, SupportedProtocolVersion, WantsVerifier,
 };
 
 use super::ChatError;
@@ -83,28 +85,51 @@ impl Setup {
         for root in roots {
             store.add(root.clone())?;
         }
-        let builder =
-            ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.clock));
-        let mut config = builder
-            .with_protocol_versions(self.versions)?
-            .with_root_certificates(store)
+        self.client_with(store)
+    }
+
+    /// A client that trusts those of the system's authorities that can be read: and how many they are. (Old ones that
+    /// cannot be read are common.)
+    pub(super) fn client_of_system(
+        &self,
+        roots: Vec<CertificateDer<'static>>,
+    ) -> Result<(Arc<ClientConfig>, usize), ChatError> {
+        let mut store = RootCertStore::empty();
+        let (count, _) = store.add_parsable_certificates(roots);
+        Ok((self.client_with(store)?, count))
+    }
+
+    fn client_with(&self, roots: RootCertStore) -> Result<Arc<ClientConfig>, ChatError> {
+        let mut config = self
+            .client_builder()?
+            .with_root_certificates(roots)
             .with_no_client_auth();
         config.key_log = Arc::clone(&self.key_log);
         Ok(Arc::new(config))
     }
 
-    /// A client that believes whatever certificate it is shown (`InsecureSkipVerify`, `verify=False`, `-k`): for lessons
-    /// and for the memory wire alone, so it is not public.
-    pub(crate) fn client_that_believes_anybody(&self) -> Result<Arc<ClientConfig>, ChatError> {
-        let builder =
-            ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.clock));
-        let mut config = builder
-            .with_protocol_versions(self.versions)?
+    /// A client that does not ask who the server is: whatever certificate it shows, the client goes on. The server must
+    /// still prove that it has the certificate's key.
+    ///
+    /// # Errors
+    /// When the provider has no suite for the versions.
+    pub fn client_unverified(&self) -> Result<Arc<ClientConfig>, ChatError> {
+        let verifier = Arc::new(AnyCertificate(
+            self.provider.signature_verification_algorithms,
+        ));
+        let mut config = self
+            .client_builder()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Gullible(Arc::clone(&self.provider))))
+            .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         config.key_log = Arc::clone(&self.key_log);
         Ok(Arc::new(config))
+    }
+
+    fn client_builder(&self) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, ChatError> {
+        let builder =
+            ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.clock));
+        Ok(builder.with_protocol_versions(self.versions)?)
     }
 
     /// A server that shows the certificate of `identity`.
@@ -112,23 +137,34 @@ impl Setup {
     /// # Errors
     /// When certificate or key cannot be read or do not belong together.
     pub fn server(&self, identity: &Identity) -> Result<Arc<ServerConfig>, ChatError> {
+        self.server_with(identity.chain.clone(), identity.key.clone_key().into())
+    }
+
+    /// A server that shows these certificates, its own first, and has this private key.
+    ///
+    /// # Errors
+    /// When certificate or key cannot be read or do not belong together.
+    pub fn server_with(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Arc<ServerConfig>, ChatError> {
         let builder =
             ServerConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.clock));
         let mut config = builder
             .with_protocol_versions(self.versions)?
             .with_no_client_auth()
-            .with_single_cert(identity.chain.clone(), identity.key.clone_key().into())?;
+            .with_single_cert(chain, key)?;
         config.key_log = Arc::clone(&self.key_log);
         Ok(Arc::new(config))
     }
 }
 
-/// Says yes to every certificate. The signature over the handshake is still checked: it proves that the other side has
-/// the certificate's key, but not who that is.
+/// Takes any certificate, and checks only that the server has its key (RFC 8446, section 4.4.3).
 #[derive(Debug)]
-struct Gullible(Arc<CryptoProvider>);
+struct AnyCertificate(WebPkiSupportedAlgorithms);
 
-impl ServerCertVerifier for Gullible {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -146,8 +182,7 @@ impl ServerCertVerifier for Gullible {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let schemes = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, schemes)
+        verify_tls12_signature(message, certificate, signed, &self.0)
     }
 
     fn verify_tls13_signature(
@@ -156,12 +191,11 @@ impl ServerCertVerifier for Gullible {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let schemes = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, schemes)
+        verify_tls13_signature(message, certificate, signed, &self.0)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.0.supported_schemes()
     }
 }
 
@@ -179,18 +213,38 @@ impl KeyLines {
 
 impl KeyLog for KeyLines {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
-        let mut line = String::from(label);
-        for bytes in [client_random, secret] {
-            line.push(' ');
-            for byte in bytes {
-                // Writing to a string cannot fail.
-                let _ = write!(line, "{byte:02x}");
-            }
-        }
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(line);
+            .push(key_line(label, client_random, secret));
+    }
+}
+
+/// One line of a key log, without a newline.
+pub(super) fn key_line(label: &str, client_random: &[u8], secret: &[u8]) -> String {
+    let mut line = String::from(label);
+    for bytes in [client_random, secret] {
+        line.push(' ');
+        for byte in bytes {
+            // Writing to a string cannot fail.
+            let _ = write!(line, "{byte:02x}");
+        }
+    }
+    line
+}
+
+/// Tells each secret to two.
+#[derive(Debug)]
+pub(super) struct Both(pub(super) Arc<dyn KeyLog>, pub(super) Arc<dyn KeyLog>);
+
+impl KeyLog for Both {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        self.0.log(label, client_random, secret);
+        self.1.log(label, client_random, secret);
+    }
+
+    fn will_log(&self, label: &str) -> bool {
+        self.0.will_log(label) || self.1.will_log(label)
     }
 }
 

@@ -24,6 +24,9 @@ pub struct Capture {
     /// End after so many packets
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+    /// So many MiB of packets may wait in the kernel, for each interface, before some are lost
+    #[arg(short = 'B', long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub buffer: u32,
     /// Open TLS with the secrets in this key log, which may grow while we read [default: $SSLKEYLOGFILE]
     #[arg(long, value_name = "FILE")]
     pub keylog: Option<PathBuf>,

@@ -1,10 +1,9 @@
 //! The command line: arguments to a plan. It does no work itself.
 
-use std::time::Duration;
-
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::text::duration;
 use crate::view::paint::{When, Wish};
 
 pub mod capture;
@@ -34,6 +33,9 @@ pub struct Cli {
     /// The language of the lessons: en, de; the environment's (LANG) if nothing is said
     #[arg(long, value_name = "LANGUAGE", global = true)]
     pub lang: Option<String>,
+    /// Whose TCP/IP carries the demonstration
+    #[arg(long, value_enum, value_name = "WIRE")]
+    pub wire: Option<demo::Wire>,
     /// What shall be done; the demonstration if nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -42,7 +44,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Two hosts chat over TLS 1.3, in memory: no network, no privilege, the same every time
+    /// Two hosts chat over TLS 1.3: in memory, the same every time, or over Linux's own TCP/IP
     Demo(Demo),
     /// Decode a capture file
     Read(read::Read),
@@ -67,7 +69,7 @@ pub enum Command {
 }
 
 /// How it shall look.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Screen")]
 pub struct Screen {
     /// Show every header, field by field; -vv adds why each is there and where it is specified
@@ -130,24 +132,6 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
     })
 }
 
-/// A time with its unit; milliseconds if it has none.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit.trim() {
-        "us" | "µs" => 1e-6,
-        "ms" | "" => 1e-3,
-        "s" => 1.0,
-        _ => return Err("give a number and us, ms or s, such as 5ms".to_owned()),
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "give a number and us, ms or s, such as 5ms".to_owned())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|_| "that is too long".to_owned())
-}
-
 /// One line: what is wrong, where, and what to do.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
@@ -189,6 +173,8 @@ fn one_line(error: &clap::Error) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn error(arguments: &[&str]) -> String {

@@ -158,21 +158,23 @@ impl Reader {
     /// # Errors
     /// When the file is damaged here, or no capture file. Nothing comes after an error.
     #[inline]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "what it lends is valid until the next call, which no iterator can say"
+    )]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, FileError> {
-        let offset = self.source.offset();
         self.source.consume(core::mem::take(&mut self.taken));
-        let deferred = self.deferred.is_some();
         let step = match self.step() {
             Ok(step) => step,
-            Err(At(what, problem)) => {
+            Err(At {
+                what,
+                problem,
+                offset,
+            }) => {
                 self.format = Format::Ended;
                 return Err(FileError {
                     name: self.name.clone(),
-                    offset: if deferred {
-                        offset
-                    } else {
-                        self.source.offset()
-                    },
+                    offset: offset.unwrap_or(self.source.offset()),
                     what,
                     problem,
                     packing: self.source.packing(),
@@ -247,10 +249,10 @@ impl Reader {
             Ok(source::Fill::There) => {}
             Ok(source::Fill::Wait) => return Ok(Step::Wait),
             Ok(source::Fill::End) if self.source.ahead().is_empty() => {
-                return Err(At(what, Problem::Empty));
+                return Err(At::new(what, Problem::Empty));
             }
             Ok(source::Fill::End) => return Err(At::short(what, 4, &self.source)),
-            Err(error) => return Err(At(what, Problem::Read(error))),
+            Err(error) => return Err(At::new(what, Problem::Read(error))),
         }
         let mut first = [0; 4];
         first.copy_from_slice(self.source.front(4));
@@ -266,7 +268,7 @@ impl Reader {
         } else if first == pcapng::MAGIC {
             self.format = Format::Pcapng(Box::default());
         } else {
-            return Err(At(
+            return Err(At::new(
                 what,
                 match foreign(first) {
                     Some(kind) => Problem::Foreign(kind),
@@ -325,7 +327,7 @@ impl<'a> Iterator for Comments<'a> {
     /// The next one, meant to be UTF-8.
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        while let Some((code, value)) = self.0.next() {
+        for (code, value) in self.0.by_ref() {
             if code == 1 {
                 return Some(value);
             }
@@ -407,15 +409,27 @@ enum Step {
     End,
 }
 
-/// What is wrong, and in what; the place is where the source stands.
+/// What is wrong, in what, and where it begins, if not where the source stands.
 #[derive(Debug)]
-struct At(&'static str, Problem);
+struct At {
+    what: &'static str,
+    problem: Problem,
+    offset: Option<u64>,
+}
 
 impl At {
+    fn new(what: &'static str, problem: Problem) -> Self {
+        Self {
+            what,
+            problem,
+            offset: None,
+        }
+    }
+
     /// There are not as many bytes as needed.
     fn short(what: &'static str, need: usize, source: &Source) -> Self {
         let (need, have) = (need as u64, source.ahead().len() as u64);
-        Self(what, Problem::Short { need, have })
+        Self::new(what, Problem::Short { need, have })
     }
 }
 

@@ -56,7 +56,7 @@ impl Pcap {
         let what = "pcap file header";
         match source
             .fill(FILE_HEADER)
-            .map_err(|e| At(what, Problem::Read(e)))?
+            .map_err(|e| At::new(what, Problem::Read(e)))?
         {
             Fill::There => {}
             Fill::Wait => return Ok(None),
@@ -65,7 +65,7 @@ impl Pcap {
         let header = source.front(FILE_HEADER);
         let (major, minor) = (order.u16(header, 4), order.u16(header, 6));
         if major != 2 {
-            return Err(At(what, Problem::Version(major, minor)));
+            return Err(At::new(what, Problem::Version(major, minor)));
         }
         // The upper bits say whether Ethernet's check sequence was kept, and how long it is.
         let link = plain_link(order.u32(header, 20) as u16);
@@ -93,7 +93,7 @@ impl Pcap {
         let what = "record header";
         match source
             .fill(self.record_header)
-            .map_err(|e| At(what, Problem::Read(e)))?
+            .map_err(|e| At::new(what, Problem::Read(e)))?
         {
             Fill::There => {}
             Fill::Wait => return Ok(Step::Wait),
@@ -111,10 +111,13 @@ impl Pcap {
         if captured > MAX_PACKET {
             let possible = Possible::AtMost(MAX_PACKET.into());
             let found = captured.into();
-            return Err(At(what, Problem::Length { found, possible }));
+            return Err(At::new(what, Problem::Length { found, possible }));
         }
         let whole = self.record_header + captured as usize;
-        match source.fill(whole).map_err(|e| At(what, Problem::Read(e)))? {
+        match source
+            .fill(whole)
+            .map_err(|e| At::new(what, Problem::Read(e)))?
+        {
             Fill::There => {}
             Fill::Wait => return Ok(Step::Wait),
             Fill::End => return Err(At::short(what, whole, source)),

@@ -69,13 +69,38 @@ enum Inside {
     Secrets {
         left: u64,
         rest: u64,
-        len: u32,
+        block: Block,
     },
     /// `left` bytes that nobody wants, then the second length.
     Rest {
         left: u64,
-        len: u32,
+        block: Block,
     },
+}
+
+/// A block that is taken piece by piece.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    what: &'static str,
+    /// Where it begins, and how long it is.
+    offset: u64,
+    len: u32,
+}
+
+impl Block {
+    /// The file ends in it.
+    fn short(self, source: &Source) -> At {
+        let have = source.offset() + source.ahead().len() as u64 - self.offset;
+        let need = self.len.into();
+        self.at(Problem::Short { need, have })
+    }
+
+    fn at(self, problem: Problem) -> At {
+        At {
+            offset: Some(self.offset),
+            ..At::new(self.what, problem)
+        }
+    }
 }
 
 /// How an interface counts time, and how much of a packet it keeps.
@@ -159,7 +184,7 @@ impl Pcapng {
                     found => {
                         let mut mark = [0; 4];
                         mark.copy_from_slice(found.filter(|f| f.len() == 4).unwrap_or(&[0; 4]));
-                        return Err(At("section header block", Problem::Mark(mark)));
+                        return Err(At::new("section header block", Problem::Mark(mark)));
                     }
                 };
             }
@@ -168,7 +193,7 @@ impl Pcapng {
             let least = HEAD as u32 + body + 4;
             if len < least || !len.is_multiple_of(4) {
                 let (found, possible) = (len.into(), Possible::AtLeast(least.into()));
-                return Err(At(what, Problem::Length { found, possible }));
+                return Err(At::new(what, Problem::Length { found, possible }));
             }
             match of {
                 kind::SECRETS => {
@@ -178,15 +203,15 @@ impl Pcapng {
                         Fill::Wait => return Ok(Step::Wait),
                         Fill::End => return Err(At::short(what, len as usize, source)),
                     }
-                    self.secrets(source, len)?;
+                    self.secrets(source, what, len)?;
                 }
                 _ if of > kind::PACKET && of != kind::SECTION || of == 0 => {
-                    self.pass_over(source, len);
+                    self.pass_over(source, what, len);
                 }
-                kind::NAMES if len > MAX_BLOCK => self.pass_over(source, len),
+                kind::NAMES if len > MAX_BLOCK => self.pass_over(source, what, len),
                 _ if len > MAX_BLOCK => {
                     let (found, possible) = (len.into(), Possible::AtMost(MAX_BLOCK.into()));
-                    return Err(At(what, Problem::Length { found, possible }));
+                    return Err(At::new(what, Problem::Length { found, possible }));
                 }
                 _ => {
                     let whole = len as usize;
@@ -197,6 +222,9 @@ impl Pcapng {
                     }
                     self.check_end(what, source.front(whole), len)?;
                     let step = self.whole(of, what, source.front(whole), interfaces, deferred)?;
+                    if let Some(at) = deferred {
+                        at.offset = Some(source.offset());
+                    }
                     if let Some(step) = step {
                         return Ok(step);
                     }
@@ -214,23 +242,27 @@ impl Pcapng {
             return Ok(());
         }
         let (found, possible) = (again.into(), Possible::Again(len.into()));
-        Err(At(what, Problem::Length { found, possible }))
+        Err(At::new(what, Problem::Length { found, possible }))
     }
 
-    fn pass_over(&mut self, source: &mut Source, len: u32) {
+    fn pass_over(&mut self, source: &mut Source, what: &'static str, len: u32) {
+        let offset = source.offset();
+        let block = Block { what, offset, len };
         source.consume(HEAD);
         let left = u64::from(len) - HEAD as u64 - 4;
-        self.inside = Inside::Rest { left, len };
+        self.inside = Inside::Rest { left, block };
     }
 
     /// The beginning of a secrets block.
-    fn secrets(&mut self, source: &mut Source, len: u32) -> Result<(), At> {
+    fn secrets(&mut self, source: &mut Source, what: &'static str, len: u32) -> Result<(), At> {
+        let offset = source.offset();
+        let block = Block { what, offset, len };
         let head = source.front(HEAD + 8);
         let (kind, bytes) = (self.order.u32(head, HEAD), self.order.u32(head, HEAD + 4));
         let room = len - HEAD as u32 - 8 - 4;
         if bytes > room {
             let (found, possible) = (bytes.into(), Possible::AtMost(room.into()));
-            return Err(At(
+            return Err(At::new(
                 "secrets in a secrets block",
                 Problem::Length { found, possible },
             ));
@@ -240,12 +272,12 @@ impl Pcapng {
             Inside::Secrets {
                 left: bytes.into(),
                 rest: u64::from(room - bytes),
-                len,
+                block,
             }
         } else {
             Inside::Rest {
                 left: room.into(),
-                len,
+                block,
             }
         };
         Ok(())
@@ -255,12 +287,15 @@ impl Pcapng {
     fn go_on(&mut self, source: &mut Source) -> Result<Option<Step>, At> {
         match self.inside {
             Inside::Nothing => Ok(None),
-            Inside::Secrets { left: 0, rest, len } => {
-                self.inside = Inside::Rest { left: rest, len };
+            Inside::Secrets {
+                left: 0,
+                rest,
+                block,
+            } => {
+                self.inside = Inside::Rest { left: rest, block };
                 Ok(None)
             }
-            Inside::Secrets { left, rest, len } => {
-                let what = "secrets block";
+            Inside::Secrets { left, rest, block } => {
                 let most = usize::try_from(left).unwrap_or(MAX_LINE).min(MAX_LINE);
                 let ahead = source.front(most);
                 let end = memchr::memchr(b'\n', ahead);
@@ -271,43 +306,43 @@ impl Pcapng {
                         let found = MAX_LINE as u64 + 1;
                         let possible = Possible::AtMost(MAX_LINE as u64);
                         let what = "line in a secrets block";
-                        return Err(At(what, Problem::Length { found, possible }));
+                        return Err(At::new(what, Problem::Length { found, possible }));
                     }
                     None => {
                         let more = ahead.len() + 1;
-                        return match fill(source, what, more)? {
+                        return match fill(source, block.what, more)? {
                             Fill::There => Ok(None),
                             Fill::Wait => Ok(Some(Step::Wait)),
-                            Fill::End => Err(short(what, left + rest + 4, source)),
+                            Fill::End => Err(block.short(source)),
                         };
                     }
                 };
                 self.inside = Inside::Secrets {
                     left: left - whole as u64,
                     rest,
-                    len,
+                    block,
                 };
                 let line = 0..end.unwrap_or(whole);
                 Ok(Some(Step::Secret { line, whole }))
             }
-            Inside::Rest { left, len } => {
-                let what = "end of a block";
+            Inside::Rest { left, block } => {
                 let here = usize::try_from(left).unwrap_or(usize::MAX);
                 let here = here.min(source.ahead().len());
                 source.consume(here);
                 let left = left - here as u64;
-                self.inside = Inside::Rest { left, len };
+                self.inside = Inside::Rest { left, block };
                 let need = if left == 0 { 4 } else { 1 };
-                match fill(source, what, need)? {
+                match fill(source, block.what, need)? {
                     Fill::There if left == 0 => {
-                        self.check_end(what, source.front(4), len)?;
+                        self.check_end(block.what, source.front(4), block.len)
+                            .map_err(|at| block.at(at.problem))?;
                         source.consume(4);
                         self.inside = Inside::Nothing;
                         Ok(None)
                     }
                     Fill::There => Ok(None),
                     Fill::Wait => Ok(Some(Step::Wait)),
-                    Fill::End => Err(short(what, left + 4, source)),
+                    Fill::End => Err(block.short(source)),
                 }
             }
         }
@@ -338,7 +373,7 @@ impl Pcapng {
                 if captured > most {
                     let (found, possible) = (captured.into(), Possible::AtMost(most.into()));
                     let what = "captured length in a packet block";
-                    return Err(At(what, Problem::Length { found, possible }));
+                    return Err(At::new(what, Problem::Length { found, possible }));
                 }
                 let clock = self.clock(what, interface)?;
                 let time = clock.time(u64::from(u32(12)) << 32 | u64::from(u32(16)));
@@ -374,7 +409,7 @@ impl Pcapng {
                 if captured > most {
                     let (found, possible) = (captured.into(), Possible::AtMost(most.into()));
                     let what = "length in a simple packet block";
-                    return Err(At(what, Problem::Length { found, possible }));
+                    return Err(At::new(what, Problem::Length { found, possible }));
                 }
                 Ok(Some(Step::Packet {
                     interface: 0,
@@ -389,7 +424,7 @@ impl Pcapng {
             kind::SECTION => {
                 let (major, minor) = (order.u16(block, 12), order.u16(block, 14));
                 if major != 1 {
-                    return Err(At(what, Problem::Version(major, minor)));
+                    return Err(At::new(what, Problem::Version(major, minor)));
                 }
                 self.lost_before = self.lost();
                 self.drops.clear();
@@ -441,7 +476,7 @@ impl Pcapng {
         self.clocks
             .get(interface)
             .copied()
-            .ok_or(At(what, Problem::Missing { found, have }))
+            .ok_or(At::new(what, Problem::Missing { found, have }))
     }
 
     fn interface(
@@ -455,7 +490,7 @@ impl Pcapng {
             let found = self.clocks.len() as u64 + 1;
             let possible = Possible::AtMost(MAX_INTERFACES as u64);
             let what = "list of interfaces";
-            return Err(At(what, Problem::Length { found, possible }));
+            return Err(At::new(what, Problem::Length { found, possible }));
         }
         let mut clock = Clock {
             unit: Unit::Nanoseconds(1000),
@@ -563,12 +598,7 @@ fn about(of: u32) -> (&'static str, u32) {
 fn fill(source: &mut Source, what: &'static str, need: usize) -> Result<Fill, At> {
     source
         .fill(need)
-        .map_err(|error| At(what, Problem::Read(error)))
-}
-
-fn short(what: &'static str, need: u64, source: &Source) -> At {
-    let have = source.ahead().len() as u64;
-    At(what, Problem::Short { need, have })
+        .map_err(|error| At::new(what, Problem::Read(error)))
 }
 
 /// What stands in a block can be read even if its options cannot: that is said when it has been handed out.
@@ -587,7 +617,7 @@ fn check_options(
     if Options::new(bytes, order).are_broken() {
         let (found, have) = (bytes.len() as u64 + 1, bytes.len() as u64);
         let possible = Possible::AtMost(have);
-        *deferred = Some(At(what, Problem::Length { found, possible }));
+        *deferred = Some(At::new(what, Problem::Length { found, possible }));
     }
 }
 

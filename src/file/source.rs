@@ -104,7 +104,7 @@ impl Source {
             end: 0,
             offset: 0,
             ended: false,
-            announced: true,
+            announced: false,
             packing: None,
             taken,
             size,

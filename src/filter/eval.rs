@@ -11,6 +11,10 @@ use crate::packet::Event;
 
 /// A part of an expression that is true or false for an event.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an expression has few parts, and each is looked at for every packet: where it stands"
+)]
 pub(super) enum Node {
     And(Vec<Self>),
     Or(Vec<Self>),

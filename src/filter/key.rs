@@ -255,7 +255,7 @@ fn is(def: &FieldDef) -> Type {
         Kind::Group if def.key.starts_with("tcp.analysis.") => Type::Mark,
         Kind::Group => Type::Part,
         Kind::Bool => Type::Bool,
-        Kind::Uint | Kind::Hex | Kind::Units(_) | Kind::Host => Type::Number,
+        Kind::Uint | Kind::Hex | Kind::Units(_) | Kind::Host | Kind::Digits(_) => Type::Number,
         Kind::Nanos => Type::Seconds,
         Kind::Bytes => Type::Bytes,
         Kind::Text | Kind::Name => Type::Text,

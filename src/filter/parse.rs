@@ -18,7 +18,7 @@ const REGEX_SIZE: usize = 1 << 20;
 pub(super) fn parse(text: &str) -> Result<Node, FilterError> {
     if text.len() > MAX_LEN {
         return Err(FilterError::new(
-            MAX_LEN..text.len(),
+            text.floor_char_boundary(MAX_LEN)..text.len(),
             format!("an expression has at most {MAX_LEN} bytes"),
         ));
     }
@@ -137,10 +137,7 @@ impl Parser {
 
     /// A comparison, or a name alone.
     fn relation(&mut self) -> Result<Node, FilterError> {
-        let all = match self.take(&["all", "any"]) {
-            Some(word) => Some(word == "all"),
-            None => None,
-        };
+        let all = self.take(&["all", "any"]).map(|word| word == "all");
         let start = self.place();
         let left = self.side()?;
         let place = self.place();
@@ -583,7 +580,7 @@ fn written_alone(token: &Token, place: Range<usize>) -> FilterError {
     }
 }
 
-fn no_such_key(word: &str, place: Range<usize>) -> FilterError {
+pub(super) fn no_such_key(word: &str, place: Range<usize>) -> FilterError {
     let near = Key::near(word);
     let hint = match near.as_slice() {
         [] if ["AND", "OR", "NOT", "EQ", "NE"].contains(&word) => {

@@ -6,21 +6,29 @@
 //! ```
 
 mod aead;
+mod datagrams;
+mod fragment;
 mod stream;
 mod table;
 mod tcp;
+mod tcp_state;
 mod tls;
 mod tls12;
+mod unacked;
 
 use core::ops::Range;
 
 use crate::cursor::Cursor;
 use crate::keylog::KeyLog;
-use crate::layers::{self, Bind, Decode, FindEnd, PROTOCOLS, Protocol, Stream, StreamPart};
+use crate::layers::{
+    self, Bind, Decode, FindEnd, PROTOCOLS, Part, Protocol, Span, Stream, StreamPart, Talk,
+};
 use crate::packet::{
     BufId, BufKind, Buffers, Context, Fact, FieldDef, Frame, Labels, Piece, Segment, Stop, Why,
 };
 
+pub(crate) use datagrams::Datagrams;
+pub(crate) use fragment::Fragments;
 pub(crate) use stream::Budget;
 use stream::{Arrival, Assembler, Broken, Order};
 
@@ -41,7 +49,9 @@ pub(crate) struct Desk<'d> {
     pub(crate) keylog: &'d KeyLog,
     pub(crate) budget: &'d mut Budget,
     /// Scratch lists of message ranges, one for each level of nesting (TCP, handshake, application).
-    pub(crate) spans: &'d mut [Vec<Range<usize>>; 3],
+    pub(crate) spans: &'d mut [Vec<Span>; 3],
+    /// What [`Desk::each`] hands over: a message, or a part of one.
+    pub(crate) part: Part,
     /// The port numbers of the conversation.
     pub(crate) ports: [u16; 2],
 }
@@ -88,7 +98,7 @@ impl Desk<'_> {
         def: &'static FieldDef,
         buf: BufId,
         range: Range<usize>,
-        read: fn(&mut Cursor<'_, '_>) -> crate::cursor::Read<()>,
+        read: impl FnOnce(&mut Cursor<'_, '_>) -> crate::cursor::Read<()>,
     ) {
         layers::begin(self.labels, def, buf, range.start);
         let end = range.end;
@@ -96,6 +106,21 @@ impl Desk<'_> {
             self.labels.stops.push(stop);
         }
         layers::finish(self.labels, end);
+    }
+
+    /// A message on a stream, or a part of one: a layer.
+    fn message(
+        &mut self,
+        def: &'static FieldDef,
+        buf: BufId,
+        range: Range<usize>,
+        stream: &Stream,
+    ) {
+        let part = self.part;
+        self.layer(def, buf, range, |c| match (part, stream.part) {
+            (Part::Piece | Part::Body, Some(read)) => read(c, part),
+            _ => (stream.decode)(c),
+        });
     }
 
     /// Makes the arena end with a copy of a part of a buffer, at `start`.
@@ -196,7 +221,7 @@ impl Desk<'_> {
     fn cut(
         &mut self,
         assembler: &mut Assembler,
-        next: FindEnd,
+        (next, talk): (FindEnd, &mut Talk),
         (buf, range): (BufId, Range<usize>),
         kind: BufKind,
         level: Level,
@@ -214,18 +239,17 @@ impl Desk<'_> {
             .bytes(self.frame.data, buf)
             .get(range.clone())
             .unwrap_or(&[]);
-        let cut = assembler.cut(next, run, (frame, at), &mut spans, self.budget);
+        let cut = assembler.cut(next, run, (frame, at), &mut spans, talk, self.budget);
         for span in &mut spans {
-            *span = span.start + range.start..span.end + range.start;
+            span.range = span.range.start + range.start..span.range.end + range.start;
         }
         if let Some(place) = self.spans.get_mut(level as usize) {
             *place = spans;
         }
-        let taken = if cut.completed {
-            assembler.take(kind, self.buffers, self.budget)
-        } else {
-            None
-        };
+        let taken = cut.completed.and_then(|part| {
+            let whole = assembler.take(kind, self.buffers, self.budget)?;
+            Some((whole, part))
+        });
         let (head, tail) = (
             range.start..range.start + cut.head,
             range.start + cut.tail..range.end,
@@ -269,10 +293,11 @@ impl Desk<'_> {
         &mut self,
         level: Level,
         buf: BufId,
-        taken: Option<BufId>,
+        taken: Option<(BufId, Part)>,
         mut then: impl FnMut(BufId, Range<usize>, &mut Self),
     ) -> bool {
-        if let Some(whole) = taken {
+        if let Some((whole, part)) = taken {
+            self.part = part;
             let len = self.buffers.bytes(self.frame.data, whole).len();
             then(whole, 0..len, self);
         }
@@ -290,10 +315,11 @@ impl Desk<'_> {
                     Level::Tcp => &layers::tcp::SEGMENT_DATA,
                     Level::Handshake | Level::Application => &layers::tls::SEGMENT_DATA,
                 };
-                self.stop(def, buf, span.start, Why::Cap);
+                self.stop(def, buf, span.range.start, Why::Cap);
                 break;
             }
-            then(buf, span.clone(), self);
+            self.part = span.part;
+            then(buf, span.range.clone(), self);
         }
         if let Some(place) = self.spans.get_mut(level as usize) {
             *place = spans;
@@ -340,8 +366,8 @@ struct Names {
 /// What [`Desk::cut`] gives besides the spans.
 #[derive(Debug, Clone, Copy)]
 struct Cuts {
-    /// The buffer of a message that began in an earlier run and is whole now.
-    taken: Option<BufId>,
+    /// The buffer of a message (or of a part of one) that began in an earlier run and is whole now.
+    taken: Option<(BufId, Part)>,
     /// Whether no more messages can be cut here.
     broken: bool,
 }
@@ -357,6 +383,7 @@ pub(crate) struct Flow {
     track: tcp::Track,
     halves: [Half; 2],
     app: App,
+    talk: Talk,
 }
 
 /// One direction of a connection.
@@ -384,6 +411,13 @@ impl Flow {
             number,
             ..Self::default()
         }
+    }
+
+    /// On the ports of an earlier connection.
+    pub(crate) fn on_reused_ports(number: u64) -> Self {
+        let mut flow = Self::new(number);
+        flow.track.reuses_ports = true;
+        flow
     }
 
     /// Whether this segment opens another connection, on the same addresses and ports.
@@ -425,13 +459,13 @@ impl Flow {
         self.track.observe(
             dir,
             segment,
-            seen,
             (desk.frame.number, desk.frame.time),
             layer,
             desk.labels,
+            desk.budget,
         );
         if refused {
-            desk.label(BufId::FRAME, payload, &layers::tcp::PAYLOAD);
+            desk.label(part.buf, payload, &layers::tcp::PAYLOAD);
             return;
         }
         if syn && !seen {
@@ -439,7 +473,7 @@ impl Flow {
             half.assembler.clear(desk.budget);
         }
         if !payload.is_empty() {
-            self.arrived(dir, seq, payload.clone(), desk);
+            self.arrived(dir, seq, (part.buf, payload.clone()), desk);
         }
         if segment.has(Segment::FIN)
             && let Some(half) = self.halves.get_mut(dir)
@@ -459,11 +493,18 @@ impl Flow {
     }
 
     /// Data arrived: in its turn, too early, or again.
-    fn arrived(&mut self, dir: usize, seq: u32, payload: Range<usize>, desk: &mut Desk<'_>) {
+    fn arrived(
+        &mut self,
+        dir: usize,
+        seq: u32,
+        (buf, payload): (BufId, Range<usize>),
+        desk: &mut Desk<'_>,
+    ) {
         let Some(half) = self.halves.get_mut(dir) else {
             return;
         };
-        let bytes = desk.frame.data.get(payload.clone()).unwrap_or(&[]);
+        let bytes = desk.buffers.bytes(desk.frame.data, buf);
+        let bytes = bytes.get(payload.clone()).unwrap_or(&[]);
         match half.order.arrive(
             seq,
             bytes,
@@ -473,31 +514,20 @@ impl Flow {
         ) {
             Arrival::Next { skip } => {
                 let new = (payload.start + skip).min(payload.end)..payload.end;
-                desk.label(
-                    BufId::FRAME,
-                    payload.start..new.start,
-                    &layers::tcp::SEGMENT_DATA,
-                );
+                desk.label(buf, payload.start..new.start, &layers::tcp::SEGMENT_DATA);
                 if half.order.can_fill() {
-                    desk.label(BufId::FRAME, new.clone(), &layers::tcp::SEGMENT_DATA);
-                    if let Some((buf, range)) = self.with_held(dir, new, desk) {
+                    desk.label(buf, new.clone(), &layers::tcp::SEGMENT_DATA);
+                    if let Some((buf, range)) = self.with_held(dir, (buf, new), desk) {
                         self.run(dir, buf, range, desk);
                     }
                 } else {
-                    self.run(dir, BufId::FRAME, new, desk);
+                    self.run(dir, buf, new, desk);
                 }
             }
-            Arrival::Old | Arrival::Early => {
-                desk.label(BufId::FRAME, payload, &layers::tcp::SEGMENT_DATA)
-            }
+            Arrival::Old | Arrival::Early => desk.label(buf, payload, &layers::tcp::SEGMENT_DATA),
             Arrival::GivenUp => {
-                desk.label(BufId::FRAME, payload.clone(), &layers::tcp::PAYLOAD);
-                desk.stop(
-                    &layers::tcp::SEGMENT_DATA,
-                    BufId::FRAME,
-                    payload.start,
-                    Why::Cap,
-                );
+                desk.label(buf, payload.clone(), &layers::tcp::PAYLOAD);
+                desk.stop(&layers::tcp::SEGMENT_DATA, buf, payload.start, Why::Cap);
                 half.assembler.clear(desk.budget);
                 if let App::Tls(tls) = &mut self.app {
                     tls.lose(dir);
@@ -512,6 +542,7 @@ impl Flow {
             half.order.clear(budget);
             half.assembler.clear(budget);
         }
+        self.track.clear(budget);
         if let App::Tls(tls) = &mut self.app {
             tls.clear(budget);
         }
@@ -521,18 +552,17 @@ impl Flow {
     fn with_held(
         &mut self,
         dir: usize,
-        new: Range<usize>,
+        (buf, new): (BufId, Range<usize>),
         desk: &mut Desk<'_>,
     ) -> Option<(BufId, Range<usize>)> {
         let half = self.halves.get_mut(dir)?;
         let (start, first_piece) = (desk.buffers.arena.len(), desk.buffers.pieces.len());
-        let bytes = desk.frame.data.get(new.clone())?;
-        desk.buffers.arena.extend_from_slice(bytes);
+        desk.copy_to_arena(buf, new.clone(), start);
         desk.buffers.pieces.push(Piece {
             frame: desk.frame.number,
             at: new.start as u32,
             into: 0,
-            len: bytes.len() as u32,
+            len: new.len() as u32,
         });
         half.order.fill(start, desk.buffers, desk.budget);
         let len = desk.buffers.arena.len() - start;
@@ -577,7 +607,7 @@ impl Flow {
                 {
                     return desk.label(buf, range, &layers::tcp::PAYLOAD);
                 }
-                |bytes, _| layers::tls::record::next(bytes)
+                |bytes, _, _| layers::tls::record::next(bytes)
             }
             App::Plain(_, stream) => stream.next,
         };
@@ -587,7 +617,7 @@ impl Flow {
         };
         let cut = desk.cut(
             &mut half.assembler,
-            next,
+            (next, &mut self.talk),
             (buf, range),
             BufKind::Stream,
             Level::Tcp,
@@ -606,9 +636,9 @@ impl Flow {
                 }
             }
             App::Plain(protocol, stream) => {
-                let (def, read) = (protocol.def, stream.decode);
+                let (def, stream) = (protocol.def, *stream);
                 desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| {
-                    desk.layer(def, buf, range, read)
+                    desk.message(def, buf, range, &stream)
                 });
             }
             App::Silent | App::Unknown => {}
@@ -712,13 +742,14 @@ fn recognise(bytes: &[u8], ports: [u16; 2]) -> App {
     })
 }
 
-/// The application protocol that begins like this, on one of these ports.
+/// The application protocol that begins like this: one that is bound to one of these ports, or to none.
 pub(crate) fn application(bytes: &[u8], ports: [u16; 2]) -> Option<(&'static Protocol, Stream)> {
     PROTOCOLS.iter().find_map(|protocol| match protocol.decode {
         Decode::Stream(stream)
-            if ports
-                .iter()
-                .any(|port| protocol.binds.contains(&Bind::TcpPort(*port)))
+            if (protocol.binds.is_empty()
+                || ports
+                    .iter()
+                    .any(|port| protocol.binds.contains(&Bind::TcpPort(*port))))
                 && (stream.recognise)(bytes) =>
         {
             Some((*protocol, stream))

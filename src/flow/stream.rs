@@ -3,9 +3,7 @@
 //! Both hold bytes only while they must. What they hold counts against one [`Budget`] for the whole session, and the room
 //! goes back to it as soon as it is empty, so that a million idle connections hold nothing.
 
-use core::ops::Range;
-
-use crate::layers::{FindEnd, Framing};
+use crate::layers::{FindEnd, Framing, Part, Span, Talk, Then};
 use crate::packet::{BufId, BufKind, Buffers, Piece};
 
 /// The most bytes that all streams together may hold back.
@@ -35,6 +33,7 @@ pub(crate) struct Budget {
     rooms: Pool<u8>,
     pieces: Pool<Piece>,
     lists: Pool<Held>,
+    pub(crate) unacked: super::unacked::Room,
 }
 
 impl Budget {
@@ -48,7 +47,7 @@ impl Budget {
     }
 
     /// Keeps a copy of a segment's bytes, if there is room for it.
-    fn hold(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn hold(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut room = self.rooms.take(bytes.len(), 2 * bytes.len());
         room.extend_from_slice(bytes);
         if !self.fits(room.capacity() + PLACE) {
@@ -60,7 +59,7 @@ impl Budget {
     }
 
     /// The segment's bytes are needed no longer.
-    fn release(&mut self, mut held: Vec<u8>) {
+    pub(crate) fn release(&mut self, mut held: Vec<u8>) {
         self.recount(held.capacity() + PLACE, 0);
         self.rooms.give(&mut held);
     }
@@ -68,7 +67,7 @@ impl Budget {
 
 /// Empty lists whose memory is used again, so that a steady state allocates nothing.
 #[derive(Debug)]
-struct Pool<T>(Vec<Vec<T>>);
+pub(crate) struct Pool<T>(Vec<Vec<T>>);
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
@@ -78,7 +77,7 @@ impl<T> Default for Pool<T> {
 
 impl<T> Pool<T> {
     /// A list with room for `least` or more, but not for more than `most`, or one that has no memory yet.
-    fn take(&mut self, least: usize, most: usize) -> Vec<T> {
+    pub(crate) fn take(&mut self, least: usize, most: usize) -> Vec<T> {
         let fits = |list: &Vec<T>| (least..=most).contains(&list.capacity());
         match self.0.iter().rposition(fits) {
             Some(index) => self.0.swap_remove(index),
@@ -87,7 +86,7 @@ impl<T> Pool<T> {
     }
 
     /// Takes a list's memory back: keeps a little of it, and frees the rest.
-    fn give(&mut self, list: &mut Vec<T>) {
+    pub(crate) fn give(&mut self, list: &mut Vec<T>) {
         let mut list = core::mem::take(list);
         let size = list.capacity() * size_of::<T>();
         if self.0.len() < 64 && (1..=64 << 10).contains(&size) {
@@ -252,6 +251,9 @@ pub(crate) struct Assembler {
     pieces: Vec<Piece>,
     /// What the budget counts for both.
     counted: usize,
+    /// A message that is handed over in parts: so many bytes of its body are still to come, and then these pieces.
+    body: u64,
+    pieces_by: Option<FindEnd>,
 }
 
 /// How a run of bytes was cut.
@@ -259,8 +261,8 @@ pub(crate) struct Assembler {
 pub(crate) struct Cut {
     /// So many bytes at its front belong to a message that began in an earlier run.
     pub(crate) head: usize,
-    /// That message is whole now.
-    pub(crate) completed: bool,
+    /// That message (or that part of one) is whole now.
+    pub(crate) completed: Option<Part>,
     /// From here on it is the beginning of a message that is not whole yet.
     pub(crate) tail: usize,
     /// Why the cutting ended before the bytes did.
@@ -286,12 +288,13 @@ impl Assembler {
         next: FindEnd,
         run: &[u8],
         (frame, at): (u64, u32),
-        spans: &mut Vec<Range<usize>>,
+        spans: &mut Vec<Span>,
+        talk: &mut Talk,
         budget: &mut Budget,
     ) -> Cut {
         let mut cut = Cut {
             head: 0,
-            completed: false,
+            completed: None,
             tail: run.len(),
             end: None,
         };
@@ -306,8 +309,16 @@ impl Assembler {
             }
             self.partial.extend_from_slice(run);
             self.recount(budget);
-            let whole = match next(&self.partial, had) {
-                Framing::Whole(len) => Some(len.max(had)),
+            let part = self.part();
+            let whole = match self.pieces_by.unwrap_or(next)(&self.partial, had, talk) {
+                Framing::Whole(len) => {
+                    self.pieces_by = None;
+                    Some(len.max(had))
+                }
+                Framing::Parts { head, then } => {
+                    self.follow(then);
+                    Some(head.max(had))
+                }
                 Framing::More => None,
                 Framing::NotMine => {
                     return Cut {
@@ -318,7 +329,7 @@ impl Assembler {
                 }
             };
             cut.head = whole.map_or(run.len(), |whole| whole - had);
-            cut.completed = whole.is_some();
+            cut.completed = whole.map(|_| part);
             self.pieces.push(Piece {
                 frame,
                 at,
@@ -334,10 +345,29 @@ impl Assembler {
                 cut.end = Some(Broken::Cap);
                 break;
             }
-            match next(rest, 0) {
+            let mut span = |part, len| {
+                let range = from..from + len;
+                spans.push(Span { range, part });
+                from += len;
+            };
+            if self.body > 0 {
+                let len = usize::try_from(self.body).unwrap_or(usize::MAX);
+                let len = len.min(rest.len());
+                if self.body != Then::UNTIL_CLOSE {
+                    self.body -= len as u64;
+                }
+                span(Part::Body, len);
+                continue;
+            }
+            let part = self.part();
+            match self.pieces_by.unwrap_or(next)(rest, 0, talk) {
                 Framing::Whole(len) if len > 0 && len <= rest.len() => {
-                    spans.push(from..from + len);
-                    from += len;
+                    self.pieces_by = None;
+                    span(part, len);
+                }
+                Framing::Parts { head, then } if head > 0 && head <= rest.len() => {
+                    self.follow(then);
+                    span(part, head);
                 }
                 Framing::NotMine => {
                     cut.end = Some(Broken::NotMine);
@@ -350,6 +380,18 @@ impl Assembler {
         cut
     }
 
+    /// What is cut next, if it is not a body.
+    fn part(&self) -> Part {
+        match self.pieces_by {
+            Some(_) => Part::Piece,
+            None => Part::Message,
+        }
+    }
+
+    fn follow(&mut self, then: Then) {
+        (self.body, self.pieces_by) = (then.body, then.pieces);
+    }
+
     /// Moves the completed message into a buffer of its own.
     pub(crate) fn take(
         &mut self,
@@ -360,7 +402,7 @@ impl Assembler {
         let (start, first_piece) = (buffers.arena.len(), buffers.pieces.len());
         buffers.arena.extend_from_slice(&self.partial);
         buffers.pieces.extend_from_slice(&self.pieces);
-        self.clear(budget);
+        self.empty(budget);
         buffers.close(kind, start, first_piece)
     }
 
@@ -401,6 +443,12 @@ impl Assembler {
 
     /// Forgets a message that is not whole.
     pub(crate) fn clear(&mut self, budget: &mut Budget) {
+        (self.body, self.pieces_by) = (0, None);
+        self.empty(budget);
+    }
+
+    /// Gives the room of a message back.
+    fn empty(&mut self, budget: &mut Budget) {
         budget.rooms.give(&mut self.partial);
         budget.pieces.give(&mut self.pieces);
         self.recount(budget);
@@ -423,12 +471,17 @@ mod tests {
     use super::*;
 
     /// Messages of two bytes.
-    fn pairs(bytes: &[u8], _: usize) -> Framing {
+    fn pairs(bytes: &[u8], _: usize, _: &mut Talk) -> Framing {
         if bytes.len() < 2 {
             Framing::More
         } else {
             Framing::Whole(2)
         }
+    }
+
+    fn whole(range: core::ops::Range<usize>) -> Span {
+        let part = Part::Message;
+        Span { range, part }
     }
 
     #[test]
@@ -475,16 +528,30 @@ mod tests {
         let (mut asm, mut budget, mut buffers) =
             (Assembler::default(), Budget::default(), Buffers::default());
         let mut spans = Vec::new();
-        let cut = asm.cut(pairs, b"aabbc", (1, 10), &mut spans, &mut budget);
+        let cut = asm.cut(
+            pairs,
+            b"aabbc",
+            (1, 10),
+            &mut spans,
+            &mut Talk::default(),
+            &mut budget,
+        );
         assert_eq!(
             (spans.as_slice(), cut.tail, cut.completed),
-            ([0..2, 2..4].as_slice(), 4, false)
+            ([whole(0..2), whole(2..4)].as_slice(), 4, None)
         );
         assert!(asm.keep(b"c", 1, 14, &mut budget));
         spans.clear();
-        let cut = asm.cut(pairs, b"cdd", (2, 10), &mut spans, &mut budget);
-        assert_eq!((cut.head, cut.completed), (1, true));
-        assert_eq!(spans, vec![Range { start: 1, end: 3 }]);
+        let cut = asm.cut(
+            pairs,
+            b"cdd",
+            (2, 10),
+            &mut spans,
+            &mut Talk::default(),
+            &mut budget,
+        );
+        assert_eq!((cut.head, cut.completed), (1, Some(Part::Message)));
+        assert_eq!(spans, [whole(1..3)]);
         let id = asm
             .take(BufKind::Stream, &mut buffers, &mut budget)
             .unwrap();
@@ -503,13 +570,20 @@ mod tests {
     #[test]
     fn a_message_without_an_end_is_given_up_at_the_cap() {
         let (mut asm, mut budget) = (Assembler::default(), Budget::default());
-        let never: FindEnd = |_, _| Framing::More;
+        let never: FindEnd = |_, _, _| Framing::More;
         assert!(asm.keep(b"x", 0, 0, &mut budget));
         let run = vec![0; 64 << 10];
         let runs = (0..1000).take_while(|_| {
-            asm.cut(never, &run, (0, 0), &mut Vec::new(), &mut budget)
-                .end
-                .is_none()
+            asm.cut(
+                never,
+                &run,
+                (0, 0),
+                &mut Vec::new(),
+                &mut Talk::default(),
+                &mut budget,
+            )
+            .end
+            .is_none()
         });
         assert!(runs.count() < 40);
         assert!(asm.partial.len() <= MAX_HELD_EACH + run.len());

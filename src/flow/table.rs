@@ -1,6 +1,7 @@
 //! The connections that are being followed, found by their addresses and ports.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 
 use super::Flow;
@@ -8,7 +9,7 @@ use super::stream::Budget;
 use crate::packet::Segment;
 
 /// The most connections that are followed at once; one that has been quiet makes room for the next.
-pub(crate) const MAX_FLOWS: usize = 1 << 16;
+pub(crate) const MAX_FLOWS: usize = 1 << 15;
 
 type End = (IpAddr, u16);
 
@@ -16,7 +17,7 @@ type End = (IpAddr, u16);
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     /// By both ends, the lower one first.
-    by_ends: HashMap<(End, End), usize>,
+    by_ends: HashMap<(End, End), usize, Keyed>,
     slots: Vec<Slot>,
     /// Where the search for a quiet one goes on.
     hand: usize,
@@ -53,7 +54,7 @@ impl Table {
                     .filter(|slot| slot.flow.is_followed_by(segment))
                 {
                     slot.flow.clear(budget);
-                    slot.flow = Flow::new(self.count);
+                    slot.flow = Flow::on_reused_ports(self.count);
                     slot.first = from;
                     self.count += 1;
                 }
@@ -108,6 +109,87 @@ impl Table {
     }
 }
 
+/// Hashes ends quickly. Addresses and ports are chosen by whoever made the capture, so a random key stands before them:
+/// without it, connections could be made that all collide.
+#[derive(Debug, Clone)]
+struct Keyed(u64);
+
+impl Default for Keyed {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = Mixed;
+
+    #[inline]
+    fn build_hasher(&self) -> Mixed {
+        Mixed {
+            state: self.0,
+            key: self.0.rotate_left(32) | 1,
+        }
+    }
+}
+
+/// Each word is taken in by a multiplication whose two halves are folded together.
+#[derive(Debug)]
+struct Mixed {
+    state: u64,
+    key: u64,
+}
+
+impl Mixed {
+    #[inline]
+    fn take(&mut self, word: u64) {
+        let product = u128::from(self.state ^ word) * u128::from(self.key ^ 0x9e37_79b9_7f4a_7c15);
+        self.state = (product as u64) ^ ((product >> 64) as u64) ^ self.key.rotate_left(17);
+    }
+}
+
+impl Hasher for Mixed {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.state
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let word = chunk
+                .iter()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.take(word);
+        }
+    }
+
+    #[inline]
+    fn write_u16(&mut self, n: u16) {
+        self.take(n.into());
+    }
+
+    #[inline]
+    fn write_u32(&mut self, n: u32) {
+        self.take(n.into());
+    }
+
+    #[inline]
+    fn write_u64(&mut self, n: u64) {
+        self.take(n);
+    }
+
+    #[inline]
+    fn write_usize(&mut self, n: usize) {
+        self.take(n as u64);
+    }
+
+    // Which kind of address it is.
+    #[inline]
+    fn write_isize(&mut self, n: isize) {
+        self.take(n as u64);
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
@@ -118,13 +200,9 @@ mod tests {
         Segment {
             from,
             to,
-            seq: 0,
-            ack: 0,
             flags,
-            window: 0,
-            window_shift: None,
             checksum_good,
-            len: 0,
+            ..Segment::default()
         }
     }
 

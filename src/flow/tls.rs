@@ -13,7 +13,7 @@ use crate::keylog::{KeyLog, Secret};
 use crate::layers::tls::handshake::kind as message;
 use crate::layers::tls::record::content_type as content;
 use crate::layers::tls::{self as key, alert, handshake, opened, record, secret};
-use crate::layers::{self, FindEnd, Framing, Protocol, Stream};
+use crate::layers::{self, FindEnd, Framing, Part, Protocol, Stream, Talk};
 use crate::packet::{BufId, BufKind, Fact, Why};
 
 /// After a hole in the capture: so many record numbers are tried.
@@ -52,6 +52,7 @@ pub(crate) struct Tls {
     encrypt_then_mac: bool,
     halves: [Half; 2],
     application: Application,
+    talk: Talk,
 }
 
 /// One direction.
@@ -74,6 +75,9 @@ struct Half {
     handshake: Assembler,
     application: Assembler,
 }
+
+/// Application data that was cut into messages: the buffer, the whole of it, and the message that began earlier.
+type Cut = (BufId, Range<usize>, Option<(BufId, Part)>);
 
 /// What is said inside.
 #[derive(Debug, Default, Clone, Copy)]
@@ -141,7 +145,7 @@ impl Tls {
             match self.application {
                 Application::Known(protocol, stream) => {
                     desk.each(Level::Application, buf, taken, |buf, range, desk| {
-                        desk.layer(protocol.def, buf, range, stream.decode);
+                        desk.message(protocol.def, buf, range, &stream);
                     });
                 }
                 _ => desk.layer(&layers::data::DATA, buf, whole, |c| {
@@ -517,13 +521,13 @@ impl Tls {
             waiting: &key::SEGMENT_DATA,
             unknown: &key::SEGMENT_DATA,
         };
-        let next: FindEnd = |bytes, _| match handshake::length(bytes) {
+        let next: FindEnd = |bytes, _, _| match handshake::length(bytes) {
             Some(len) if len <= bytes.len() => Framing::Whole(len),
             _ => Framing::More,
         };
         let cuts = desk.cut(
             &mut half.handshake,
-            next,
+            (next, &mut Talk::default()),
             (buf, range),
             BufKind::Message,
             Level::Handshake,
@@ -572,7 +576,9 @@ impl Tls {
                 }
             }
             message::FINISHED if self.version == Some(TLS13) => {
-                if let Some(half) = self.halves.get_mut(dir) {
+                // A client that shows its certificate later ends that with a Finished, too (RFC 8446, section 4.6.2).
+                let half = self.halves.get_mut(dir);
+                if let Some(half) = half.filter(|half| half.epoch != Epoch::Application) {
                     half.enter(Epoch::Application);
                 }
             }
@@ -594,7 +600,7 @@ impl Tls {
         buf: BufId,
         range: Range<usize>,
         desk: &mut Desk<'_>,
-    ) -> Option<(BufId, Range<usize>, Option<BufId>)> {
+    ) -> Option<Cut> {
         if range.is_empty() {
             return None;
         }
@@ -621,7 +627,7 @@ impl Tls {
         let place = (buf, range);
         let cuts = desk.cut(
             &mut half.application,
-            stream.next,
+            (stream.next, &mut self.talk),
             place,
             BufKind::Message,
             Level::Application,

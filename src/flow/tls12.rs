@@ -207,6 +207,10 @@ impl core::fmt::Debug for Keys {
     }
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the keys are boxed as a whole, and each connection has only two"
+)]
 enum Opener {
     /// The key, and the part of the nonce that never crosses the wire.
     Aead(LessSafeKey, [u8; NONCE_LEN]),
@@ -400,7 +404,11 @@ impl Keys {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
 mod tests {
     use super::*;
     use crate::layers::tls::handshake;

@@ -103,3 +103,73 @@ fn first_four(bytes: &[u8]) -> [u8; 4] {
     }
     four
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::testing::{hex, on, with_any_byte_changed_on};
+    use crate::packet::{Fact, LinkType, Why};
+
+    fn frame(text: &str) -> Vec<u8> {
+        hex(&("ffffffffffff 02000000000a 0806".to_owned() + text))
+    }
+
+    const REQUEST: &str = "0001 0800 06 04 0001 02000000000a 01020304 000000000000 05060708";
+
+    #[test]
+    fn every_field_of_a_request() {
+        let d = on(LinkType::ETHERNET, &frame(REQUEST));
+        assert_eq!(
+            d.layer("arp"),
+            "arp.hw.type 1\narp.proto.type 0x800\narp.hw.size 6\narp.proto.size 4\narp.opcode 1\n\
+             arp.src.hw_mac 02:00:00:00:00:0a\narp.src.proto_ipv4 1.2.3.4\n\
+             arp.dst.hw_mac 00:00:00:00:00:00\narp.dst.proto_ipv4 5.6.7.8\n"
+        );
+        assert_eq!(d.note("arp.isgratuitous"), None);
+    }
+
+    #[test]
+    fn addresses_of_other_kinds_are_bytes() {
+        let d = on(
+            LinkType::ETHERNET,
+            &frame("0007 0800 02 03 0001 aabb 010203 0000 040506"),
+        );
+        assert_eq!(
+            d.layer("arp").split_once("opcode 1\n").unwrap().1,
+            "arp.src.hw aabb\narp.src.proto 010203\narp.dst.hw 0000\narp.dst.proto 040506\n"
+        );
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_noted() {
+        for (opcode, sender, target, notes) in [
+            (1, "05060708", "05060708", [true, false, true]),
+            (2, "05060708", "05060708", [true, false, false]),
+            (1, "00000000", "05060708", [false, true, false]),
+            (2, "00000000", "05060708", [false, false, false]),
+            (3, "05060708", "05060708", [false, false, false]),
+        ] {
+            let d = on(
+                LinkType::ETHERNET,
+                &frame(&format!(
+                    "0001 0800 06 04 000{opcode} 02000000000a {sender} 000000000000 {target}"
+                )),
+            );
+            let noted = ["arp.isgratuitous", "arp.isprobe", "arp.isannouncement"]
+                .map(|key| d.note(key) == Some(Fact::Uint(1)));
+            assert_eq!(noted, notes, "{opcode} {sender} {target}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_stop_it() {
+        let d = on(LinkType::ETHERNET, &frame("0001 0800 ff ff 0001 aabb"));
+        assert_eq!(d.stops(), [("arp.src.hw", 22, 255, 2, Why::Short)]);
+        assert_eq!(d.gap(), hex("aabb"));
+        with_any_byte_changed_on(LinkType::ETHERNET, &frame(REQUEST));
+    }
+}

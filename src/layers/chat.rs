@@ -6,7 +6,7 @@
 //! +--------+--------+--------+
 //! ```
 
-use super::{Bind, Decode, Framing, Protocol, Stream};
+use super::{Bind, Decode, Framing, Protocol, Stream, Talk};
 use crate::cursor::{Cursor, Read};
 
 fields! {
@@ -24,11 +24,12 @@ pub static PROTOCOL: Protocol = Protocol {
         next,
         decode,
         recognise,
+        part: None,
     }),
 };
 
 /// A message ends with its newline.
-fn next(bytes: &[u8], searched: usize) -> Framing {
+fn next(bytes: &[u8], searched: usize, _: &mut Talk) -> Framing {
     let new = bytes.get(searched..).unwrap_or(&[]);
     match new.iter().position(|b| *b == b'\n') {
         Some(at) => Framing::Whole(searched + at + 1),
@@ -106,12 +107,15 @@ mod tests {
 
     #[test]
     fn a_message_ends_with_the_first_newline() {
-        assert_eq!(next(b"", 0), Framing::More);
-        assert_eq!(next(b"hi", 0), Framing::More);
-        assert_eq!(next(b"hi\n", 2), Framing::Whole(3));
-        assert_eq!(next(b"hi\n", 0), Framing::Whole(3));
-        assert_eq!(next(b"hi\nthere\n", 0), Framing::Whole(3));
-        assert_eq!(next(b"\n", 0), Framing::Whole(1));
+        assert_eq!(next(b"", 0, &mut Talk::default()), Framing::More);
+        assert_eq!(next(b"hi", 0, &mut Talk::default()), Framing::More);
+        assert_eq!(next(b"hi\n", 2, &mut Talk::default()), Framing::Whole(3));
+        assert_eq!(next(b"hi\n", 0, &mut Talk::default()), Framing::Whole(3));
+        assert_eq!(
+            next(b"hi\nthere\n", 0, &mut Talk::default()),
+            Framing::Whole(3)
+        );
+        assert_eq!(next(b"\n", 0, &mut Talk::default()), Framing::Whole(1));
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn what_nobody_claims_is_shown_whole() {
-        let d = decoded(&hex("45000018000000004011000001010101 02020202 0035ffff"));
+        let d = decoded(&hex("450000180000000040fd000001010101 02020202 0035ffff"));
         assert_eq!(d.layers(), ["ip", "data"]);
         assert_eq!(d.layer("data"), "data.data 0035ffff\n");
         let d = decoded(&[0xff, 0x00]);

@@ -106,3 +106,115 @@ pub(super) fn behind(c: &mut Cursor<'_, '_>, packet: usize, trailer: &'static Fi
     };
     c.tail(&[(&PADDING, padding), (trailer, rest - fcs), (&FCS, fcs)]);
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::testing::{hex, kept, on, with_any_byte_changed_on};
+    use super::*;
+
+    const HEADER: &str = "02000000000b 02000000000a";
+    /// A datagram of 30 bytes from A to B.
+    const PACKET: &str = "4500001e 00010000 40116abb 01020304 05060708 03e807d0 000a7ba5 6869";
+
+    fn frame(kind: &str, behind: &str) -> Vec<u8> {
+        hex(&(HEADER.to_owned() + kind + PACKET + behind))
+    }
+
+    #[test]
+    fn every_field_of_a_header() {
+        let d = on(LinkType::ETHERNET, &frame("0800", ""));
+        assert_eq!(d.layers(), ["eth", "ip", "udp", "data"]);
+        assert_eq!(
+            d.layer("eth"),
+            "eth.dst 02:00:00:00:00:0b\neth.src 02:00:00:00:00:0a\neth.type 0x800\n"
+        );
+        assert!(d.stops().is_empty() && d.gap().is_empty());
+    }
+
+    #[test]
+    fn what_stands_behind_the_packet_is_told_apart() {
+        let zeros = "00".repeat(16);
+        for (behind, padding, trailer, fcs) in [
+            (zeros.clone(), 16, 0, 0),
+            ("01".repeat(16), 0, 16, 0),
+            ("00".repeat(2), 0, 2, 0),
+            (zeros.clone() + "aabbccdd", 16, 0, 4),
+            (zeros + "010203040506 aabbccdd", 16, 6, 4),
+        ] {
+            let d = on(LinkType::ETHERNET, &frame("0800", &behind));
+            let len = |key| d.one(key).len() / 2;
+            assert_eq!((len("eth.padding"), len("eth.trailer")), (padding, trailer));
+            assert_eq!(d.one("eth.fcs").is_empty(), fcs == 0, "{behind}");
+            assert_eq!(d.one("data.data"), "6869", "the packet ends where it says");
+            assert!(d.stops().is_empty() && d.gap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_small_number_is_a_length() {
+        let d = on(
+            LinkType::ETHERNET,
+            &hex(&(HEADER.to_owned() + "0003 424203" + &"00".repeat(43))),
+        );
+        assert_eq!(
+            (d.one("eth.len"), d.one("data.data")),
+            ("3".into(), "424203".into())
+        );
+        assert_eq!(d.one("eth.padding").len() / 2, 43);
+        let d = on(
+            LinkType::ETHERNET,
+            &hex(&(HEADER.to_owned() + "05dd 424203")),
+        );
+        assert_eq!(d.stops(), [("eth.len", 14, 0, 3, Why::Value)]);
+        let d = on(
+            LinkType::ETHERNET,
+            &hex(&(HEADER.to_owned() + "0010 424203")),
+        );
+        assert_eq!(d.stops(), [("eth.len", 14, 16, 3, Why::Short)]);
+        assert_eq!(d.one("data.data"), "424203");
+    }
+
+    #[test]
+    fn a_header_cut_off_says_what_is_missing() {
+        let whole = frame("0800", "");
+        for (len, key, at) in [(5, "eth.dst", 0), (11, "eth.src", 6), (13, "eth.type", 12)] {
+            let d = kept(LinkType::ETHERNET, &whole[..len], whole.len());
+            let stop = d.stops()[0];
+            assert_eq!((stop.0, stop.1, stop.4), (key, at, Why::CutOff));
+        }
+    }
+
+    #[test]
+    fn tags_stand_between_type_and_packet() {
+        let d = on(
+            LinkType::ETHERNET,
+            &frame("88a8 2005 8100 7006 0800", &"00".repeat(12)),
+        );
+        assert_eq!(
+            d.layers(),
+            ["eth", "ieee8021ad", "vlan", "ip", "udp", "data"]
+        );
+        assert_eq!(
+            d.layer("ieee8021ad"),
+            "ieee8021ad.priority 1\nieee8021ad.dei 0\nieee8021ad.id 5\nieee8021ah.etype 0x8100\n"
+        );
+        assert_eq!(
+            d.layer("vlan"),
+            "vlan.priority 3\nvlan.dei 1\nvlan.id 6\nvlan.etype 0x800\n\
+             eth.padding 0000000000000000\nvlan.trailer 00000000\n"
+        );
+    }
+
+    #[test]
+    fn any_byte_may_be_anything() {
+        with_any_byte_changed_on(
+            LinkType::ETHERNET,
+            &frame("8100 7006 0800", &"00".repeat(12)),
+        );
+    }
+}

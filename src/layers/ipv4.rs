@@ -22,7 +22,7 @@ use etherparse::checksum::Sum16BitWords;
 
 use super::{Bind, Decode, Next, Protocol};
 use crate::cursor::{Cursor, Read};
-use crate::packet::{Fact, FieldDef, Why};
+use crate::packet::{Fact, FieldDef, Fragment, Why};
 
 fields! {
     IP = "ip" Layer;
@@ -37,7 +37,7 @@ fields! {
     FLAG_RB = "ip.flags.rb" Bool;
     FLAG_DF = "ip.flags.df" Bool;
     FLAG_MF = "ip.flags.mf" Bool;
-    FRAG_OFFSET = "ip.frag_offset" Units(8);
+    FRAG_OFFSET = "ip.frag_offset" Uint;
     TTL = "ip.ttl" Uint;
     PROTO = "ip.proto" Uint;
     CHECKSUM = "ip.checksum" Hex;
@@ -45,6 +45,13 @@ fields! {
     CHECKSUM_CALCULATED = "ip.checksum_calculated" Hex;
     SRC = "ip.src" Ipv4;
     DST = "ip.dst" Ipv4;
+    FRAGMENT_DATA = "ip.fragment_data" Bytes;
+    // What only the other fragments tell (see crate::flow::fragment).
+    FRAGMENT = "ip.fragment" Uint;
+    FRAGMENT_COUNT = "ip.fragment.count" Uint;
+    FRAGMENT_OVERLAP = "ip.fragment.overlap" Bool;
+    FRAGMENT_OVERLAP_CONFLICT = "ip.fragment.overlap.conflict" Bool;
+    REASSEMBLED_LENGTH = "ip.reassembled.length" Uint;
     OPTIONS = "ip.options" Group;
     OPTION = "ip.opt" Group;
     OPT_TYPE = "ip.opt.type" Uint;
@@ -84,7 +91,7 @@ fn extent(bytes: &[u8]) -> Option<usize> {
     Some(usize::from(u16::from_be_bytes(len))).filter(|len| *len >= 20)
 }
 
-/// Values of `ip.checksum.status` and `tcp.checksum.status`, as Wireshark numbers them.
+/// Values of `ip.checksum.status` and the like, as Wireshark numbers them.
 pub mod checksum_status {
     use crate::packet::Fact;
     /// The checksum does not fit the bytes.
@@ -93,6 +100,12 @@ pub mod checksum_status {
     pub const GOOD: Fact = Fact::Uint(1);
     /// Not all bytes it covers are there, so nobody can tell.
     pub const UNVERIFIED: Fact = Fact::Uint(2);
+    /// The sender has left it out, as it may.
+    pub const NOT_PRESENT: Fact = Fact::Uint(3);
+    /// The sender has left it out, and may not.
+    pub const ILLEGAL: Fact = Fact::Uint(4);
+    /// Only the pseudo header is summed up: the rest was left to the network card. (TCP and UDP; the number is our own.)
+    pub const PARTIAL: Fact = Fact::Uint(16);
 }
 
 fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
@@ -111,7 +124,7 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         c.bits(&ECN, 2)
     })?;
     let total = usize::from(c.u16(&LEN)?);
-    c.u16(&ID)?;
+    let ident = u32::from(c.u16(&ID)?);
     let more = c.group(&FLAGS, |c| {
         c.flag(&FLAG_RB)?;
         c.flag(&FLAG_DF)?;
@@ -159,6 +172,14 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
     c.context.addresses = Some((src.into(), dst.into()));
     c.context.payload = payload as u32;
     Ok(if more || offset > 0 {
+        c.context.fragment = Some(Fragment {
+            ident,
+            offset: offset as usize * 8,
+            more,
+            start: c.position(),
+            len: payload,
+            protocol,
+        });
         Next::Data
     } else {
         Next::Payload(Bind::IpProtocol(protocol))
@@ -514,8 +535,7 @@ mod tests {
 
     #[test]
     fn a_fragment_is_not_decoded_by_itself() {
-        for (flags, offset, expected) in
-            [(0x20, 0, "0"), (0x00, 0xb9, "1480"), (0x20, 0xb9, "1480")]
+        for (flags, offset, expected) in [(0x20, 0, "0"), (0x00, 0xb9, "185"), (0x20, 0xb9, "185")]
         {
             let mut bytes = hex(HI);
             bytes[6..8].copy_from_slice(&[flags, offset]);

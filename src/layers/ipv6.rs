@@ -26,7 +26,7 @@ use std::net::IpAddr;
 
 use super::{Bind, Decode, Next, Protocol};
 use crate::cursor::{Cursor, Read};
-use crate::packet::{FieldDef, Why};
+use crate::packet::{FieldDef, Fragment, Why};
 
 fields! {
     IPV6 = "ipv6" Layer;
@@ -86,6 +86,13 @@ fields! {
     FRAGHDR_RESERVED_BITS = "ipv6.fraghdr.reserved_bits" Uint;
     FRAGHDR_MORE = "ipv6.fraghdr.more" Bool;
     FRAGHDR_IDENT = "ipv6.fraghdr.ident" Hex;
+    FRAGMENT_DATA = "ipv6.fragment_data" Bytes;
+    // What only the other fragments tell (see crate::flow::fragment).
+    FRAGMENT = "ipv6.fragment" Uint;
+    FRAGMENT_COUNT = "ipv6.fragment.count" Uint;
+    FRAGMENT_OVERLAP = "ipv6.fragment.overlap" Bool;
+    FRAGMENT_OVERLAP_CONFLICT = "ipv6.fragment.overlap.conflict" Bool;
+    REASSEMBLED_LENGTH = "ipv6.reassembled.length" Uint;
     // Authentication (RFC 4302).
     AH = "ah" Group;
     AH_NEXT_HEADER = "ah.next_header" Uint;
@@ -139,8 +146,8 @@ struct Found {
     plen: usize,
     /// The length a jumbo payload option gives, from the end of the fixed header.
     jumbo: Option<u32>,
-    /// Whether this is only a part of a packet.
-    fragment: bool,
+    /// That this is only a part of a packet: identification, offset in bytes, whether more follow.
+    fragment: Option<(u32, usize, bool)>,
 }
 
 fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
@@ -163,7 +170,7 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         dst,
         plen,
         jumbo: None,
-        fragment: false,
+        fragment: None,
     };
 
     let start = c.position();
@@ -193,15 +200,24 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
             payload = jumbo as usize;
             claim(c, &OPT_JUMBO, payload.saturating_sub(c.position() - start));
         }
-        if found.fragment {
+        if found.fragment.is_some() {
             break;
         }
     }
 
     c.context.addresses = Some((IpAddr::from(found.src), IpAddr::from(found.dst)));
-    c.context.payload = payload.saturating_sub(c.position() - start) as u32;
+    let payload = payload.saturating_sub(c.position() - start);
+    c.context.payload = payload as u32;
+    c.context.fragment = found.fragment.map(|(ident, offset, more)| Fragment {
+        ident,
+        offset,
+        more,
+        start: c.position(),
+        len: payload,
+        protocol: next,
+    });
     Ok(match next {
-        _ if found.fragment => Next::Data,
+        _ if found.fragment.is_some() => Next::Data,
         next_header::NONE => Next::End,
         _ => Next::Payload(Bind::IpProtocol(next)),
     })
@@ -424,11 +440,11 @@ fn segment_routing_tlv(c: &mut Cursor<'_, '_>) -> Read<()> {
 fn fragment(c: &mut Cursor<'_, '_>, found: &mut Found) -> Read<()> {
     c.u8(&FRAGHDR_NXT)?;
     c.u8(&FRAGHDR_RESERVED_OCTET)?;
-    let offset = c.bits(&FRAGHDR_OFFSET, 13)?;
+    let offset = c.bits(&FRAGHDR_OFFSET, 13)? as usize * 8;
     c.bits(&FRAGHDR_RESERVED_BITS, 2)?;
     let more = c.flag(&FRAGHDR_MORE)?;
-    c.u32(&FRAGHDR_IDENT)?;
-    found.fragment = more || offset > 0;
+    let ident = c.u32(&FRAGHDR_IDENT)?;
+    found.fragment = (more || offset > 0).then_some((ident, offset, more));
     Ok(())
 }
 

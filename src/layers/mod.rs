@@ -4,8 +4,12 @@
 //! field definitions it has, and how it is decoded. [`decode`] walks from the link up to the last layer that one frame
 //! can tell; what needs more than one frame (a TCP stream, a TLS session) is the business of `crate::flow`.
 
+use std::net::IpAddr;
+
+use etherparse::checksum::Sum16BitWords;
+
 use crate::cursor::{Cursor, Read};
-use crate::packet::{BufId, Context, FieldDef, Frame, Kind, Labels, Layer, LinkType, Why};
+use crate::packet::{BufId, Context, Fact, FieldDef, Frame, Kind, Labels, Layer, LinkType, Why};
 
 /// Declares field definitions: `NAME = "wireshark.key" Kind;`, each a public static, and `FIELDS`, the list of them.
 macro_rules! fields {
@@ -26,16 +30,22 @@ macro_rules! fields {
 pub mod arp;
 pub mod chat;
 pub mod data;
+pub mod dns;
 pub mod ethernet;
 pub mod frame;
+pub mod http;
+pub mod icmp;
+pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod null;
 pub mod sll;
 pub mod tcp;
+pub mod tcp_info;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod udp;
 pub mod vlan;
 
 /// Every protocol there is. A new layer adds its line here.
@@ -50,7 +60,13 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &ipv4::PROTOCOL,
     &ipv6::PROTOCOL,
     &tcp::PROTOCOL,
+    &udp::PROTOCOL,
+    &icmp::PROTOCOL,
+    &icmpv6::PROTOCOL,
     &tls::PROTOCOL,
+    &dns::PROTOCOL,
+    &dns::OVER_TCP,
+    &http::PROTOCOL,
     &chat::PROTOCOL,
     &data::PROTOCOL,
 ];
@@ -81,6 +97,8 @@ pub enum Bind {
     IpProtocol(u8),
     /// A port at either end of a TCP connection.
     TcpPort(u16),
+    /// A port at either end of a UDP datagram.
+    UdpPort(u16),
 }
 
 /// How a protocol is decoded.
@@ -101,8 +119,9 @@ pub enum Decode {
 }
 
 /// Given the bytes of a stream from a message's start, and how many of them were there the last time it was asked and it
-/// wanted more: where the message ends. (So that a search need not begin again with every segment.)
-pub type FindEnd = fn(&[u8], usize) -> Framing;
+/// wanted more: where the message ends. (So that a search need not begin again with every segment.) What one end said may
+/// decide how long the answer of the other is.
+pub type FindEnd = fn(&[u8], usize, &mut Talk) -> Framing;
 
 /// A protocol that runs on a byte stream.
 #[derive(Debug, Clone, Copy)]
@@ -111,8 +130,41 @@ pub struct Stream {
     pub next: FindEnd,
     /// Decodes one whole message.
     pub decode: fn(&mut Cursor<'_, '_>) -> Read<()>,
-    /// Whether a stream that begins with these bytes is of this protocol.
+    /// Whether a stream that begins with these bytes is of this protocol. One that is bound to no port is looked for on
+    /// every port.
     pub recognise: fn(&[u8]) -> bool,
+    /// Decodes what follows a message in parts, if there is such a thing: see [`Framing::Parts`].
+    pub part: Option<fn(&mut Cursor<'_, '_>, Part) -> Read<()>>,
+}
+
+/// What one end of a stream has to know of the other: which of the requests that were not answered yet will be answered
+/// without a body, the oldest first.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Talk {
+    bodiless: u64,
+    open: u32,
+}
+
+impl Talk {
+    /// A request, of the kind that is answered without a body or of another.
+    pub fn asked(&mut self, bodiless: bool) {
+        if self.open < u64::BITS {
+            self.bodiless |= u64::from(bodiless) << self.open;
+            self.open += 1;
+        }
+    }
+
+    /// The oldest request is answered.
+    pub fn answered(&mut self) {
+        self.bodiless >>= 1;
+        self.open = self.open.saturating_sub(1);
+    }
+
+    /// Whether the next answer has no body.
+    #[must_use]
+    pub fn is_bodiless(&self) -> bool {
+        self.bodiless & 1 != 0
+    }
 }
 
 /// Where a message on a stream ends.
@@ -124,6 +176,54 @@ pub enum Framing {
     More,
     /// These bytes cannot begin a message of this protocol.
     NotMine,
+    /// Its beginning is there, and has so many bytes; the rest is long, and is handed over as it comes.
+    Parts {
+        /// How many bytes the beginning has.
+        head: usize,
+        /// What follows.
+        then: Then,
+    },
+}
+
+/// What follows the beginning of a message that is handed over in parts.
+#[derive(Debug, Clone, Copy)]
+pub struct Then {
+    /// So many bytes, in whatever parts they come.
+    pub body: u64,
+    /// After them further pieces, each found by this, until one is [`Framing::Whole`]; else the next message.
+    pub pieces: Option<FindEnd>,
+}
+
+impl PartialEq for Then {
+    fn eq(&self, other: &Self) -> bool {
+        self.body == other.body && self.pieces.is_some() == other.pieces.is_some()
+    }
+}
+
+impl Eq for Then {}
+
+impl Then {
+    /// As many bytes as there are until the connection closes.
+    pub const UNTIL_CLOSE: u64 = u64::MAX;
+}
+
+/// Which part of a message this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// A whole message, or the beginning of one that is handed over in parts.
+    #[default]
+    Message,
+    /// A piece that its own framing found.
+    Piece,
+    /// Bytes of the body.
+    Body,
+}
+
+/// A run of bytes that was cut from a stream, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) range: core::ops::Range<usize>,
+    pub(crate) part: Part,
 }
 
 /// What follows a header.
@@ -139,10 +239,12 @@ pub enum Next {
     End,
 }
 
-/// Bytes of a frame that belong to a TCP stream, to be taken up by the flow table.
+/// Bytes that belong to a TCP stream, to be taken up by the flow table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamPart {
-    /// Where they start in the frame.
+    /// The buffer they are in: the frame, or a packet put together from fragments.
+    pub buf: BufId,
+    /// Where they start in it.
     pub start: usize,
     /// Where they end.
     pub end: usize,
@@ -162,37 +264,59 @@ pub fn decode(frame: &Frame<'_>, labels: &mut Labels, context: &mut Context) -> 
         Why::Short
     };
     context.link = frame.link;
+    let link = Bind::Link(frame.link);
+    decode_from(link, (frame.data, BufId::FRAME), past_end, labels, context)
+}
+
+/// The same for a packet that begins further up, in a buffer of its own: what was put together from fragments.
+pub(crate) fn decode_from(
+    bind: Bind,
+    (bytes, buf): (&[u8], BufId),
+    past_end: Why,
+    labels: &mut Labels,
+    context: &mut Context,
+) -> Option<StreamPart> {
     let mut at = 0;
-    let mut end = frame.data.len();
-    let mut next = Next::Payload(Bind::Link(frame.link));
+    let mut end = bytes.len();
+    let mut next = Next::Payload(bind);
     while at < end && labels.layers.len() < MAX_DEPTH {
         let protocol = match next {
             Next::Payload(bind) => {
-                bound(bind, frame.data.get(at..end).unwrap_or(&[])).unwrap_or(&data::PROTOCOL)
+                bound(bind, bytes.get(at..end).unwrap_or(&[])).unwrap_or(&data::PROTOCOL)
             }
             Next::Data => &data::PROTOCOL,
-            Next::Stream => return Some(StreamPart { start: at, end }),
+            Next::Stream => {
+                return Some(StreamPart {
+                    buf,
+                    start: at,
+                    end,
+                });
+            }
             Next::End => return None,
         };
         let (Decode::Packet(read) | Decode::Sized(read, _)) = protocol.decode else {
             return None;
         };
-        begin(labels, protocol.def, BufId::FRAME, at);
-        let mut cursor = Cursor::new(frame.data, BufId::FRAME, at..end, past_end, labels, context);
+        begin(labels, protocol.def, buf, at);
+        let mut cursor = Cursor::new(bytes, buf, at..end, past_end, labels, context);
         let result = read(&mut cursor);
         at = cursor.position();
         end = at + cursor.left();
         match result {
             Ok(then) => next = then,
             Err(stop) => {
-                labels.stops.push(stop);
+                cursor.record(stop);
                 next = Next::End;
             }
         }
         finish(labels, at);
     }
     match next {
-        Next::Stream => Some(StreamPart { start: at, end }),
+        Next::Stream => Some(StreamPart {
+            buf,
+            start: at,
+            end,
+        }),
         _ => None,
     }
 }
@@ -225,6 +349,45 @@ fn bound(bind: Bind, bytes: &[u8]) -> Option<&'static Protocol> {
         _ => bind,
     };
     PROTOCOLS.iter().find(|p| p.binds.contains(&bind)).copied()
+}
+
+/// Whether there is a protocol for this number.
+fn is_bound(bind: Bind) -> bool {
+    PROTOCOLS.iter().any(|p| p.binds.contains(&bind))
+}
+
+/// The sum over pseudo header and packet (RFC 9293, section 3.1; RFC 768; IPv6: RFC 8200, section 8.1), the packet's own
+/// checksum included: its complement is zero when that is right. `None` where not all bytes are there.
+fn sum_over(context: &Context, protocol: u8, packet: &[u8]) -> Option<Sum16BitWords> {
+    let packet = packet.get(..context.payload as usize)?;
+    Some(pseudo_header(context, protocol)?.add_slice(packet))
+}
+
+/// The sum over the pseudo header alone. A checksum that is this sum, not yet inverted, is what a sender leaves to its
+/// network card to complete.
+fn pseudo_header(context: &Context, protocol: u8) -> Option<Sum16BitWords> {
+    let mut sum = Sum16BitWords::new();
+    let sum = match context.addresses? {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            sum.add_16bytes(src.octets()).add_16bytes(dst.octets())
+        }
+        _ => sum,
+    };
+    let payload = context.payload.to_be_bytes();
+    Some(sum.add_2bytes([0, protocol]).add_4bytes(payload))
+}
+
+/// Whether a checksum is only begun: over the pseudo header, the rest being left to the network card.
+fn is_partial(context: &Context, protocol: u8, checksum: u16) -> bool {
+    pseudo_header(context, protocol)
+        .is_some_and(|sum| u16::from_be(sum.ones_complement()) == !checksum)
+}
+
+/// The checksum that would be right, from a sum that includes the one that is there.
+fn right_checksum(sum: Sum16BitWords, there: u16) -> Fact {
+    let without = sum.add_2bytes((!there).to_be_bytes()).ones_complement();
+    Fact::Uint(u64::from(u16::from_be(without)))
 }
 
 /// How many of the bytes belong to the packet that is bound to this, if it says so itself.

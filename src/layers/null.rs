@@ -36,3 +36,49 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         },
     )
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::testing::{hex, on, with_any_byte_changed_on};
+    use super::*;
+    use crate::packet::Why;
+
+    #[test]
+    fn the_family_is_read_in_either_order() {
+        let packet = "4500001e 00010000 40116abb 01020304 05060708 03e807d0 000a7ba5 6869";
+        for (family, number, next) in [
+            ("02000000", "2", "ip"),
+            ("00000002", "2", "ip"),
+            ("1e000000", "30", "ipv6"),
+            ("0000001c", "28", "ipv6"),
+            ("07000000", "7", "data"),
+        ] {
+            for link in [LinkType::NULL, LinkType::LOOP] {
+                let d = on(link, &hex(&(family.to_owned() + packet)));
+                assert_eq!(d.one("null.family"), number);
+                assert_eq!(d.layers()[..2], ["null", next]);
+            }
+        }
+        let d = on(LinkType::NULL, &hex("0200"));
+        assert_eq!(d.stops(), [("null.family", 0, 4, 2, Why::Short)]);
+        with_any_byte_changed_on(LinkType::NULL, &hex(&("02000000".to_owned() + packet)));
+    }
+
+    #[test]
+    fn every_number_for_raw_ip_means_ip() {
+        let packet = hex("4500001e 00010000 40116abb 01020304 05060708 03e807d0 000a7ba5 6869");
+        for number in [12, 14, 101, 228, 229] {
+            assert_eq!(on(LinkType(number), &packet).layers()[0], "ip");
+        }
+        assert_eq!(
+            on(LinkType(147), &packet).layers(),
+            ["data"],
+            "nobody knows it"
+        );
+    }
+}

@@ -137,7 +137,74 @@ fn behind(c: &mut Cursor<'_, '_>, next: Next) {
     if let Next::Payload(bind) = next
         && let Some(len) = extent(bind, c.ahead())
     {
-        let extra = c.left().saturating_sub(len);
-        c.tail(&[(&TRAILER, extra)]);
+        super::ethernet::behind(c, len, &TRAILER);
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use super::super::testing::{hex, on, with_any_byte_changed_on};
+    use super::*;
+    use crate::packet::Why;
+
+    const PACKET: &str = "4500001e 00010000 40116abb 01020304 05060708 03e807d0 000a7ba5 6869";
+
+    #[test]
+    fn both_versions_say_the_same() {
+        let first = "0004 0001 0006 02000000000a 0000 0800".to_owned() + PACKET;
+        let d = on(LinkType::LINUX_SLL, &hex(&first));
+        assert_eq!(d.layers(), ["sll", "ip", "udp", "data"]);
+        assert_eq!(
+            d.layer("sll"),
+            "sll.pkttype 4\nsll.hatype 1\nsll.halen 6\nsll.src.eth 02:00:00:00:00:0a\n\
+             sll.unused 0000\nsll.etype 0x800\n"
+        );
+        let second = "0800 0000 00000003 0001 04 06 02000000000a 0000".to_owned() + PACKET;
+        let d = on(LinkType::LINUX_SLL2, &hex(&second));
+        assert_eq!(d.layers(), ["sll", "ip", "udp", "data"]);
+        assert_eq!(
+            d.layer("sll"),
+            "sll.etype 0x800\nsll.reserved 0x0\nsll.ifindex 3\nsll.hatype 1\nsll.pkttype 4\n\
+             sll.halen 6\nsll.src.eth 02:00:00:00:00:0a\nsll.unused 0000\n"
+        );
+        with_any_byte_changed_on(LinkType::LINUX_SLL, &hex(&first)[..40]);
+        with_any_byte_changed_on(LinkType::LINUX_SLL2, &hex(&second)[..40]);
+    }
+
+    #[test]
+    fn addresses_and_protocols_of_other_kinds() {
+        let d = on(
+            LinkType::LINUX_SLL,
+            &hex("0003 fffe 0000 0000000000000000 0004 abcd"),
+        );
+        assert_eq!(
+            (d.one("sll.unused").len(), d.one("sll.ltype")),
+            (16, "0x4".into())
+        );
+        assert_eq!(d.layers(), ["sll", "data"]);
+        let d = on(
+            LinkType::LINUX_SLL,
+            &hex("0000 030a 0004 01020304 00000000 0800"),
+        );
+        assert_eq!(
+            (d.one("sll.src.ipv4"), d.one("sll.gretype")),
+            ("1.2.3.4".into(), "0x800".into())
+        );
+        let d = on(
+            LinkType::LINUX_SLL,
+            &hex("0000 0020 0014 0102030405060708 0800"),
+        );
+        assert_eq!(
+            d.one("sll.src.other"),
+            "0102030405060708",
+            "twelve were cut off"
+        );
+        let d = on(LinkType::LINUX_SLL2, &hex("0800 0000 0000"));
+        assert_eq!(d.stops(), [("sll.ifindex", 4, 4, 2, Why::Short)]);
     }
 }

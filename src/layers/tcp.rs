@@ -20,13 +20,9 @@
 //! +---------------------------------------------------------------+
 //! ```
 
-use std::net::IpAddr;
-
-use etherparse::checksum::Sum16BitWords;
-
-use super::{Bind, Decode, Next, Protocol};
+use super::{Bind, Decode, Next, Protocol, tcp_info};
 use crate::cursor::{Cursor, Read};
-use crate::packet::{Fact, FieldDef, Segment, Why};
+use crate::packet::{Fact, FieldDef, Sack, Segment, Why};
 
 fields! {
     TCP = "tcp" Layer;
@@ -63,8 +59,8 @@ fields! {
     WSCALE_SHIFT = "tcp.options.wscale.shift" Uint;
     OPT_SACK_PERM = "tcp.options.sack_perm" Group;
     OPT_SACK = "tcp.options.sack" Group;
-    SACK_LE = "tcp.options.sack_le" Uint;
-    SACK_RE = "tcp.options.sack_re" Uint;
+    SACK_LE_RAW = "tcp.options.sack_le_raw" Uint;
+    SACK_RE_RAW = "tcp.options.sack_re_raw" Uint;
     OPT_TIMESTAMP = "tcp.options.timestamp" Group;
     TSVAL = "tcp.options.timestamp.tsval" Uint;
     TSECR = "tcp.options.timestamp.tsecr" Uint;
@@ -92,6 +88,11 @@ fields! {
     SEGMENT_DATA = "tcp.segment_data" Bytes;
     // What only the conversation tells (see crate::flow::tcp).
     STREAM = "tcp.stream" Uint;
+    STATE_SRC = "tcp.state.src" Uint;
+    STATE_DST = "tcp.state.dst" Uint;
+    STATE_OPENED = "tcp.state.opened" Group;
+    SACK_LE = "tcp.options.sack_le" Uint;
+    SACK_RE = "tcp.options.sack_re" Uint;
     LEN = "tcp.len" Uint;
     SEQ = "tcp.seq" Uint;
     NXTSEQ = "tcp.nxtseq" Uint;
@@ -105,14 +106,22 @@ fields! {
     ANALYSIS_RETRANSMISSION = "tcp.analysis.retransmission" Group;
     ANALYSIS_FAST_RETRANSMISSION = "tcp.analysis.fast_retransmission" Group;
     ANALYSIS_SPURIOUS_RETRANSMISSION = "tcp.analysis.spurious_retransmission" Group;
+    ANALYSIS_RTO = "tcp.analysis.rto" Nanos;
+    ANALYSIS_RTO_FRAME = "tcp.analysis.rto_frame" Uint;
+    ANALYSIS_TIMEOUT = "tcp.analysis.timeout" Group;
     ANALYSIS_OUT_OF_ORDER = "tcp.analysis.out_of_order" Group;
     ANALYSIS_LOST_SEGMENT = "tcp.analysis.lost_segment" Group;
     ANALYSIS_ACK_LOST_SEGMENT = "tcp.analysis.ack_lost_segment" Group;
     ANALYSIS_DUPLICATE_ACK = "tcp.analysis.duplicate_ack" Group;
     ANALYSIS_DUPLICATE_ACK_NUM = "tcp.analysis.duplicate_ack_num" Uint;
+    ANALYSIS_DUPLICATE_ACK_FRAME = "tcp.analysis.duplicate_ack_frame" Uint;
+    ANALYSIS_REUSED_PORTS = "tcp.analysis.reused_ports" Group;
+    ANALYSIS_PUSH_BYTES_SENT = "tcp.analysis.push_bytes_sent" Uint;
     ANALYSIS_KEEP_ALIVE = "tcp.analysis.keep_alive" Group;
     ANALYSIS_KEEP_ALIVE_ACK = "tcp.analysis.keep_alive_ack" Group;
     ANALYSIS_ZERO_WINDOW = "tcp.analysis.zero_window" Group;
+    ANALYSIS_ZERO_WINDOW_PROBE = "tcp.analysis.zero_window_probe" Group;
+    ANALYSIS_ZERO_WINDOW_PROBE_ACK = "tcp.analysis.zero_window_probe_ack" Group;
     ANALYSIS_WINDOW_FULL = "tcp.analysis.window_full" Group;
     ANALYSIS_WINDOW_UPDATE = "tcp.analysis.window_update" Group;
     ANALYSIS_BYTES_ACKED = "tcp.analysis.bytes_acked" Uint;
@@ -122,7 +131,7 @@ fields! {
 /// Transmission Control Protocol.
 pub static PROTOCOL: Protocol = Protocol {
     def: &TCP,
-    fields: &[FIELDS],
+    fields: &[FIELDS, tcp_info::FIELDS],
     binds: &[Bind::IpProtocol(6)],
     decode: Decode::Packet(decode),
 };
@@ -159,30 +168,32 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
     let checksum = c.u16(&CHECKSUM)?;
     c.u16(&URGENT_POINTER)?;
     let mut window_shift = None;
+    let mut sack = Sack::default();
     if hdr_len > 20 {
-        c.sub(&OPTIONS, hdr_len - 20, |c| options(c, &mut window_shift))?;
+        c.sub(&OPTIONS, hdr_len - 20, |c| {
+            options(c, &mut window_shift, &mut sack)
+        })?;
     }
     let len = c.context.payload.saturating_sub(hdr_len as u32);
-    let sum = c
-        .context
-        .addresses
-        .filter(|_| c.context.payload as usize <= whole.len())
-        .map(|a| sum(a, whole));
-    let checksum_good = sum.as_ref().map(|sum| sum.ones_complement() == 0);
-    let status = match checksum_good {
-        Some(true) => super::ipv4::checksum_status::GOOD,
-        Some(false) => super::ipv4::checksum_status::BAD,
-        None => super::ipv4::checksum_status::UNVERIFIED,
+    let sum = super::sum_over(c.context, 6, whole);
+    let fits = sum.as_ref().map(|sum| sum.ones_complement() == 0);
+    let partial = fits == Some(false) && super::is_partial(c.context, 6, checksum);
+    let (status, checksum_good) = match (fits, partial) {
+        (Some(true), _) => (super::ipv4::checksum_status::GOOD, fits),
+        (_, true) => (super::ipv4::checksum_status::PARTIAL, None),
+        (Some(false), _) => (super::ipv4::checksum_status::BAD, fits),
+        (None, _) => (super::ipv4::checksum_status::UNVERIFIED, fits),
     };
     c.note(&CHECKSUM_STATUS, status);
-    if let (Some(false), Some(sum)) = (checksum_good, sum) {
-        let without = sum.add_2bytes((!checksum).to_be_bytes()).ones_complement();
-        c.note(
-            &CHECKSUM_CALCULATED,
-            Fact::Uint(u64::from(u16::from_be(without))),
-        );
+    if let (Some(false), Some(sum)) = (fits, sum) {
+        c.note(&CHECKSUM_CALCULATED, super::right_checksum(sum, checksum));
     }
     c.note(&LEN, Fact::Uint(u64::from(len)));
+    if c.context.quoted {
+        // A packet that an error quotes is no part of the conversation.
+        c.rest(&PAYLOAD);
+        return Ok(Next::End);
+    }
     c.context.segment = Some(Segment {
         from,
         to,
@@ -191,28 +202,14 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
         flags,
         window,
         window_shift,
+        sack,
         checksum_good,
         len,
     });
     Ok(Next::Stream)
 }
 
-/// The sum over pseudo header, header and data, the checksum included (RFC 9293, section 3.1; IPv6: RFC 8200, 8.1).
-fn sum((src, dst): (IpAddr, IpAddr), segment: &[u8]) -> Sum16BitWords {
-    let mut sum = Sum16BitWords::new();
-    let sum = match (src, dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            sum.add_16bytes(src.octets()).add_16bytes(dst.octets())
-        }
-        _ => sum,
-    };
-    sum.add_2bytes([0, 6])
-        .add_4bytes((segment.len() as u32).to_be_bytes())
-        .add_slice(segment)
-}
-
-fn options(c: &mut Cursor<'_, '_>, window_shift: &mut Option<u8>) -> Read<()> {
+fn options(c: &mut Cursor<'_, '_>, window_shift: &mut Option<u8>, sack: &mut Sack) -> Read<()> {
     while let Some(&kind) = c.ahead().first() {
         match kind {
             0 => {
@@ -233,7 +230,7 @@ fn options(c: &mut Cursor<'_, '_>, window_shift: &mut Option<u8>) -> Read<()> {
                 }
                 len => {
                     let len = len.map_or(2, |len| usize::from(*len));
-                    c.sub(heading(kind), len, |c| option(c, kind, window_shift))?;
+                    c.sub(heading(kind), len, |c| option(c, kind, window_shift, sack))?;
                 }
             },
         }
@@ -258,7 +255,12 @@ fn heading(kind: u8) -> &'static FieldDef {
     }
 }
 
-fn option(c: &mut Cursor<'_, '_>, kind: u8, window_shift: &mut Option<u8>) -> Read<()> {
+fn option(
+    c: &mut Cursor<'_, '_>,
+    kind: u8,
+    window_shift: &mut Option<u8>,
+    sack: &mut Sack,
+) -> Read<()> {
     c.u8(&OPTION_KIND)?;
     c.u8(&OPTION_LEN)?;
     match kind {
@@ -269,8 +271,10 @@ fn option(c: &mut Cursor<'_, '_>, kind: u8, window_shift: &mut Option<u8>) -> Re
         }
         4 => Ok(()),
         5 => c.until_end(|c| {
-            c.u32(&SACK_LE)?;
-            c.u32(&SACK_RE).map(drop)
+            let left = c.u32(&SACK_LE_RAW)?;
+            let right = c.u32(&SACK_RE_RAW)?;
+            sack.push(left, right);
+            Ok(())
         }),
         8 => {
             c.u32(&TSVAL)?;
@@ -369,6 +373,7 @@ mod tests {
             ack: 0x1122_3344,
             flags: Segment::ACK | Segment::PSH,
             window: 64240,
+            sack: Sack::default(),
             window_shift: None,
             checksum_good: Some(true),
             len: 3,
@@ -439,8 +444,8 @@ mod tests {
         let d = with_options(
             "0101 0512 00000064000000c8 0000012c00000190 080a0000000100000002 01 00 00000000",
         );
-        assert_eq!(d.all("tcp.options.sack_le"), ["100", "300"]);
-        assert_eq!(d.all("tcp.options.sack_re"), ["200", "400"]);
+        assert_eq!(d.all("tcp.options.sack_le_raw"), ["100", "300"]);
+        assert_eq!(d.all("tcp.options.sack_re_raw"), ["200", "400"]);
         assert_eq!(d.one("tcp.options.timestamp.tsecr"), "2");
         assert!(options_of(&d).ends_with(
             "  tcp.options.eol\n    tcp.option_kind 0\n  tcp.options.padding 00000000\n"
@@ -477,7 +482,7 @@ mod tests {
         );
         assert_eq!(
             stops("050600000001 0101"),
-            [("tcp.options.sack_re", 46, 4, 0, Why::Length)]
+            [("tcp.options.sack_re_raw", 46, 4, 0, Why::Length)]
         );
         let d = with_options("03000000");
         assert_eq!(d.gap(), [0, 0], "what the options leave unread is visible");
@@ -521,6 +526,32 @@ mod tests {
             decoded(&bytes).note("tcp.checksum_calculated"),
             Some(Fact::Uint(0xf84b))
         );
+    }
+
+    #[test]
+    fn a_partial_checksum_is_left_to_the_hardware() {
+        use crate::layers::ipv4::checksum_status::PARTIAL;
+        let mut bytes = hex(HI);
+        // 1.2.3.4, 5.6.7.8, protocol 6, 23 bytes: 0102 + 0304 + 0506 + 0708 + 0006 + 0017.
+        bytes[36..38].copy_from_slice(&0x1031_u16.to_be_bytes());
+        let d = decoded(&bytes);
+        assert_eq!(d.note("tcp.checksum.status"), Some(PARTIAL));
+        assert_eq!(
+            d.note("tcp.checksum_calculated"),
+            Some(Fact::Uint(0xf84b)),
+            "what the hardware would fill in"
+        );
+        let taken = d.context.segment.unwrap().checksum_good;
+        assert_eq!(taken, None, "it is good enough for the stream");
+        bytes[42] ^= 1;
+        let d = decoded(&bytes);
+        assert_eq!(
+            d.note("tcp.checksum.status"),
+            Some(PARTIAL),
+            "it says nothing about the data"
+        );
+        bytes[37] ^= 1;
+        assert_eq!(decoded(&bytes).note("tcp.checksum.status"), Some(BAD));
     }
 
     #[test]

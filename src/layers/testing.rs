@@ -168,7 +168,8 @@ impl Decoded {
         let covered = |at: usize| {
             fields.iter().enumerate().any(|(i, f)| {
                 let leaf = fields.get(i + 1).is_none_or(|f| f.parent as usize != i);
-                leaf && f.bytes().contains(&at)
+                let shows = leaf || matches!(f.def.kind, Kind::Text | Kind::Bytes);
+                shows && f.bytes().contains(&at)
             })
         };
         let bytes = self.bytes.iter().enumerate();

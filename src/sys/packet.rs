@@ -94,9 +94,18 @@ pub(crate) fn take_error(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// Lets the kernel note when each packet arrives: before the first one, since the first question switches it on.
+pub(crate) fn stamp_arrivals(fd: BorrowedFd<'_>) -> io::Result<()> {
+    match arrival(fd) {
+        // There is no packet yet, as expected.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        result => result.map(drop),
+    }
+}
+
 /// When the kernel saw the packet that was read last from this socket: nanoseconds since the Unix epoch.
 ///
-/// The first call switches the stamps on, so one must be made before the first packet.
+/// The kernel notes it only after [`stamp_arrivals`].
 pub(crate) fn arrival(fd: BorrowedFd<'_>) -> io::Result<u64> {
     let mut time = MaybeUninit::<libc::timespec>::zeroed();
     // SAFETY: SIOCGSTAMPNS writes a timespec; all its bit patterns are valid, and it was zeroed before.

@@ -11,7 +11,8 @@
 //! ```
 
 use super::hex;
-use super::paint::{Out, Role};
+use super::memo::{Memo, Plan, Row as Printed, Template, What};
+use super::paint::{Mark, Out, Role};
 use super::value::{self, Words};
 use super::words::{Deed, Hosts};
 use crate::layers::{ipv4, ipv6, tcp, tls};
@@ -52,6 +53,9 @@ pub struct Detail<'g> {
     seen: Seen,
     gaps: Vec<core::ops::Range<usize>>,
     hosts: Option<Hosts>,
+    plan: Plan,
+    printed: Vec<Printed>,
+    memo: Memo,
 }
 
 /// What is printed in one row, beside its value.
@@ -80,6 +84,9 @@ impl<'g> Detail<'g> {
             seen: Seen::default(),
             gaps: Vec::new(),
             hosts: None,
+            plan: Plan::default(),
+            printed: Vec::new(),
+            memo: Memo::default(),
         }
     }
 
@@ -110,19 +117,185 @@ impl<'g> Detail<'g> {
     }
 
     fn layers(&mut self, out: &mut Out, event: &Event<'_>) {
-        let mut buf = BufId::FRAME;
-        for (index, layer) in event.layers.iter().enumerate() {
-            let role = Role::of_layer(layer.def.key);
-            self.layer_heading(out, layer, role);
-            self.fields(out, event, layer, role, &mut buf);
-            for note in event.notes_of(index) {
-                self.note(out, note, role);
+        let mut plan = core::mem::take(&mut self.plan);
+        plan.clear();
+        self.lay_out(event, &mut plan);
+        let memo = core::mem::take(&mut self.memo);
+        match memo.find(&plan) {
+            Some(template) => {
+                self.again(out, event, &plan, template);
+                self.memo = memo;
             }
-            for stop in event.stops.iter().filter(|s| usize::from(s.layer) == index) {
-                self.stop(out, event, stop, role);
+            None => {
+                self.memo = memo;
+                self.first(out, event, &plan);
             }
         }
+        self.plan = plan;
         self.not_decoded(out, event);
+    }
+
+    /// Whether a packet of this shape was printed before.
+    #[cfg(test)]
+    fn knows(&self, event: &Event<'_>) -> bool {
+        let mut plan = Plan::default();
+        self.lay_out(event, &mut plan);
+        self.memo.find(&plan).is_some()
+    }
+
+    /// Which rows there are.
+    fn lay_out(&self, event: &Event<'_>, plan: &mut Plan) {
+        let mut buf = BufId::FRAME;
+        let mut buffer = event.bytes(buf);
+        for (index, layer) in event.layers.iter().enumerate() {
+            plan.layer(index, layer.def, layer.bytes.len());
+            let first = layer.fields.start as usize;
+            for (i, field) in event.fields_of(layer).iter().enumerate() {
+                if field.buf != buf {
+                    buf = field.buf;
+                    buffer = event.bytes(buf);
+                    plan.buffer(event, buf);
+                }
+                plan.field(first + i, field, buffer);
+            }
+            for (i, note) in event.notes.iter().enumerate() {
+                if usize::from(note.layer) == index
+                    && (self.depth == Depth::Vv || !is_kernel(note.def))
+                {
+                    plan.note(i, note);
+                }
+            }
+            for (i, stop) in event.stops.iter().enumerate() {
+                if usize::from(stop.layer) == index {
+                    plan.stop(i);
+                }
+            }
+        }
+    }
+
+    /// Prints rows as none like them were printed before, and remembers them.
+    fn first(&mut self, out: &mut Out, event: &Event<'_>, plan: &Plan) {
+        let begin = out.bytes().len();
+        self.printed.clear();
+        let mut role = Role::Data;
+        for item in &plan.items {
+            let start = out.bytes().len() - begin;
+            let mut printed = self.row(out, event, item.what, &mut role);
+            printed.start = start;
+            printed.value = printed.value.saturating_sub(begin);
+            printed.rest = printed.rest.saturating_sub(begin);
+            printed.end = out.bytes().len() - begin;
+            self.printed.push(printed);
+        }
+        if !out.look().plain {
+            let text = out.bytes().get(begin..).unwrap_or(&[]);
+            self.memo.keep(plan, &self.printed, text);
+        }
+    }
+
+    /// Prints rows like those that were printed before: what has changed of them is written, the rest copied.
+    fn again(&mut self, out: &mut Out, event: &Event<'_>, plan: &Plan, template: &Template) {
+        let mut role = Role::Data;
+        let mut copied = 0;
+        for (index, (item, row)) in plan.items.iter().zip(&template.rows).enumerate() {
+            if let What::Layer(layer) = item.what {
+                role = role_of(event, layer);
+            }
+            if template.has(index, item) {
+                continue;
+            }
+            out.copy(template.text(copied, row.start), 0);
+            copied = row.end;
+            let named = match item.what {
+                What::Field(field) => {
+                    let Some(field) = event.fields.get(field) else {
+                        continue;
+                    };
+                    out.copy(template.text(row.start, row.value), row.column);
+                    self.field_value(out, event, field, item.what, role)
+                }
+                What::Note(note) => {
+                    let Some(note) = event.notes.get(note) else {
+                        continue;
+                    };
+                    out.copy(template.text(row.start, row.value), row.column);
+                    self.note_value(out, note, role)
+                }
+                _ => {
+                    self.row(out, event, item.what, &mut role);
+                    continue;
+                }
+            };
+            let beside = Columns::of(out)
+                .meaning
+                .filter(|meaning| row.speaks && out.column() < *meaning);
+            if row.named == named_address(named) && row.beside == beside.is_some() {
+                match beside {
+                    Some(meaning) => out.to_column(meaning),
+                    None => out.newline(),
+                }
+                out.copy(template.text(row.rest, row.end), 0);
+            } else if let Some(described) = self.described(event, item.what, role) {
+                self.rest(out, described, named, row.fresh);
+            }
+        }
+        out.copy(template.text(copied, template.text_len()), 0);
+    }
+
+    /// One row of any kind. Gives where its value and its rest begin, if it has them.
+    fn row(&mut self, out: &mut Out, event: &Event<'_>, what: What, role: &mut Role) -> Printed {
+        match what {
+            What::Layer(index) => {
+                *role = role_of(event, index);
+                if let Some(layer) = event.layers.get(index) {
+                    self.layer_heading(out, layer, *role);
+                }
+            }
+            What::Buffer(id) => self.buffer(out, event, id, *role),
+            What::Stop(index) => {
+                if let Some(stop) = event.stops.get(index) {
+                    self.stop(out, event, stop, *role);
+                }
+            }
+            What::Field(index) => {
+                if let Some((field, row)) = event
+                    .fields
+                    .get(index)
+                    .zip(self.described(event, what, *role))
+                {
+                    return self.field(out, event, field, what, row);
+                }
+            }
+            What::Note(index) => {
+                if let Some((note, row)) = event
+                    .notes
+                    .get(index)
+                    .zip(self.described(event, what, *role))
+                {
+                    return self.note(out, note, row);
+                }
+            }
+        }
+        Printed::default()
+    }
+
+    /// What is printed around the value of a field or a note.
+    fn described(&self, event: &Event<'_>, what: What, layer: Role) -> Option<Row<'g>> {
+        let (def, indent, computed) = match what {
+            What::Field(index) => {
+                let field = event.fields.get(index)?;
+                (field.def, indent(event, field), false)
+            }
+            What::Note(index) => (event.notes.get(index)?.def, 0, true),
+            _ => return None,
+        };
+        Some(Row {
+            def,
+            entry: self.glossary.of(def),
+            layer,
+            indent,
+            computed,
+        })
     }
 
     fn heading(&self, out: &mut Out, event: &Event<'_>) {
@@ -223,88 +396,80 @@ impl<'g> Detail<'g> {
         }
     }
 
-    fn fields(
-        &mut self,
-        out: &mut Out,
-        event: &Event<'_>,
-        layer: &Layer,
-        role: Role,
-        buf: &mut BufId,
-    ) {
-        let first = layer.fields.start as usize;
-        for (i, field) in event.fields_of(layer).iter().enumerate() {
-            if field.buf != *buf {
-                *buf = field.buf;
-                self.buffer(out, event, field.buf, role);
-            }
-            let group = event.fields.get(field.parent as usize);
-            let leaf = event.is_leaf(first + i).then_some(group);
-            self.field(out, event, field, leaf, role);
-        }
-    }
-
-    /// One field; if it is a leaf, with the group that it stands in, if it stands in one.
+    /// One field: its name, its value, its meaning.
     fn field(
         &mut self,
         out: &mut Out,
         event: &Event<'_>,
         field: &Field,
-        leaf: Option<Option<&Field>>,
-        layer: Role,
-    ) {
-        let buffer = event.bytes(field.buf);
-        let value = field.value(buffer);
-        let row = Row {
-            def: field.def,
-            entry: self.glossary.of(field.def),
-            layer,
-            indent: indent(event, field),
-            computed: false,
-        };
+        what: What,
+        row: Row<'g>,
+    ) -> Printed {
         if out.look().plain {
+            let value = field.value(event.bytes(field.buf));
             self.spoken_field(out, event, field, value, row);
-            return;
+            return Printed::default();
         }
         self.name(out, row);
+        let (value, column) = (out.bytes().len(), out.column());
+        let named = self.field_value(out, event, field, what, row.layer);
+        let fresh = self.seen.first(row.def);
+        Printed {
+            value,
+            column,
+            ..self.rest(out, row, named, fresh)
+        }
+    }
+
+    /// A field's value; if it is a leaf, with its bits among those of the group that it stands in.
+    fn field_value(
+        &self,
+        out: &mut Out,
+        event: &Event<'_>,
+        field: &Field,
+        what: What,
+        layer: Role,
+    ) -> Option<&'g NamedValue> {
+        let buffer = event.bytes(field.buf);
+        let value = field.value(buffer);
         let role = match value {
             Value::None | Value::Bool(false) => Role::Dim,
             _ => Role::Value,
         };
-        if let Some(group) = leaf
-            && value::picture(out, field, group, buffer)
+        if let What::Field(index) = what
+            && event.is_leaf(index)
+            && value::picture(out, field, event.fields.get(field.parent as usize), buffer)
         {
             out.byte(b' ');
         }
         out.start(role);
         let mark = out.mark();
         let room = out.room();
-        let named = self.words.field(out, row.entry, field, value, room);
-        if out.column() > out.look().width {
-            let column = Columns::of(out).value;
-            out.wrap_since(mark, |out| {
-                out.end(role);
-                out.margin(layer);
-                out.to_column(column);
-                out.start(role);
-            });
-        }
+        let entry = self.glossary.of(field.def);
+        let named = self.words.field(out, entry, field, value, room);
+        wrap_value(out, mark, layer, role);
         out.end(role);
-        self.rest(out, row, named);
+        named
     }
 
-    fn note(&mut self, out: &mut Out, note: &Note, layer: Role) {
-        let row = Row {
-            def: note.def,
-            entry: self.glossary.of(note.def),
-            layer,
-            indent: 0,
-            computed: true,
-        };
+    fn note(&mut self, out: &mut Out, note: &Note, row: Row<'g>) -> Printed {
         if out.look().plain {
             self.spoken_note(out, note, row);
-            return;
+            return Printed::default();
         }
         self.name(out, row);
+        let (value, column) = (out.bytes().len(), out.column());
+        let named = self.note_value(out, note, row.layer);
+        let fresh = self.seen.first(row.def);
+        Printed {
+            value,
+            column,
+            ..self.rest(out, row, named, fresh)
+        }
+    }
+
+    fn note_value(&self, out: &mut Out, note: &Note, layer: Role) -> Option<&'g NamedValue> {
+        let entry = self.glossary.of(note.def);
         let verdict = verdict(note);
         let role = match verdict {
             Some(true) => Role::Good,
@@ -321,26 +486,18 @@ impl<'g> Detail<'g> {
         let named = match (verdict, note.value) {
             (Some(_), Fact::Uint(n)) => {
                 // In ASCII the mark is a word already, and says the same as the name of a status.
-                let named = row.entry.value(n);
+                let named = entry.value(n);
                 if !out.look().ascii || !is_status(note.def) {
                     out.byte(b' ');
                     out.text(named.map_or("", |named| &named.name));
                 }
                 named
             }
-            _ => self.words.note(out, row.entry, note, room),
+            _ => self.words.note(out, entry, note, room),
         };
-        if out.column() > out.look().width {
-            let column = Columns::of(out).value;
-            out.wrap_since(mark, |out| {
-                out.end(role);
-                out.margin(layer);
-                out.to_column(column);
-                out.start(role);
-            });
-        }
+        wrap_value(out, mark, layer, role);
         out.end(role);
-        self.rest(out, row, named);
+        named
     }
 
     /// The margin and the name; the column is then where the value begins.
@@ -372,37 +529,54 @@ impl<'g> Detail<'g> {
     }
 
     /// The meaning beside the value or below it, and with `-vv` what there is to say beyond.
-    fn rest(&mut self, out: &mut Out, row: Row<'g>, named: Option<&'g NamedValue>) {
-        let fresh = self.seen.first(row.def);
+    fn rest(
+        &self,
+        out: &mut Out,
+        row: Row<'g>,
+        named: Option<&'g NamedValue>,
+        fresh: bool,
+    ) -> Printed {
         let text = named.map_or("", |named| &named.text);
         let short = if fresh { row.entry.short.as_str() } else { "" };
         let meaning = match self.depth {
             Depth::V if !text.is_empty() => text,
             _ => short,
         };
+        let columns = Columns::of(out);
+        let beside = columns
+            .meaning
+            .filter(|meaning_column| !meaning.is_empty() && out.column() < *meaning_column);
+        match beside {
+            Some(column) => out.to_column(column),
+            None => out.newline(),
+        }
+        let rest = out.bytes().len();
         if !meaning.is_empty() {
-            let columns = Columns::of(out);
-            let column = match columns.meaning {
-                Some(meaning) if out.column() < meaning => meaning,
-                _ => {
-                    out.newline();
-                    out.margin(row.layer);
-                    columns.value
-                }
-            };
+            let column = beside.unwrap_or_else(|| {
+                out.margin(row.layer);
+                columns.value
+            });
             out.to_column(column);
             out.wrapped(meaning, |out| {
                 out.margin(row.layer);
                 out.to_column(column);
             });
+            out.newline();
         }
-        out.newline();
         if self.depth == Depth::Vv {
             let left = row.indent + 4;
             self.paragraph(out, text, row.layer, left);
             if fresh {
                 self.why(out, row.entry, row.def, row.layer, left);
             }
+        }
+        Printed {
+            rest,
+            named: named_address(named),
+            beside: beside.is_some(),
+            speaks: !meaning.is_empty(),
+            fresh,
+            ..Printed::default()
         }
     }
 
@@ -626,6 +800,28 @@ impl<'g> Detail<'g> {
     }
 }
 
+fn role_of(event: &Event<'_>, layer: usize) -> Role {
+    let layer = event.layers.get(layer);
+    layer.map_or(Role::Data, |layer| Role::of_layer(layer.def.key))
+}
+
+fn named_address(named: Option<&NamedValue>) -> usize {
+    named.map_or(0, |named| std::ptr::from_ref(named).addr())
+}
+
+/// A value that is wider than the screen goes on below its beginning.
+fn wrap_value(out: &mut Out, mark: Mark, layer: Role, role: Role) {
+    if out.column() > out.look().width {
+        let column = Columns::of(out).value;
+        out.wrap_since(mark, |out| {
+            out.end(role);
+            out.margin(layer);
+            out.to_column(column);
+            out.start(role);
+        });
+    }
+}
+
 /// In which columns value and meaning begin.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
@@ -705,6 +901,11 @@ fn verdict(note: &Note) -> Option<bool> {
     }
 }
 
+/// Whether it is the kernel's view of the connection: the same on packet after packet, so it is not shown at every depth.
+fn is_kernel(def: &FieldDef) -> bool {
+    def.key.starts_with("tcp_info.")
+}
+
 fn is_status(def: &FieldDef) -> bool {
     def.key.ends_with(".status")
 }
@@ -761,8 +962,12 @@ pub(super) fn packets(out: &mut Out, glossary: &Glossary, event: &Event<'_>, id:
 )]
 mod tests {
     use super::*;
+    use crate::packet::{Frame, LinkType};
+    use crate::session::Session;
     use crate::view::paint::{Look, Wish};
     use crate::view::samples::{SEGMENT, Sample, glossary, strip, text};
+    use crate::wire::memory::{Config, Memory};
+    use crate::wire::{Script, Seen};
 
     const ORIGIN: Time = Time(1_000_000_000);
 
@@ -782,6 +987,62 @@ mod tests {
 
     fn segment() -> Sample {
         Sample::of(SEGMENT, SEGMENT.len())
+    }
+
+    /// Whatever was printed before, a packet looks as if it were the first.
+    #[test]
+    fn what_is_remembered_changes_nothing() {
+        let messages = (0..30_usize).map(|n| "so many words, ".repeat(n * n % 17 * (n % 5)));
+        let script = Script {
+            messages: messages.collect(),
+            ..Script::default()
+        };
+        let glossary = Glossary::english().unwrap();
+        for (depth, ascii, plain, color, width) in [
+            (Depth::V, false, false, false, 80),
+            (Depth::V, true, false, true, 100),
+            (Depth::Vv, false, false, true, 72),
+            (Depth::V, false, false, false, 50),
+            (Depth::Vv, false, true, false, 80),
+        ] {
+            let wish = Wish {
+                ascii,
+                plain,
+                width: Some(width),
+                ..Wish::default()
+            };
+            let look = Look::new(wish, color, None);
+            let (mut one, mut other) = (Out::new(look.clone()), Out::new(look));
+            let mut detail = Detail::new(&glossary, depth, false, ORIGIN);
+            let mut session = Session::new();
+            let (mut number, mut again) = (0, 0);
+            for seen in Memory::new(&Config::default(), &script).unwrap() {
+                match seen.unwrap() {
+                    Seen::Key { line, .. } => session.keylog_line(&line).unwrap(),
+                    Seen::Packet(packet) => {
+                        number += 1;
+                        let event = session.push(Frame {
+                            number,
+                            time: packet.sent,
+                            link: LinkType::RAW,
+                            wire_len: packet.bytes.len() as u32,
+                            data: &packet.bytes,
+                        });
+                        again += u32::from(detail.knows(&event));
+                        detail.print(&mut one, &event);
+                        Detail::new(&glossary, depth, false, ORIGIN).print(&mut other, &event);
+                        assert_eq!(text(&one), text(&other), "packet {number}");
+                        one.clear();
+                        other.clear();
+                    }
+                    _ => {}
+                }
+            }
+            assert!(
+                plain || again > 50,
+                "{depth:?} {width}: {again} of {number} were of a known shape"
+            );
+        }
     }
 
     #[test]

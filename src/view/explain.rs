@@ -15,6 +15,7 @@ use std::fmt;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::filter;
 use crate::layers::{self, PROTOCOLS};
 use crate::packet::{FieldDef, Kind};
 use crate::text::{Entry, Glossary, NamedValue, distance};
@@ -158,11 +159,23 @@ const NOT_IN_WIRESHARK: &[&str] = &[
     "ber.bitstring.unused",
     "ber.header",
     "chat",
+    "dns.caa.flags.reserved",
+    "dns.flags.unused",
+    "dns.question",
+    "dns.record",
     "dtls.use_srtp.protection_profiles",
+    "http.chunk_line",
+    "http.empty_line",
+    "http.start_line",
+    "icmp.checksum_calculated",
+    "icmpv6.checksum_calculated",
+    "icmpv6.ext",
     "ieee8021ad.len",
+    "ip.fragment_data",
     "ip.opt",
     "ip.opt.data",
     "ip.options",
+    "ipv6.fragment_data",
     "ipv6.routing.srh.tlv",
     "ipv6.routing.srh.tlv.len",
     "ipv6.routing.srh.tlv.type",
@@ -171,6 +184,8 @@ const NOT_IN_WIRESHARK: &[&str] = &[
     "stop",
     "tcp.analysis.acks_fin",
     "tcp.analysis.bytes_acked",
+    "tcp.analysis.timeout",
+    "tcp_info",
     "tcp.options.mptcp",
     "tcp.options.mptcp.data",
     "tcp.options.padding",
@@ -242,6 +257,10 @@ fn find<'g>(glossary: &'g Glossary, words: &[&str]) -> Found<'g> {
     if let [key] = words {
         if let Some(def) = layers::all_fields().find(|def| def.key.eq_ignore_ascii_case(key)) {
             return Found::Entry(def.key, glossary.of(def));
+        }
+        // A name for several fields at once.
+        if let Some((_, fields)) = filter::key::several().find(|(name, _)| name == key) {
+            return Found::List(fields);
         }
         if let Some(key) = glossary.keys().find(|k| k == key && !k.starts_with("say.")) {
             return glossary
@@ -618,7 +637,7 @@ fn filter(def: &'static FieldDef, entry: &Entry, value: Option<u64>) -> Option<S
         // A header of twenty bytes is one without options.
         (Kind::Units(4), None) => format!("{key} > 20"),
         (Kind::Uint | Kind::Units(_), None) if entry.unit == "bytes" => format!("{key} > 0"),
-        (Kind::Host, Some(n)) => format!("{key} == {n}"),
+        (Kind::Host | Kind::Digits(_), Some(n)) => format!("{key} == {n}"),
         (Kind::Ether, _) => format!("{key} == 02:00:00:00:00:0a"),
         (Kind::Ipv4, _) => format!("{key} == 1.2.3.4"),
         (Kind::Ipv6, _) => format!("{key} == 2001:db8::1"),
@@ -741,15 +760,12 @@ mod tests {
                 .unwrap()
                 .starts_with("VOICE-ADMIT\nip.dsfield.dscp = 44\n")
         );
-        let text = ask("udp").unwrap();
-        assert!(text.starts_with("UDP\nip.proto = 17\n"), "{text}");
+        let text = ask("sctp").unwrap();
+        assert!(text.starts_with("SCTP\nip.proto = 132\n"), "{text}");
         assert!(text.contains("\nSee also\n  ipv6.nxt"), "{text}");
         let text = ask("source address").unwrap();
         assert!(text.starts_with("Source address\nip.src\n"), "{text}");
-        assert!(
-            text.contains("\nSee also\n  ipv6.src  Source address\n"),
-            "{text}"
-        );
+        assert!(text.contains("\nSee also\n  ipv6.src "), "{text}");
     }
 
     #[test]
@@ -757,7 +773,9 @@ mod tests {
         let text = ask("timestamp value").unwrap();
         assert!(text.starts_with("Timestamp value\ntcp.options.timestamp.tsval\n"));
         let text = ask("retransm").unwrap();
-        assert_eq!(text.lines().count(), 3, "{text}");
+        let keys = ["fast_retransmission", "spurious_retransmission"];
+        assert!(text.starts_with("  tcp.analysis.retransmission "), "{text}");
+        assert!(keys.iter().all(|key| text.contains(key)), "{text}");
     }
 
     #[test]

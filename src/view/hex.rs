@@ -195,7 +195,7 @@ fn owners_of(event: &Event<'_>, id: BufId, owners: &mut Vec<u16>) {
         let first = layer.fields.start as usize;
         for (i, field) in event.fields_of(layer).iter().enumerate() {
             if field.buf == id
-                && event.is_leaf(first + i)
+                && event.shows(first + i)
                 && let Some(own) = owners.get_mut(field.bytes())
             {
                 own.fill(u16::try_from(index + 1).unwrap_or(u16::MAX));

@@ -7,17 +7,22 @@
 //!     ┌─┴ TLS ────────────────────── 25┴─┐       ┌─┴ TLS ...
 //! ```
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::ladder::milliseconds;
 use super::paint::{Out, Role};
 use super::words::{self, Hosts, quoted};
-use crate::layers::{chat, ipv4, tcp, tls};
+use crate::layers::ipv4::checksum_status;
+use crate::layers::{chat, ipv4, ipv6, tcp, tls};
 use crate::packet::{Event, Fact, Time};
 use crate::text::Glossary;
 
 /// So much of a message is kept to be shown.
 const PREVIEW: usize = 256;
+
+/// So many messages may be read before their packets are shown.
+const MAX_EARLY: usize = 1024;
 
 /// The picture needs so many columns; on a narrower screen a journey is a sentence.
 const NARROWEST: usize = 76;
@@ -49,6 +54,8 @@ pub struct Journey {
     tcp: u64,
     tcp_headers: u64,
     tcp_good: bool,
+    /// Whether a checksum was left to the hardware.
+    tcp_partial: bool,
     ports: (u64, u64),
     seq: u64,
     wire: u64,
@@ -62,6 +69,8 @@ pub struct Journey {
 pub struct Journeys {
     underway: [Journey; 2],
     done: Vec<Journey>,
+    /// Who has read a message, and when, before the packet was shown.
+    early: VecDeque<(&'static str, Time)>,
 }
 
 impl Journeys {
@@ -70,7 +79,10 @@ impl Journeys {
         let Some((from, to)) = words::ends(event) else {
             return;
         };
-        let Some(journey) = self.underway.get_mut(usize::from(!hosts.is_left(from))) else {
+        let Some(journey) = self
+            .underway
+            .get_mut(usize::from(!hosts.is_left(from, words::ports(event).0)))
+        else {
             return;
         };
         let len = words::fact(event, &tcp::LEN).unwrap_or(0);
@@ -78,6 +90,15 @@ impl Journeys {
             return;
         }
         if journey.segments == 0 {
+            let again = event.note(&tcp::ANALYSIS_RETRANSMISSION).is_some();
+            let adds = event
+                .layers
+                .iter()
+                .any(|layer| core::ptr::eq(layer.def, &raw const tls::TLS));
+            if again && !adds {
+                // Of a message whose journey is over.
+                return;
+            }
             *journey = Journey {
                 from: Some(from),
                 to: Some(to),
@@ -98,10 +119,20 @@ impl Journeys {
         journey.last = event.frame.number;
         journey.segments += 1;
         journey.tcp += len;
-        journey.wire += u64::from(event.frame.wire_len);
+        // The box of IP ends where IP does; what a link puts around it is not counted.
+        let link = event.layers.iter().find(|layer| {
+            core::ptr::eq(layer.def, &raw const ipv4::IP)
+                || core::ptr::eq(layer.def, &raw const ipv6::IPV6)
+        });
+        let link = link.map_or(0, |layer| layer.bytes.start);
+        journey.wire += u64::from(event.frame.wire_len.saturating_sub(link));
         journey.tcp_headers += words::uint(event, &tcp::HDR_LEN).unwrap_or(0);
         journey.ip_headers += words::uint(event, &ipv4::HDR_LEN).unwrap_or(40);
-        journey.tcp_good &= words::fact(event, &tcp::CHECKSUM_STATUS) == Some(1);
+        match words::fact(event, &tcp::CHECKSUM_STATUS).map(Fact::Uint) {
+            Some(checksum_status::GOOD) => {}
+            Some(checksum_status::PARTIAL) => journey.tcp_partial = true,
+            _ => journey.tcp_good = false,
+        }
         journey.ip_good &=
             words::fact(event, &ipv4::CHECKSUM_STATUS).is_none_or(|status| status == 1);
         let mut application = false;
@@ -128,6 +159,10 @@ impl Journeys {
             }
         }
         if journey.messages > 0 {
+            let read = |(by, _): &(&str, Time)| journey.is_for(hosts, by);
+            if let Some(early) = self.early.iter().position(read) {
+                journey.read_at = self.early.remove(early).map(|(_, at)| at);
+            }
             self.done.push(core::mem::take(journey));
         } else if journey.other_records > 0 && !application {
             // These bytes were the handshake's, not a message's.
@@ -135,14 +170,17 @@ impl Journeys {
         }
     }
 
-    /// The receiver's application has read a message, at that time.
-    pub fn read(&mut self, by: IpAddr, at: Time) {
-        if let Some(journey) = self
-            .done
-            .iter_mut()
-            .find(|j| j.to == Some(by) && j.read_at.is_none())
-        {
-            journey.read_at = Some(at);
+    /// The application of the host with that name has read a message, at that time.
+    ///
+    /// A wire over the kernel's own TCP may show this before the packet that carried the message.
+    pub fn read(&mut self, hosts: &Hosts, by: &'static str, at: Time) {
+        let mut done = self.done.iter_mut();
+        match done.find(|j| j.read_at.is_none() && j.is_for(hosts, by)) {
+            Some(journey) => journey.read_at = Some(at),
+            None => self.early.push_back((by, at)),
+        }
+        if self.early.len() > MAX_EARLY {
+            self.early.pop_front();
         }
     }
 
@@ -154,6 +192,12 @@ impl Journeys {
 }
 
 impl Journey {
+    /// Whether it leads to the host with that name.
+    fn is_for(&self, hosts: &Hosts, name: &str) -> bool {
+        let to = self.to.and_then(|to| hosts.name(to, Some(self.ports.1)));
+        to == Some(name)
+    }
+
     /// Takes up one TLS record; says whether it carries application data.
     fn record(&mut self, event: &Event<'_>, layer: usize) -> bool {
         let fields = event
@@ -378,8 +422,8 @@ impl Journey {
             });
         };
         match name {
-            "a" => hosts.write(out, self.from),
-            "b" => hosts.write(out, self.to),
+            "a" => hosts.write(out, self.from, Some(self.ports.0)),
+            "b" => hosts.write(out, self.to, Some(self.ports.1)),
             "src" | "dst" => {
                 let address = if name == "src" { self.from } else { self.to };
                 out.text(&address.map(|a| a.to_string()).unwrap_or_default());
@@ -425,6 +469,9 @@ impl Journey {
             "wire" => out.number(self.wire),
             "ttl" => out.number(self.ttl),
             "tag_ok" => verdict(out, self.tags_good),
+            "tcp_ok" if self.tcp_partial && self.tcp_good => {
+                out.text(glossary.say("say.journey.partial"));
+            }
             "tcp_ok" => verdict(out, self.tcp_good),
             "ip_ok" => verdict(out, self.ip_good),
             "read_ok" => verdict(out, self.read_at.is_some()),

@@ -56,8 +56,28 @@ impl Ladder {
         out.newline();
     }
 
-    /// One packet's line.
-    pub fn packet(&mut self, out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>) {
+    /// One packet's line, with an arrow from its source; `false` if it is one of many, which are summed up.
+    pub fn packet(
+        &mut self,
+        out: &mut Out,
+        glossary: &Glossary,
+        hosts: &Hosts,
+        event: &Event<'_>,
+    ) -> bool {
+        let from = words::ends(event).map(|(from, _)| from);
+        let to_right = from.is_none_or(|from| hosts.is_left(from, words::ports(event).0));
+        self.arrow(out, glossary, hosts, event, to_right)
+    }
+
+    /// The same, where it is known from which side the packet comes: not every one has addresses that tell.
+    pub fn arrow(
+        &mut self,
+        out: &mut Out,
+        glossary: &Glossary,
+        hosts: &Hosts,
+        event: &Event<'_>,
+        to_right: bool,
+    ) -> bool {
         let start = *self.start.get_or_insert(event.frame.time);
         let deed = Deed::of(event);
         if deed.bulk && !self.all {
@@ -65,7 +85,7 @@ impl Ladder {
             if self.bulk > BULK_SHOWN {
                 self.hidden += 1;
                 self.hidden_bytes += u64::from(event.frame.wire_len);
-                return;
+                return false;
             }
         } else {
             self.finish(out, glossary);
@@ -75,7 +95,26 @@ impl Ladder {
         if out.look().plain {
             plain(out, glossary, hosts, event, &deed, since);
         } else {
-            line(out, glossary, hosts, event, &deed, since);
+            line(out, glossary, hosts, event, &deed, (since, to_right));
+        }
+        out.newline();
+        true
+    }
+
+    /// A line of its own about a packet, without an arrow.
+    pub fn remark(&mut self, out: &mut Out, number: u64, time: Time, text: &str) {
+        let since = time.since(*self.start.get_or_insert(time));
+        if !out.look().plain {
+            let (glyphs, right) = (out.glyphs(), right_column(out));
+            start_of_line(out, number, since);
+            out.text(glyphs.vertical);
+            out.to_column(right);
+            out.text(glyphs.vertical);
+            out.ascii(b"  ");
+            let margin = out.column();
+            out.wrapped(text, |out| continuation(out, right, margin));
+        } else {
+            out.wrapped(text, |_| ());
         }
         out.newline();
     }
@@ -125,16 +164,11 @@ fn line(
     hosts: &Hosts,
     event: &Event<'_>,
     deed: &Deed,
-    since: u64,
+    (since, to_right): (u64, bool),
 ) {
     let right = right_column(out);
     let glyphs = out.glyphs();
-    let number = event.frame.number;
-    out.spaces(3_usize.saturating_sub(number.max(1).ilog10() as usize + 1));
-    out.number(number);
-    milliseconds(out, since, 8);
-    out.to_column(LEFT - 1);
-    let to_right = words::ends(event).is_none_or(|(from, _)| hosts.is_left(from));
+    start_of_line(out, event.frame.number, since);
     let role = event
         .layers
         .last()
@@ -167,6 +201,14 @@ fn line(
     out.wrapped(&sentence, |out| continuation(out, right, margin));
 }
 
+/// Number and time of a packet.
+fn start_of_line(out: &mut Out, number: u64, since: u64) {
+    out.spaces(3_usize.saturating_sub(number.max(1).ilog10() as usize + 1));
+    out.number(number);
+    milliseconds(out, since, 8);
+    out.to_column(LEFT - 1);
+}
+
 /// The lifelines go on beside a sentence that takes more than one line.
 fn continuation(out: &mut Out, right: usize, margin: usize) {
     let glyphs = out.glyphs();
@@ -185,12 +227,12 @@ fn plain(
     deed: &Deed,
     since: u64,
 ) {
-    let ends = words::ends(event);
+    let (ends, ports) = (words::ends(event), words::ports(event));
     out.sentence(glossary.say("say.ladder.plain"), |out, name| match name {
         "number" => out.number(event.frame.number),
         "ms" => milliseconds(out, since, 0),
-        "a" => hosts.write(out, ends.map(|(from, _)| from)),
-        "b" => hosts.write(out, ends.map(|(_, to)| to)),
+        "a" => hosts.write_end(out, ends, ports.0, false),
+        "b" => hosts.write_end(out, ends, ports.1, true),
         "bytes" => out.number(u64::from(event.frame.wire_len)),
         "label" => words::label(out, glossary, event, 60),
         "sentence" => deed.write(out, glossary, hosts, event),

@@ -23,6 +23,11 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// Counts times from here on, not from the first packet. What was said first holds.
+    pub fn begin(&mut self, start: Time) {
+        self.start.get_or_insert(start);
+    }
+
     /// One packet's line; times are counted from the first packet.
     pub fn packet(&mut self, out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>) {
         let start = *self.start.get_or_insert(event.frame.time);
@@ -88,7 +93,11 @@ fn spoken(out: &mut Out, glossary: &Glossary, hosts: &Hosts, event: &Event<'_>, 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
 mod tests {
     use super::*;
     use crate::packet::{Frame, LinkType};

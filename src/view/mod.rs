@@ -10,6 +10,7 @@ pub(crate) mod samples;
 
 pub mod comment;
 pub mod detail;
+mod errand;
 pub mod explain;
 pub mod fields;
 pub mod hex;
@@ -18,6 +19,7 @@ pub mod json;
 pub mod keys;
 pub mod ladder;
 pub mod line;
+mod memo;
 pub mod paint;
 pub mod value;
 pub mod words;

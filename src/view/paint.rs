@@ -453,6 +453,13 @@ impl Out {
         }
     }
 
+    /// What was written once by another view into a buffer like this one, which takes up so many columns of its last line.
+    #[inline]
+    pub(super) fn copy(&mut self, text: &[u8], columns: usize) {
+        self.buf.extend_from_slice(text);
+        self.column = columns;
+    }
+
     /// A number in decimal.
     #[inline]
     pub fn number(&mut self, n: u64) {

@@ -134,7 +134,7 @@ impl<'g> Words<'g> {
             }
             Value::Ether(address) => ether(out, address),
             Value::Ipv6(address) => ipv6(out, address),
-            Value::Name(name) => self.name(out, name, room),
+            Value::Name(..) => bare(out, value, room),
             Value::Bytes(bytes) => self.bytes(out, bytes, room),
             Value::Text(text) => self.quoted(out, text, room),
             Value::Oid(oid) => self.oid(out, oid, room),
@@ -177,27 +177,6 @@ impl<'g> Words<'g> {
             return;
         }
         out.byte(b'"');
-    }
-
-    /// A domain name without its last dot, made harmless; if it has no room, its beginning.
-    fn name(&self, out: &mut Out, name: Name<'_>, room: usize) {
-        let mut left = room;
-        let mut any = false;
-        for label in name.labels() {
-            if any {
-                out.byte(b'.');
-                left = left.saturating_sub(1);
-            }
-            any = true;
-            if label.len() > left || !out.wire(label, left) {
-                out.glyph(out.glyphs().ellipsis);
-                return;
-            }
-            left -= label.len();
-        }
-        if !any {
-            out.ascii(b"<Root>");
-        }
     }
 
     fn more(&self, out: &mut Out, len: usize) {
@@ -302,6 +281,35 @@ fn ether(out: &mut Out, address: [u8; 6]) {
             out.byte(b':');
         }
         out.hex(byte.into(), 2);
+    }
+}
+
+/// An address or a domain name (without its last dot) as it is; made harmless, and cut where it has no room.
+pub fn bare(out: &mut Out, value: Value<'_>, room: usize) {
+    match value {
+        Value::Ether(address) => ether(out, address),
+        Value::Name(name) => domain(out, name, room),
+        value => endpoint(out, &value, None),
+    }
+}
+
+fn domain(out: &mut Out, name: Name<'_>, room: usize) {
+    let mut left = room;
+    let mut any = false;
+    for label in name.labels() {
+        if any {
+            out.byte(b'.');
+            left = left.saturating_sub(1);
+        }
+        any = true;
+        if label.len() > left || !out.wire(label, left) {
+            out.glyph(out.glyphs().ellipsis);
+            return;
+        }
+        left -= label.len();
+    }
+    if !any {
+        out.ascii(b"<Root>");
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use super::errand;
 use super::paint::Out;
 use super::value;
-use crate::layers::{chat, ipv4, ipv6, tcp, tls};
+use crate::layers::{arp, chat, http, icmp, icmpv6, ipv4, ipv6, tcp, tls, udp};
 use crate::packet::{Event, Fact, FieldDef, Segment, Value};
 use crate::text::Glossary;
 
@@ -18,47 +19,64 @@ pub type Port = Option<u64>;
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
     named: Vec<(IpAddr, &'static str)>,
+    /// The port of the second, where the first two have the same address.
+    port: Port,
 }
 
 impl Hosts {
     /// These hosts, the first of them on the left.
     #[must_use]
     pub fn new(named: Vec<(IpAddr, &'static str)>) -> Self {
-        Self { named }
+        Self { named, port: None }
     }
 
-    /// The name of a host, if it has one.
+    /// Two hosts that share an address: the one on the right is known by its port.
     #[must_use]
-    pub fn name(&self, host: IpAddr) -> Option<&'static str> {
+    pub fn sharing(address: IpAddr, [left, right]: [&'static str; 2], port: u16) -> Self {
+        Self {
+            named: vec![(address, left), (address, right)],
+            port: Some(port.into()),
+        }
+    }
+
+    /// The name of a host at one end of a packet, if it has one.
+    #[must_use]
+    pub fn name(&self, host: IpAddr, port: Port) -> Option<&'static str> {
         self.named
-            .iter()
-            .find(|(address, _)| *address == host)
+            .get(self.find(host, port)?)
             .map(|(_, name)| *name)
     }
 
     /// Whether it stands on the left.
     #[must_use]
-    pub fn is_left(&self, host: IpAddr) -> bool {
-        self.named
-            .first()
-            .is_some_and(|(address, _)| *address == host)
+    pub fn is_left(&self, host: IpAddr, port: Port) -> bool {
+        self.find(host, port) == Some(0)
+    }
+
+    fn find(&self, host: IpAddr, port: Port) -> Option<usize> {
+        let at = self
+            .named
+            .iter()
+            .position(|(address, _)| *address == host)?;
+        // Of two with one address, the first was found.
+        Some(at + usize::from(self.port.is_some() && self.port == port))
     }
 
     /// Writes a short name for an end of a packet: its host's name; the port where both ends are one host; the address.
     pub fn write_end(&self, out: &mut Out, ends: Option<(IpAddr, IpAddr)>, port: Port, to: bool) {
         let host = ends.map(|(a, b)| if to { b } else { a });
         match port {
-            Some(port) if ends.is_some_and(|(a, b)| a == b && self.name(a).is_none()) => {
+            Some(port) if ends.is_some_and(|(a, b)| a == b && self.name(a, None).is_none()) => {
                 out.byte(b':');
                 out.number(port);
             }
-            _ => self.write(out, host),
+            _ => self.write(out, host, port),
         }
     }
 
     /// Writes a host's name, or its address.
-    pub fn write(&self, out: &mut Out, host: Option<IpAddr>) {
-        match host.map(|host| (host, self.name(host))) {
+    pub fn write(&self, out: &mut Out, host: Option<IpAddr>, port: Port) {
+        match host.map(|host| (host, self.name(host, port))) {
             Some((_, Some(name))) => out.text(name),
             Some((host, None)) => value::address(out, host, None),
             None => out.byte(b'?'),
@@ -66,11 +84,20 @@ impl Hosts {
     }
 }
 
-/// Source and destination of a packet, from its innermost IP header.
+/// Source and destination of a packet, from its innermost IP header (but not from one that an ICMP error quotes), or from
+/// who asks whom in ARP.
 #[must_use]
 pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
-    event.layers.iter().rev().find_map(|layer| {
+    let quotes = |def| {
+        core::ptr::eq(def, &raw const icmp::ICMP) || core::ptr::eq(def, &raw const icmpv6::ICMPV6)
+    };
+    let own = event.layers.iter().position(|layer| quotes(layer.def));
+    let own = event.layers.get(..own.unwrap_or(event.layers.len()))?;
+    own.iter().rev().find_map(|layer| {
         let (source, destination) = match layer.def {
+            def if core::ptr::eq(def, &raw const arp::ARP) => {
+                (&arp::SRC_PROTO_IPV4, &arp::DST_PROTO_IPV4)
+            }
             def if core::ptr::eq(def, &raw const ipv4::IP) => (&ipv4::SRC, &ipv4::DST),
             def if core::ptr::eq(def, &raw const ipv6::IPV6) => (&ipv6::SRC, &ipv6::DST),
             _ => return None,
@@ -91,7 +118,22 @@ pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
 /// Source and destination port of a packet, if it has ports.
 #[must_use]
 pub fn ports(event: &Event<'_>) -> (Port, Port) {
-    (uint(event, &tcp::SRCPORT), uint(event, &tcp::DSTPORT))
+    let port = |tcp, udp| uint(event, tcp).or_else(|| uint(event, udp));
+    (
+        port(&tcp::SRCPORT, &udp::SRCPORT),
+        port(&tcp::DSTPORT, &udp::DSTPORT),
+    )
+}
+
+/// Whether the packet is a TCP segment, and does not only quote one.
+fn is_tcp(event: &Event<'_>) -> bool {
+    let known = |def| {
+        core::ptr::eq(def, &raw const tcp::TCP)
+            || core::ptr::eq(def, &raw const icmp::ICMP)
+            || core::ptr::eq(def, &raw const icmpv6::ICMPV6)
+    };
+    let first = event.layers.iter().find(|layer| known(layer.def));
+    first.is_some_and(|layer| core::ptr::eq(layer.def, &raw const tcp::TCP))
 }
 
 /// The number under a field of that name, if the packet has one.
@@ -131,8 +173,9 @@ impl Deed {
             and_fin: false,
             bulk: false,
         };
-        let Some(flags) = uint(event, &tcp::FLAGS) else {
-            return deed("say.packet.other", u64::from(event.frame.wire_len));
+        let Some(flags) = uint(event, &tcp::FLAGS).filter(|_| is_tcp(event)) else {
+            let other = || deed("say.packet.other", u64::from(event.frame.wire_len));
+            return errand::of(event).unwrap_or_else(other);
         };
         let has = |flag: u16| flags & u64::from(flag) != 0;
         let present = |def| event.note(def).is_some();
@@ -151,7 +194,9 @@ impl Deed {
         }
         if has(Segment::SYN) {
             return deed(
-                if has(Segment::ACK) {
+                if present(&tcp::ANALYSIS_RTO) {
+                    "say.packet.syn_again"
+                } else if has(Segment::ACK) {
                     "say.packet.syn_ack"
                 } else {
                     "say.packet.syn"
@@ -169,6 +214,9 @@ impl Deed {
                 and_fin,
                 ..deed(key, texts as u64 - 1)
             };
+        }
+        if let Some(errand) = errand::of(event) {
+            return Self { and_fin, ..errand };
         }
         let was_sealed = event.notes.iter().any(|note| {
             core::ptr::eq(note.def, &raw const tls::OPENED) && note.value == tls::opened::VERIFIED
@@ -214,7 +262,13 @@ impl Deed {
             } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
                 "say.packet.keep_alive"
             } else if present(&tcp::ANALYSIS_RETRANSMISSION) {
-                "say.packet.again"
+                if present(&tcp::ANALYSIS_TIMEOUT) {
+                    "say.packet.again_timeout"
+                } else if present(&tcp::ANALYSIS_RTO) {
+                    "say.packet.again_after"
+                } else {
+                    "say.packet.again"
+                }
             } else if sealed {
                 "say.packet.sealed"
             } else if event.field(&tcp::SEGMENT_DATA).is_some() {
@@ -239,7 +293,7 @@ impl Deed {
             );
         }
         let acked = fact(event, &tcp::ANALYSIS_BYTES_ACKED).unwrap_or(0);
-        let key = if present(&tcp::ANALYSIS_INITIAL_RTT) {
+        let key = if present(&tcp::STATE_OPENED) {
             "say.packet.connected"
         } else if present(&tcp::ANALYSIS_KEEP_ALIVE) {
             "say.packet.keep_alive"
@@ -250,10 +304,10 @@ impl Deed {
                 bulk: true,
                 ..deed("say.packet.ack", acked)
             };
+        } else if present(&tcp::ANALYSIS_DUPLICATE_ACK) || event.field(&tcp::SACK_LE).is_some() {
+            "say.packet.duplicate_ack"
         } else if present(&tcp::ANALYSIS_WINDOW_UPDATE) {
             "say.packet.window"
-        } else if present(&tcp::ANALYSIS_DUPLICATE_ACK) {
-            "say.packet.duplicate_ack"
         } else {
             "say.packet.ack_again"
         };
@@ -267,6 +321,14 @@ impl Deed {
             "a" => hosts.write_end(out, ends, ports.0, false),
             "b" => hosts.write_end(out, ends, ports.1, true),
             "n" => out.number(self.number),
+            "ms" => {
+                let since = fact(event, &tcp::ANALYSIS_RTO).unwrap_or(0);
+                super::ladder::milliseconds(out, since, 0);
+            }
+            "sender" | "target" | "mac" | "port" | "name" | "type" | "rcode" | "answer"
+            | "message" | "operation" | "method" | "uri" | "phrase" => {
+                errand::fill(out, glossary, event, *self, name);
+            }
             "alert" => {
                 let name = glossary
                     .of(&tls::alert::DESC)
@@ -307,7 +369,10 @@ pub fn quoted(out: &mut Out, text: &[u8], columns: usize) {
 /// Writes the label of a packet's arrow: what it is, in the field's own terms.
 pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usize) {
     let limit = out.column() + columns;
-    let Some(flags) = uint(event, &tcp::FLAGS) else {
+    let Some(flags) = uint(event, &tcp::FLAGS).filter(|_| is_tcp(event)) else {
+        if errand::label(out, glossary, event) {
+            return;
+        }
         let name = event
             .layers
             .last()
@@ -365,6 +430,14 @@ pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usi
                     .value(number())
                     .map_or("alert", |named| named.name.as_str()),
             );
+        } else if core::ptr::eq(field.def, &raw const http::METHOD)
+            || core::ptr::eq(field.def, &raw const http::CODE)
+        {
+            // Digits or letters, whatever was sent.
+            let word = str::from_utf8(event.field_bytes(field)).unwrap_or_default();
+            if word.len() <= 16 && word.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                parts.add(out, word);
+            }
         } else if core::ptr::eq(field.def, &raw const chat::TEXT) && !parts.full {
             if parts.any {
                 out.byte(b' ');

@@ -12,6 +12,8 @@
 //!   own (or several), FIN goes after close_notify, not with it.
 //! - Congestion control is Reno. Unlike Linux, the stack uses neither SACK nor timestamps, its shortest retransmission
 //!   timeout is 1 s (Linux: about 0.2 s), and the wire has latency but no limit of bandwidth.
+//! - A segment that acknowledges less than an earlier one did is thrown away with its data (RFC 9293, section 3.10.7.4,
+//!   and Linux, only pass over the acknowledgment). So a delayed packet may be as good as a lost one.
 //! - Time-wait is not waited for: the wire ends when nothing but that is left.
 //!
 //! The seed makes every secret known, so its randomness is for this wire alone; not even the rest of the crate can name it:
@@ -24,7 +26,7 @@ mod seeded;
 
 use core::ops::Range;
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -38,7 +40,10 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 use time::OffsetDateTime;
 
-use super::{Happening, Host, PORT, Packet, SERVER_NAME, Script, Seen, WireError};
+use super::fault::{Fates, Faults, Going, Report, Rule, Sent, Way};
+use super::{
+    Answer, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire, WireError,
+};
 use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 use crate::packet::Time;
@@ -55,6 +60,10 @@ pub const MAX_MTU: usize = 65_535;
 
 /// The longest latency one way. (From half a second on, TCP's first timeout is too early: it repeats packets in vain.)
 pub const MAX_LATENCY: Duration = Duration::from_secs(60);
+
+/// After the chat has failed, the wire goes on for so long: what the hosts do about it is to be seen, but two hosts that
+/// an attacker has put out of step may send each other acknowledgments for ever.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// What the wire is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +146,7 @@ pub struct Memory {
     a: End,
     b: End,
     log: Log,
+    seed: u64,
     max_time: Duration,
     max_packets: u64,
     over: bool,
@@ -192,16 +202,27 @@ impl Memory {
                 now: 0,
                 latency,
                 seen: VecDeque::new(),
-                flight: VecDeque::new(),
+                flight: BTreeMap::new(),
+                order: 0,
+                faults: None,
                 packets: 0,
                 keys: BTreeSet::new(),
                 failure: None,
                 middle: None,
+                failed_at: None,
             },
+            seed: config.seed,
             max_time: config.max_time,
             max_packets: config.max_packets,
             over: false,
         })
+    }
+
+    /// The same wire with faults on it. Chances follow from the wire's seed, and are the same every time.
+    #[must_use]
+    pub fn with_faults(mut self, rules: Vec<Rule>) -> Self {
+        self.log.faults = (!rules.is_empty()).then(|| Faults::new(rules, self.seed));
+        self
     }
 
     /// The virtual clock.
@@ -216,7 +237,7 @@ impl Memory {
             self.over = true;
             return self.log.failure.take().map_or(Ok(()), Err);
         }
-        let arrival = self.log.flight.front().map(|flight| flight.arrives);
+        let arrival = self.log.flight.first_key_value().map(|((at, _), _)| *at);
         let now = self.log.now;
         let timers = [self.a.timer(now), self.b.timer(now), self.b.wakes(now)];
         let next = timers.into_iter().flatten().chain(arrival).min();
@@ -226,16 +247,24 @@ impl Memory {
             return Err(stalled.unwrap_or(WireError::Stalled { time }));
         };
         let time = Duration::from_nanos(next);
+        if let Some(failed) = self.log.failed_at
+            && time.saturating_sub(Duration::from_nanos(failed)) > AFTER_FAILURE
+            && let Some(failure) = self.log.failure.take()
+        {
+            return Err(failure);
+        }
         if time > self.max_time || self.log.packets > self.max_packets {
             let packets = self.log.packets;
             return Err(WireError::TooLong { time, packets });
         }
         self.log.now = next;
-        let due = self
-            .log
-            .flight
-            .partition_point(|flight| flight.arrives <= next);
-        for flight in self.log.flight.drain(..due) {
+        while let Some(first) = self.log.flight.first_entry()
+            && first.key().0 <= next
+        {
+            let flight = first.remove();
+            if let Some(faults) = &mut self.log.faults {
+                faults.arrived();
+            }
             let end = match flight.to {
                 Host::A => &mut self.a,
                 Host::B => &mut self.b,
@@ -268,6 +297,22 @@ impl Iterator for Memory {
                 return self.log.failure.take().map(Err);
             }
         }
+    }
+}
+
+impl Wire for Memory {
+    /// The clock is virtual: nobody ever waits.
+    fn is_ready(&mut self) -> bool {
+        true
+    }
+
+    fn unseen(&self) -> u64 {
+        0
+    }
+
+    fn faults(&self) -> Option<(Fates, Vec<Report>)> {
+        let faults = self.log.faults.as_ref()?;
+        Some((faults.fates(), faults.reports()))
     }
 }
 
@@ -358,20 +403,22 @@ struct Log {
     now: u64,
     latency: u64,
     seen: VecDeque<Seen>,
-    /// In the order of arrival.
-    flight: VecDeque<Flight>,
+    /// By the time of arrival; of two that arrive at once, the first to be sent comes first.
+    flight: BTreeMap<(u64, u64), Flight>,
+    order: u64,
+    faults: Option<Faults>,
     packets: u64,
     /// The key log lines that were seen: the other host comes to the same.
     keys: BTreeSet<String>,
-    /// The first failure.
+    /// The first failure, and when it was.
     failure: Option<WireError>,
     /// Who decides what becomes of the packets, if it is not the wire itself.
     middle: Option<Box<dyn Middle>>,
+    failed_at: Option<u64>,
 }
 
 struct Flight {
     to: Host,
-    arrives: u64,
     bytes: Vec<u8>,
 }
 
@@ -381,40 +428,106 @@ impl Log {
     }
 
     fn packet(&mut self, from: Host, bytes: Vec<u8>) {
-        let now = self.time();
-        self.packets += 1;
-        let carried = match &mut self.middle {
-            Some(middle) => middle.carry(from, now, &bytes),
-            None => vec![Carried {
-                to: from.other(),
-                delay: Duration::ZERO,
-                bytes: bytes.clone(),
-            }],
+        if self.middle.is_some() {
+            return self.carry(from, bytes);
+        }
+        let Some(faults) = &mut self.faults else {
+            self.packets += 1;
+            let arrives = Time(EPOCH.0 + self.now + self.latency);
+            let (id, before, touched) = (self.packets, None, Vec::new());
+            return self.going(Going::Packet(Sent {
+                id,
+                from,
+                arrives: Some(arrives),
+                bytes,
+                before,
+                touched,
+            }));
         };
+        let way = Way {
+            now: Time(EPOCH.0 + self.now),
+            latency: self.latency,
+            from,
+            link: Link::Ip,
+        };
+        for going in faults.send(way, &mut self.packets, bytes) {
+            self.going(going);
+        }
+    }
+
+    /// Lets the one on the path decide.
+    fn carry(&mut self, from: Host, bytes: Vec<u8>) {
+        let now = self.time();
+        let Some(middle) = &mut self.middle else {
+            return;
+        };
+        self.packets += 1;
+        let carried = middle.carry(from, now, &bytes);
+        let latency = self.latency;
         let arrives = |carried: &Carried| {
             let delay = u64::try_from(carried.delay.as_nanos()).unwrap_or(u64::MAX);
-            self.now.saturating_add(self.latency).saturating_add(delay)
+            Time(now.0.saturating_add(latency).saturating_add(delay))
         };
         self.seen.push_back(Seen::Packet(Packet {
+            id: self.packets,
             from,
             sent: now,
             arrives: carried
                 .iter()
                 .find(|carried| carried.to == from.other())
-                .map(|carried| Time(EPOCH.0.saturating_add(arrives(carried)))),
+                .map(arrives),
+            link: Link::Ip,
+            hop: 0,
+            kernel: None,
             bytes,
+            before: None,
+            touched: Vec::new(),
         }));
         for carried in carried {
             let arrives = arrives(&carried);
-            let at = self.flight.partition_point(|f| f.arrives <= arrives);
-            self.flight.insert(
-                at,
-                Flight {
-                    to: carried.to,
-                    arrives,
-                    bytes: carried.bytes,
-                },
-            );
+            let (to, bytes) = (carried.to, carried.bytes);
+            self.fly(arrives, Flight { to, bytes });
+        }
+    }
+
+    /// Puts a packet on its way.
+    fn fly(&mut self, arrives: Time, flight: Flight) {
+        self.order += 1;
+        let at = (arrives.since(EPOCH), self.order);
+        self.flight.insert(at, flight);
+    }
+
+    /// Shows what goes on the wire, and carries it.
+    fn going(&mut self, going: Going) {
+        let time = self.time();
+        let (to, arrives, bytes) = match going {
+            Going::Packet(sent) => {
+                self.seen.push_back(Seen::Packet(Packet {
+                    id: sent.id,
+                    from: sent.from,
+                    sent: time,
+                    arrives: sent.arrives,
+                    link: Link::Ip,
+                    hop: 0,
+                    kernel: None,
+                    bytes: sent.bytes.clone(),
+                    before: sent.before,
+                    touched: sent.touched,
+                }));
+                (sent.from.other(), sent.arrives, sent.bytes)
+            }
+            Going::Released {
+                id,
+                to,
+                arrives,
+                bytes,
+            } => {
+                self.seen.push_back(Seen::Released { id, time, arrives });
+                (to, Some(arrives), bytes)
+            }
+        };
+        if let Some(arrives) = arrives {
+            self.fly(arrives, Flight { to, bytes });
         }
     }
 
@@ -424,6 +537,9 @@ impl Log {
             if self.keys.insert(line.clone()) {
                 if let Some(middle) = &mut self.middle {
                     middle.key(&line);
+                }
+                if let Some(faults) = &mut self.faults {
+                    faults.key(&line);
                 }
                 self.seen.push_back(Seen::Key { host, time, line });
             }
@@ -443,6 +559,7 @@ impl Log {
 
     fn fail(&mut self, error: WireError) {
         self.failure.get_or_insert(error);
+        self.failed_at.get_or_insert(self.now);
     }
 }
 
@@ -470,11 +587,6 @@ struct End {
     pause: Range<u64>,
 }
 
-enum Texts {
-    Messages(std::vec::IntoIter<String>),
-    Reply(String),
-}
-
 impl End {
     fn new(
         host: Host,
@@ -498,7 +610,7 @@ impl End {
                     let client = if config.verify {
                         setup.client(&setting.roots)?
                     } else {
-                        setup.client_that_believes_anybody()?
+                        setup.client_unverified()?
                     };
                     Peer::client(client, name)
                 }
@@ -541,10 +653,7 @@ impl End {
         let tcp = sockets.add(socket);
         Ok(Self {
             host,
-            texts: match host {
-                Host::A => Texts::Messages(script.messages.clone().into_iter()),
-                Host::B => Texts::Reply(script.reply.clone()),
-            },
+            texts: Texts::new(host, script),
             peer,
             keys,
             // A port from the range for private use (RFC 6335, section 6).
@@ -662,20 +771,17 @@ impl End {
 
     /// What the application does about an event.
     fn answer(&mut self, event: &ChatEvent, log: &mut Log) -> Result<(), ChatError> {
-        let text = match (event, &mut self.texts) {
-            (ChatEvent::Goodbye, _) => None,
-            (_, Texts::Messages(messages)) => messages.next(),
-            (ChatEvent::Said(_), Texts::Reply(reply)) => Some(reply.clone()),
-            (ChatEvent::Secured { .. }, Texts::Reply(_)) => return Ok(()),
-        };
-        if let Some(text) = text {
-            let peer = &mut self.peer;
-            self.random.within(|| peer.say(&text))?;
-            log.chat(self.host, Happening::Says(text));
-        } else if !self.peer.has_closed() {
-            let peer = &mut self.peer;
-            self.random.within(|| peer.close());
-            log.chat(self.host, Happening::SaysGoodbye);
+        let peer = &mut self.peer;
+        match self.texts.answer(event) {
+            Answer::Say(text) => {
+                self.random.within(|| peer.say(&text))?;
+                log.chat(self.host, Happening::Says(text));
+            }
+            Answer::Goodbye if !peer.has_closed() => {
+                self.random.within(|| peer.close());
+                log.chat(self.host, Happening::SaysGoodbye);
+            }
+            Answer::Goodbye | Answer::Nothing => {}
         }
         self.flush(log);
         Ok(())

@@ -2,8 +2,29 @@
 //!
 //! All wires play the same [`Script`] with the same [`crate::chat::Peer`]s and give the same stream of [`Seen`]; they
 //! differ in whose TCP/IP it is. A wire is an iterator over `Result<Seen, WireError>`; after an error it is at its end.
+//!
+//! - [`memory`]: two stacks in this process and a virtual clock. Runs anywhere, the same every time.
+//! - `tun` (Linux): the kernel's own TCP/IP in two network namespaces, this program being the wire between them.
+//! - `loopback` (Linux): the kernel's own TCP/IP on `lo`, watched.
 
+pub mod fault;
+#[cfg(target_os = "linux")]
+mod ground;
+#[cfg(target_os = "linux")]
+mod kernel;
+#[cfg(target_os = "linux")]
+pub mod loopback;
 pub mod memory;
+#[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
+pub mod refusal;
+#[cfg(target_os = "linux")]
+mod relay;
+#[cfg(target_os = "linux")]
+mod router;
+#[cfg(target_os = "linux")]
+pub mod tun;
 
 use core::fmt;
 use core::time::Duration;
@@ -11,10 +32,17 @@ use std::net::Ipv4Addr;
 
 use crate::certs::CertError;
 use crate::chat::{ChatError, ChatEvent, Limits, Line};
-use crate::packet::Time;
+use crate::layers::tcp_info::TcpInfo;
+use crate::packet::{LinkType, Time};
 
 /// The TCP port B listens on.
 pub const PORT: u16 = 8080;
+
+/// The most routers between two hosts.
+pub const MAX_HOPS: usize = 30;
+
+/// Bytes of an Ethernet header: destination, source, type.
+const ETHERNET_HEADER: usize = 14;
 
 /// The name A knows B by, and that B's certificate is for.
 pub const SERVER_NAME: &str = "b.example";
@@ -92,11 +120,146 @@ impl Script {
     }
 }
 
+/// What a host still has to say.
+enum Texts {
+    /// A: each of these, the next when the last was answered.
+    Messages(std::vec::IntoIter<String>),
+    /// B: this, to every message.
+    Reply(String),
+}
+
+/// What the application of a host does about something that it heard.
+enum Answer {
+    Nothing,
+    Say(String),
+    Goodbye,
+}
+
+impl Texts {
+    fn new(host: Host, script: &Script) -> Self {
+        match host {
+            Host::A => Self::Messages(script.messages.clone().into_iter()),
+            Host::B => Self::Reply(script.reply.clone()),
+        }
+    }
+
+    fn answer(&mut self, event: &ChatEvent) -> Answer {
+        let text = match (event, self) {
+            (ChatEvent::Goodbye, _) => None,
+            (_, Self::Messages(messages)) => messages.next(),
+            (ChatEvent::Said(_), Self::Reply(reply)) => Some(reply.clone()),
+            (ChatEvent::Secured { .. }, Self::Reply(_)) => return Answer::Nothing,
+        };
+        text.map_or(Answer::Goodbye, Answer::Say)
+    }
+}
+
+/// A wire at work: all that is to be seen, in the order in which it happened.
+pub trait Wire: Iterator<Item = Result<Seen, WireError>> {
+    /// Whether `next` would answer at once, without waiting for something to happen.
+    fn is_ready(&mut self) -> bool;
+
+    /// How many packets passed that nobody could be shown, because they came faster than they were taken.
+    fn unseen(&self) -> u64;
+
+    /// What became of all packets, and of each fault rule; `None` where there are no rules.
+    fn faults(&self) -> Option<(fault::Fates, Vec<fault::Report>)> {
+        None
+    }
+}
+
+/// Where a frame begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Link {
+    /// With its IP header.
+    #[default]
+    Ip,
+    /// With its Ethernet header.
+    Ethernet,
+}
+
+impl Link {
+    /// The same as a number of pcap's registry.
+    #[must_use]
+    pub fn link_type(self) -> LinkType {
+        match self {
+            Self::Ip => LinkType::RAW,
+            Self::Ethernet => LinkType::ETHERNET,
+        }
+    }
+}
+
+/// What is to become of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Pass,
+    /// It is lost.
+    Drop,
+    /// It goes on so much later.
+    Delay(Duration),
+}
+
+/// Decides about each packet on each link, when it is put on it; [`Packet::arrives`] says when it would arrive.
+pub type Policy = Box<dyn FnMut(&Packet) -> Verdict + Send>;
+
+/// A policy that loses one packet: the `nth` (from 1 on) that carries data over TCP which was not there before.
+#[must_use]
+pub fn lose_data(nth: u64) -> Policy {
+    let mut seen = 0;
+    // How far each host has come.
+    let mut sent: [Option<u32>; 2] = [None; 2];
+    Box::new(move |packet| {
+        let [a, b] = &mut sent;
+        let sent = if packet.from == Host::A { a } else { b };
+        let Some(end) = end_of_data(packet) else {
+            return Verdict::Pass;
+        };
+        // On a further link, or sent again, it is not new. Sequence numbers wrap around.
+        if sent.is_some_and(|sent| end.wrapping_sub(sent).cast_signed() <= 0) {
+            return Verdict::Pass;
+        }
+        *sent = Some(end);
+        seen += 1;
+        if seen == nth {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    })
+}
+
+/// The sequence number behind the data of a packet, if it carries any, over IPv4 and TCP.
+fn end_of_data(packet: &Packet) -> Option<u32> {
+    let start = match packet.link {
+        Link::Ip => 0,
+        Link::Ethernet => ETHERNET_HEADER,
+    };
+    let ip = packet.bytes.get(start..)?;
+    let ip_header = usize::from(ip.first()? & 15) * 4;
+    let total = usize::from(u16::from_be_bytes(*ip.get(2..)?.first_chunk()?));
+    let is_tcp = ip.first()? >> 4 == 4 && ip.get(9) == Some(&6);
+    let tcp = ip.get(ip_header..).filter(|_| is_tcp)?;
+    let seq = u32::from_be_bytes(*tcp.get(4..)?.first_chunk()?);
+    let tcp_header = usize::from(tcp.get(12)? >> 4) * 4;
+    let len = total.checked_sub(ip_header + tcp_header)?;
+    (len > 0).then_some(seq.wrapping_add(len as u32))
+}
+
 /// Something a wire shows, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Seen {
     /// A packet was sent.
     Packet(Packet),
+    /// A packet that was held back by a fault goes on.
+    Released {
+        /// Which: the number it was shown with when it was sent.
+        id: u64,
+        /// When.
+        time: Time,
+        /// When it arrives.
+        arrives: Time,
+    },
     /// A TLS secret became known. It comes before the first packet that is protected by it, and each comes once.
     Key {
         /// The host that knew it first.
@@ -115,19 +278,40 @@ pub enum Seen {
         /// What.
         what: Happening,
     },
+    /// What the kernel of a host knows about its connection, when something worth showing has changed.
+    Kernel {
+        /// Whose.
+        host: Host,
+        /// When.
+        time: Time,
+        /// What it knows.
+        info: TcpInfo,
+    },
 }
 
-/// An IP packet on its way.
+/// A packet on its way, on one link of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
-    /// The host that sent it.
+    /// Which packet it is, counted from 1: the same on every link that it passes.
+    pub id: u64,
+    /// The host from whose side it comes: the one that sent it, or a router on this way.
     pub from: Host,
-    /// When it was sent.
+    /// When it was put on this link.
     pub sent: Time,
-    /// When it arrives at the other host; `None` if it is lost or the wire cannot know.
+    /// When it arrives at the end of this link; `None` if it is lost on it.
     pub arrives: Option<Time>,
-    /// The packet, from the first byte of its IP header.
+    /// Where its first byte is the beginning of a header.
+    pub link: Link,
+    /// Which link it is on, counted from 0 at A. There is more than one only where there are routers between.
+    pub hop: usize,
+    /// What the kernel of the host that sent it knew just after; `None` on other links, and where nobody can ask.
+    pub kernel: Option<TcpInfo>,
+    /// The packet, from the first byte of its header, as it goes on.
     pub bytes: Vec<u8>,
+    /// The packet as it was sent, if a fault has changed it.
+    pub before: Option<Vec<u8>>,
+    /// What faults did to it, in this order.
+    pub touched: Vec<fault::Touch>,
 }
 
 /// What happens in the chat of one host.
@@ -205,6 +389,31 @@ pub enum WireError {
         /// How many packets there had been.
         packets: u64,
     },
+    /// There cannot be so many routers between the hosts.
+    Hops {
+        /// What was asked for.
+        hops: usize,
+        /// The most there can be.
+        max: usize,
+    },
+    /// B's port is taken.
+    PortTaken {
+        /// Which.
+        port: u16,
+    },
+    /// The system refuses what the wire needs.
+    #[cfg(target_os = "linux")]
+    Refused {
+        /// What it refuses.
+        refusal: refusal::Refusal,
+        /// What was tried instead, and refused, too.
+        instead: Option<refusal::Refusal>,
+    },
+    /// The network failed while it was in use.
+    Network {
+        /// What was tried, and what the system said.
+        what: String,
+    },
     /// Nothing can happen any more, but the chat has not ended.
     Stalled {
         /// When.
@@ -235,6 +444,25 @@ impl fmt::Display for WireError {
                 "the chat had not ended after {time:?} and {packets} packets: allow more time or packets, \
                  say less, or choose a smaller latency"
             ),
+            Self::Hops { hops, max } => write!(
+                f,
+                "{hops} routers between the hosts are not possible here: choose a number from 0 to {max}"
+            ),
+            Self::PortTaken { port } => write!(
+                f,
+                "port {port} is taken by another program on this machine. See which: ss -ltnp 'sport = :{port}'. \
+                 Take another: --port {}",
+                port.checked_add(1).unwrap_or(8080)
+            ),
+            #[cfg(target_os = "linux")]
+            Self::Refused { refusal, instead } => {
+                write!(f, "{refusal}")?;
+                if let Some(instead) = instead {
+                    write!(f, ". Instead of it, {instead}")?;
+                }
+                Ok(())
+            }
+            Self::Network { what } => write!(f, "the network failed: {what}"),
             Self::Stalled { time } => write!(
                 f,
                 "the chat has not ended, but after {} ns nothing happens any more: this is a fault of the program, \
@@ -251,6 +479,16 @@ impl core::error::Error for WireError {
             Self::Script { error, .. } | Self::Chat { error, .. } => Some(error),
             Self::Certificate(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl From<refusal::Refusal> for WireError {
+    fn from(refusal: refusal::Refusal) -> Self {
+        Self::Refused {
+            refusal,
+            instead: None,
         }
     }
 }

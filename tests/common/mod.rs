@@ -400,6 +400,13 @@ pub fn check(event: &Event<'_>) {
         }
     }
 
+    // A group whose own value is text or bytes shows all of its bytes, although the fields in it name only some.
+    for (index, field) in event.fields.iter().enumerate() {
+        if event.shows(index) && !event.is_leaf(index) {
+            covered[usize::from(field.buf.0)][field.bytes()].fill(0xff);
+        }
+    }
+
     // 2. What the leaves leave over is a visible gap; half a byte can only be left over where something stopped.
     for (id, covered) in covered.iter().enumerate() {
         let gaps = event.gaps(BufId(id as u16));
@@ -587,4 +594,67 @@ pub fn shuffled(frames: &[Vec<u8>], keep: usize, window: usize, seed: u64) -> Ve
         shuffled.extend(part);
     }
     shuffled
+}
+
+/// Frames of every layer that is not the chat's: the golden ones, a datagram in fragments of either version of IP, and a
+/// talk of HTTP and one of DNS over TCP. Each with the number of its link.
+pub fn other_traffic() -> Vec<(u16, Vec<u8>)> {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    let mut files: Vec<_> = std::fs::read_dir(golden)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "hex"))
+        .collect();
+    files.sort();
+    let mut frames = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(file).unwrap();
+        let link = text.lines().find_map(|line| line.strip_prefix("# link: "));
+        frames.push((
+            link.map_or(101, |number| number.parse().unwrap()),
+            unhex(&text),
+        ));
+    }
+    let datagram = [
+        &[0x03, 0xe8, 0x00, 0x35, 0x03, 0x10, 0, 0],
+        [7; 776].as_slice(),
+    ]
+    .concat();
+    for (at, piece) in datagram.chunks(392).enumerate() {
+        let (at, more) = ((at * 392) as u16, u16::from(at == 0));
+        let mut v4 = unhex("4500 0000 0009 0000 4011 0000 01020304 05060708");
+        v4[2..4].copy_from_slice(&(piece.len() as u16 + 20).to_be_bytes());
+        v4[6..8].copy_from_slice(&((at / 8) | (more << 13)).to_be_bytes());
+        v4.extend(piece);
+        frames.push((101, v4));
+        let mut v6 = unhex(
+            "60000000 0000 2c40 20010db800000000000000000000000a 20010db800000000000000000000000b 1100 0000 00000009",
+        );
+        v6[4..6].copy_from_slice(&(piece.len() as u16 + 8).to_be_bytes());
+        v6[42..44].copy_from_slice(&(at | more).to_be_bytes());
+        v6.extend(piece);
+        frames.push((101, v6));
+    }
+    let http = [
+        (
+            Client,
+            b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\nHEAD / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc".to_vec(),
+        ),
+        (
+            Server,
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\nT: 1\r\n\r\n\
+              HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.0 200 OK\r\n\r\nuntil the end".to_vec(),
+        ),
+    ];
+    let question = b"\x00\x1d\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x01\0\x01";
+    for (port, talk) in [
+        (1234, http.to_vec()),
+        (53, vec![(Client, question.to_vec())]),
+    ] {
+        let mut ends = Ends::new(40_000, port);
+        let mut segments = ends.open();
+        segments.extend(ends.data(&talk, 60));
+        frames.extend(segments.into_iter().map(|segment| (101, segment)));
+    }
+    frames
 }

@@ -178,7 +178,7 @@ pub fn capture(name: &str) -> Capture {
             match seen.unwrap() {
                 Seen::Packet(packet) => packets.push((packet.sent.0 + shift, packet.bytes)),
                 Seen::Key { line, .. } => keys.push(line),
-                Seen::Chat { .. } => {}
+                Seen::Chat { .. } | Seen::Kernel { .. } | Seen::Released { .. } => {}
             }
         }
     }

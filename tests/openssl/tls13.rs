@@ -263,6 +263,7 @@ fn client_certificates() {
             hello(client, server);
             // c: a CertificateRequest in the middle of the conversation.
             server.say("c\n");
+            server.wait_for("SSL_do_handshake -> 1");
             client.say("here I am\n");
             server.wait_for("here I am\n");
         },

@@ -15,7 +15,7 @@ use super::extensions::{
 };
 use super::{certificate, note_grease, opaque};
 use crate::cursor::{Cursor, Read};
-use crate::packet::{Fact, Why};
+use crate::packet::{Fact, FieldDef, Why};
 
 fields! {
     HANDSHAKE = "tls.handshake" Group;
@@ -68,6 +68,8 @@ fields! {
     SERVER_EXCHANGE = "tls.handshake.server_exchange" Bytes;
     SIG_LEN = "tls.handshake.sig_len" Uint;
     SIG = "tls.handshake.sig" Bytes;
+    VERIFY_SIG_LEN = "tls.handshake.client_cert_vrfy.sig_len" Uint;
+    VERIFY_SIG = "tls.handshake.client_cert_vrfy.sig" Bytes;
     // client_key_exchange
     CLIENT_POINT_LEN = "tls.handshake.client_point_len" Uint;
     CLIENT_POINT = "tls.handshake.client_point" Bytes;
@@ -204,7 +206,7 @@ fn body(c: &mut Cursor<'_, '_>, tls13: bool, m: &mut Message) -> Read<()> {
         kind::CERTIFICATE => certificates(c, tls13, m),
         kind::SERVER_KEY_EXCHANGE => server_key_exchange(c, m),
         kind::CERTIFICATE_REQUEST => certificate_request(c, tls13, m),
-        kind::CERTIFICATE_VERIFY => signature(c, m),
+        kind::CERTIFICATE_VERIFY => signature(c, m, (&VERIFY_SIG_LEN, &VERIFY_SIG)),
         kind::CLIENT_KEY_EXCHANGE => client_key_exchange(c),
         kind::FINISHED => all(c, &VERIFY_DATA),
         kind::CERTIFICATE_STATUS => extensions::certificate_status(c),
@@ -404,7 +406,7 @@ fn server_key_exchange(c: &mut Cursor<'_, '_>, m: &mut Message) -> Read<()> {
         // An anonymous key exchange signs nothing.
         return Ok(());
     }
-    signature(c, m)
+    signature(c, m, (&SIG_LEN, &SIG))
 }
 
 fn is_dhe(body: &[u8]) -> bool {
@@ -433,12 +435,16 @@ fn is_old_signature(bytes: &[u8]) -> bool {
     vector(bytes).is_some_and(|(len, rest)| rest.len() == len)
 }
 
-fn signature(c: &mut Cursor<'_, '_>, m: &mut Message) -> Read<()> {
+fn signature(
+    c: &mut Cursor<'_, '_>,
+    m: &mut Message,
+    (len_def, def): (&'static FieldDef, &'static FieldDef),
+) -> Read<()> {
     if is_signature(c.ahead()) || !is_old_signature(c.ahead()) {
         m.signature_scheme = Some(c.u16(&SIG_HASH_ALG)?);
     }
-    let len = c.u16(&SIG_LEN)?;
-    opaque(c, &SIG, len.into())
+    let len = c.u16(len_def)?;
+    opaque(c, def, len.into())
 }
 
 /// One vector that fills the message. With ECDHE its length has one byte (RFC 8422, section 5.7), else it has two: RSA's
@@ -455,7 +461,7 @@ fn client_key_exchange(c: &mut Cursor<'_, '_>) -> Read<()> {
     all(c, &CLIENT_EXCHANGE)
 }
 
-fn all(c: &mut Cursor<'_, '_>, def: &'static crate::packet::FieldDef) -> Read<()> {
+fn all(c: &mut Cursor<'_, '_>, def: &'static FieldDef) -> Read<()> {
     c.rest(def);
     Ok(())
 }
@@ -543,7 +549,7 @@ mod tests {
         assert_eq!(certificate.lengths(&CERTIFICATE), [0x1b0]);
         assert_eq!(certificate.result.unwrap().certificates, 1);
         let verify = decode(&bytes(samples::CERTIFICATE_VERIFY), true);
-        assert_eq!(verify.lengths(&SIG), [128]);
+        assert_eq!(verify.lengths(&VERIFY_SIG), [128]);
         assert_eq!(verify.result.unwrap().signature_scheme, Some(0x0804));
         let finished = decode(&bytes(samples::FINISHED), true);
         assert_eq!(finished.lengths(&VERIFY_DATA), [32]);

@@ -25,7 +25,7 @@ fields! {
     VERSION = "tls.record.version" Hex;
     LENGTH = "tls.record.length" Uint;
     PADDING = "tls.record.padding" Bytes;
-    PADDING_LENGTH = "tls.record.padding_length" Uint;
+    PADDING_LENGTH = "tls.record.padding_len" Uint;
 }
 
 /// How long a record's header is, in bytes.
@@ -115,7 +115,7 @@ pub fn begins_client_hello(bytes: &[u8]) -> Option<bool> {
         [_, _, _, a, b, _, _, c, d, _, _, ..] => {
             let record = usize::from(u16::from_be_bytes([*a, *b]));
             let hello = usize::from(u16::from_be_bytes([*c, *d]));
-            Some(record <= MAX_FRAGMENT && record >= 6 && hello >= 38)
+            Some((6..=MAX_FRAGMENT).contains(&record) && hello >= 38)
         }
         _ => None,
     }

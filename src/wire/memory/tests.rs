@@ -79,10 +79,14 @@ fn story(seen: &[Seen]) -> String {
             let label = line.split(' ').next().unwrap_or("");
             format!("{:>9} {host} knows {label}", time.since(EPOCH) / 1000)
         }
+        Seen::Kernel { host, .. } => unreachable!("{host} has no kernel here"),
         Seen::Chat { host, time, what } => {
             let mut what = format!("{what:?}");
             what.truncate(60);
             format!("{:>9} {host}: {what}", time.since(EPOCH) / 1000)
+        }
+        Seen::Released { id, time, .. } => {
+            format!("{:>9} packet {id} goes on", time.since(EPOCH) / 1000)
         }
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -1,0 +1,737 @@
+//! Live capture: an interface is watched, and every packet decoded and shown as it passes.
+//!
+//! ```text
+//! interfaces ─▶ receiver thread ─▶ queue ─▶ main thread: key log, Session, Show ─▶ screen
+//!               (pnet, as root)             (as an ordinary user)
+//! ```
+//!
+//! What is on the screen is the packets alone, on standard output; everything about the capture itself goes to standard error.
+
+mod interface;
+pub(crate) mod own;
+mod receive;
+mod rights;
+mod secrets;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::bpf::{self, Filter, FilterError, Link, Program};
+use crate::cli;
+use crate::layers::tls;
+use crate::packet::{Frame, LinkType, Time};
+use crate::session::Session;
+use crate::show::{BATCH, Show};
+use crate::text::Glossary;
+use crate::view::paint::{Look, Out, Role, Wish};
+use crate::view::words::Hosts;
+use interface::{Form, Interface};
+use receive::{Batch, Counts, OpenError, Queue, Tap};
+use rights::GivenUp;
+use secrets::{KeyFile, Patience};
+
+/// The interface name that means all of them.
+const ANY: &str = "any";
+
+/// No name and no filter is cut off before so many columns.
+const WIDE: usize = 10_000;
+
+/// So long after the last packets it is asked again whether some were lost.
+const ASK_AGAIN: u16 = 250;
+
+/// So many packets are shown before it is looked whether somebody wants to end it.
+const TURN: usize = 1024;
+
+/// Why a capture cannot be, or ended early.
+#[derive(Debug)]
+pub enum CaptureError {
+    /// The output cannot be written.
+    Output(io::Error),
+    /// The wish cannot be fulfilled; the sentence says how to mend it.
+    Usage(String),
+    /// The system does not let us, or the interface has ended.
+    System(String),
+}
+
+impl fmt::Display for CaptureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::Usage(text) | Self::System(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for CaptureError {}
+
+impl From<io::Error> for CaptureError {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<FilterError> for CaptureError {
+    fn from(error: FilterError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+/// Watches what the arguments name until it is told to end.
+///
+/// # Errors
+/// [`CaptureError::Usage`] before anything is captured; [`CaptureError::System`] also when the last interface ends.
+pub fn run(
+    capture: &cli::capture::Capture,
+    screen: &cli::Screen,
+    glossary: &Glossary,
+    out: &mut Out,
+    to: &mut (impl Write + AsFd),
+) -> Result<(), CaptureError> {
+    let all = interface::all().map_err(|e| system("the interfaces cannot be listed", &e))?;
+    if capture.list_interfaces {
+        list(&all, glossary, out);
+        return Ok(out.flush_to(to)?);
+    }
+    let mut notes = Notes::new(glossary, screen.wish());
+    let text = capture.filter.join(" ");
+    let filter = match text.trim() {
+        "" => None,
+        text => Some(bpf::parse(text)?),
+    };
+    let Some(name) = &capture.interface else {
+        list(&all, glossary, out);
+        out.flush_to(to)?;
+        return Err(CaptureError::Usage(
+            "which interface? name one: layerwise capture -i lo".to_owned(),
+        ));
+    };
+    // The signals that end a capture are taken up in the loop; blocked in every thread before the first one starts.
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGINT);
+    set.add(Signal::SIGTERM);
+    let signals = set
+        .thread_block()
+        .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC))
+        .map_err(|e| system("signals cannot be received", &e.into()))?;
+
+    let buffer = (capture.buffer as usize) << 20;
+    let taps = open(name, &all, filter.as_ref(), buffer, &mut notes)?;
+    // The key log may be readable for root alone: it is opened as long as we are.
+    let keylog = capture.keylog.clone().or_else(|| {
+        let file = std::env::var_os("SSLKEYLOGFILE")?;
+        (!file.is_empty()).then(|| file.into())
+    });
+    let keys = keylog.as_deref().map(KeyFile::new);
+    let given_up = rights::give_up().map_err(|(step, error)| {
+        system(
+            &format!("rights cannot be given up ({step}), so nothing is captured"),
+            &error,
+        )
+    })?;
+    if let GivenUp::Root { uid } = given_up {
+        notes.say("say.capture.rights.user", |out, _| out.number(uid.into()));
+    }
+
+    let links: Vec<LinkType> = taps.iter().map(|tap| tap.link).collect();
+    let names: Vec<String> = taps.iter().map(|tap| tap.name.clone()).collect();
+    let mut watch = Watch {
+        glossary,
+        show: Show::new(glossary, screen, Hosts::default()),
+        sessions: links.iter().map(|_| Session::new()).collect(),
+        links,
+        tagged: name == ANY,
+        names,
+        keys,
+        patience: Patience::default(),
+        keylog: keylog.as_deref(),
+        told: Told::default(),
+        notes,
+        sum: Sum::default(),
+        batch: Batch::default(),
+        next: 0,
+    };
+    watch.read_keys()?;
+    watch.told_of_keylog();
+    if let Some(filter) = &filter {
+        watch.notes.say("say.capture.filter", |out, _| {
+            out.wire(filter.text().as_bytes(), WIDE);
+        });
+    }
+    let watched: Vec<(&str, &Interface)> = watch
+        .names
+        .iter()
+        .filter_map(|name| {
+            let interface = all.iter().find(|i| i.name() == name)?;
+            Some((name.as_str(), interface))
+        })
+        .collect();
+    watch.notes.watching(&watched);
+
+    let queue = Queue::start(taps).map_err(|e| system("the receiver cannot be started", &e))?;
+    let limit = capture.count.unwrap_or(u64::MAX);
+    watch.run(queue, &signals, limit, out, to)
+}
+
+/// Nanoseconds since the Unix epoch.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.map_or(0, |time| time.as_nanos())).unwrap_or(u64::MAX)
+}
+
+fn system(what: &str, error: &io::Error) -> CaptureError {
+    CaptureError::System(format!("{what}: {error}"))
+}
+
+/// Opens the interface of that name, or all that are up.
+fn open(
+    name: &str,
+    all: &[Interface],
+    filter: Option<&Filter>,
+    buffer: usize,
+    notes: &mut Notes<'_>,
+) -> Result<Vec<Tap>, CaptureError> {
+    if name != ANY {
+        let interface =
+            interface::find(name, all).map_err(|e| CaptureError::Usage(e.to_string()))?;
+        if !interface.is_up() {
+            return Err(CaptureError::System(format!(
+                "{name} is down: nothing passes it; sudo ip link set {name} up changes that"
+            )));
+        }
+        let program = program(&interface, filter)?;
+        notes.form(&interface);
+        let promiscuous = !interface.device.is_loopback();
+        let tap = Tap::open(&interface, program.as_ref(), promiscuous, buffer);
+        return Ok(vec![tap.map_err(|error| explain(name, &error))?]);
+    }
+    let mut taps = Vec::new();
+    for interface in all.iter().filter(|interface| interface.is_up()) {
+        match program(interface, filter) {
+            Ok(program) => match Tap::open(interface, program.as_ref(), false, buffer) {
+                Ok(tap) => {
+                    notes.form(interface);
+                    taps.push(tap);
+                }
+                // It was removed since it was listed.
+                Err(OpenError { error, .. }) if error.raw_os_error() == Some(nix::libc::ENODEV) => {
+                }
+                Err(error) => return Err(explain(interface.name(), &error)),
+            },
+            Err(error) if interface.form == Form::Bytes => {
+                notes.say("say.capture.left_out", |out, what| match what {
+                    "interface" => out.text(interface.name()),
+                    _ => out.text(&error.to_string()),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if taps.is_empty() {
+        return Err(CaptureError::System(
+            "no interface is up; sudo ip link set lo up brings up the first".to_owned(),
+        ));
+    }
+    Ok(taps)
+}
+
+/// What the kernel shall run on each packet of this interface.
+fn program(
+    interface: &Interface,
+    filter: Option<&Filter>,
+) -> Result<Option<Program>, CaptureError> {
+    let compile = |link| filter.map(|filter| filter.compile(link)).transpose();
+    match interface.form {
+        Form::Ethernet => Ok(compile(Link::Ethernet)?),
+        Form::Ip => {
+            let program = compile(Link::Raw)?.unwrap_or_else(Program::all);
+            Ok(Some(program.of_ip_alone()))
+        }
+        Form::Bytes if filter.is_none() => Ok(None),
+        Form::Bytes => Err(CaptureError::Usage(format!(
+            "frames of type {} cannot be filtered; watch {} without a filter",
+            interface.hardware,
+            interface.name()
+        ))),
+    }
+}
+
+/// The command that lets this program watch interfaces for whoever runs it.
+pub(crate) fn grant() -> String {
+    let program = std::env::current_exe();
+    let program = program.map_or("layerwise".into(), |path| path.display().to_string());
+    format!("sudo setcap cap_net_raw,cap_net_admin=eip {program}")
+}
+
+/// Why an interface cannot be opened, and what mends it.
+fn explain(name: &str, error: &OpenError) -> CaptureError {
+    let text = match error.error.raw_os_error() {
+        Some(nix::libc::EPERM | nix::libc::EACCES) if nix::unistd::geteuid().is_root() => {
+            "even root may not open a packet socket here: the container was started without the capability NET_RAW \
+             (docker run --cap-add NET_RAW --cap-add NET_ADMIN)"
+                .to_owned()
+        }
+        Some(nix::libc::EPERM | nix::libc::EACCES) => {
+            format!(
+                "no right to open a packet socket: run it with sudo, or give the program the right once and for all: {}",
+                grant()
+            )
+        }
+        Some(nix::libc::EAFNOSUPPORT) => {
+            "this kernel has no packet sockets (CONFIG_PACKET); sudo modprobe af_packet may load them".to_owned()
+        }
+        Some(nix::libc::ENODEV | nix::libc::ENXIO) => format!("{name} is gone"),
+        _ => format!("{name} cannot be watched: {} ({})", error.error, error.step),
+    };
+    CaptureError::System(text)
+}
+
+/// The list of interfaces: name, up or down, what it is, addresses.
+fn list(all: &[Interface], glossary: &Glossary, out: &mut Out) {
+    let longest = all
+        .iter()
+        .map(|i| i.name().len())
+        .max()
+        .unwrap_or(0)
+        .max(ANY.len());
+    for interface in all {
+        out.start(Role::Value);
+        out.wire(interface.name().as_bytes(), WIDE);
+        out.end(Role::Value);
+        out.to_column(longest + 2);
+        let state = if interface.is_up() {
+            "say.capture.up"
+        } else {
+            "say.capture.is_down"
+        };
+        out.text(glossary.say(state));
+        out.to_column(longest + 8);
+        out.sentence(glossary.say(interface.kind), |out, _| {
+            out.number(interface.hardware.into());
+        });
+        if let Some(driver) = &interface.driver {
+            out.ascii(b" (");
+            out.wire(driver.as_bytes(), 32);
+            out.byte(b')');
+        }
+        for address in &interface.device.ips {
+            out.newline();
+            out.to_column(longest + 8);
+            out.text(&address.to_string());
+        }
+        out.newline();
+    }
+    out.start(Role::Value);
+    out.text(ANY);
+    out.end(Role::Value);
+    out.to_column(longest + 8);
+    out.text(glossary.say("say.capture.any"));
+    out.newline();
+}
+
+/// What is said about the capture itself, on standard error.
+struct Notes<'g> {
+    glossary: &'g Glossary,
+    out: Out,
+}
+
+impl<'g> Notes<'g> {
+    fn new(glossary: &'g Glossary, wish: Wish) -> Self {
+        // Notes have no colours.
+        Self {
+            glossary,
+            out: Out::new(Look::new(wish, false, None)),
+        }
+    }
+
+    /// One sentence of the glossary.
+    fn say(&mut self, key: &str, value: impl FnMut(&mut Out, &str)) {
+        self.out.sentence(self.glossary.say(key), value);
+        self.out.newline();
+        // Nothing better can be done when standard error cannot be written to.
+        let _ = self.out.flush_to(&mut io::stderr());
+    }
+
+    /// What must be known of the frames of an interface.
+    fn form(&mut self, interface: &Interface) {
+        let key = match interface.form {
+            Form::Ethernet => return,
+            Form::Ip => "say.capture.ip_alone",
+            Form::Bytes => "say.capture.bytes",
+        };
+        self.say(key, |out, what| match what {
+            "number" => out.number(interface.hardware.into()),
+            _ => out.text(interface.name()),
+        });
+    }
+
+    fn watching(&mut self, interfaces: &[(&str, &Interface)]) {
+        let glossary = self.glossary;
+        self.say("say.capture.watching", |out, _| {
+            for (index, (name, interface)) in interfaces.iter().enumerate() {
+                if index > 0 {
+                    out.ascii(b", ");
+                }
+                out.text(name);
+                if interfaces.len() == 1 {
+                    out.ascii(b" (");
+                    out.sentence(glossary.say(interface.kind), |out, _| {
+                        out.number(interface.hardware.into());
+                    });
+                    out.byte(b')');
+                }
+            }
+        });
+    }
+}
+
+/// What there was in all.
+#[derive(Debug, Default)]
+struct Sum {
+    packets: u64,
+    bytes: u64,
+    opened: u64,
+    first: Option<u64>,
+    last: u64,
+}
+
+/// What was said already, and need not be said again.
+#[derive(Debug, Default)]
+struct Told {
+    lost: Counts,
+    queue: u64,
+    line: bool,
+    trouble: bool,
+}
+
+/// A running capture.
+struct Watch<'a> {
+    glossary: &'a Glossary,
+    show: Show<'a>,
+    /// One for each interface: what passes two of them is not sent twice.
+    sessions: Vec<Session>,
+    links: Vec<LinkType>,
+    names: Vec<String>,
+    /// Whether each packet says which interface it passed.
+    tagged: bool,
+    keys: Option<KeyFile>,
+    keylog: Option<&'a Path>,
+    patience: Patience,
+    told: Told,
+    notes: Notes<'a>,
+    sum: Sum,
+    /// Packets that were taken from the queue, and which of them is next.
+    batch: Batch,
+    next: usize,
+}
+
+/// Why the loop goes no further for now.
+#[derive(Debug, PartialEq, Eq)]
+enum Pause {
+    /// There is no packet.
+    Empty,
+    /// The next one waits for secrets.
+    Held,
+    /// It may go on at once.
+    Turn,
+    /// As many as were asked for have been shown.
+    Enough,
+}
+
+impl Watch<'_> {
+    fn run(
+        mut self,
+        mut queue: Queue,
+        signals: &SignalFd,
+        limit: u64,
+        out: &mut Out,
+        to: &mut (impl Write + AsFd),
+    ) -> Result<(), CaptureError> {
+        let mut ended = None;
+        let mut stopped = false;
+        // Whether packets came since it was last asked how many were lost.
+        let mut fresh = false;
+        loop {
+            let pending = self.next < self.batch.len();
+            let news = queue.take(&mut self.batch, pending);
+            if !pending {
+                self.next = 0;
+            }
+            fresh |= news.any;
+            for (tap, error) in news.ended {
+                ended = Some(self.down(tap, &error));
+            }
+            self.read_keys()?;
+            let pause = self.packets(limit, out, to)?;
+            // Only what was found empty wakes who sleeps over it, so nothing may lie between the two.
+            let idle = pause == Pause::Empty && !news.any;
+            if pause == Pause::Enough || (idle && news.done) {
+                break;
+            }
+            let timeout = match pause {
+                Pause::Held => PollTimeout::from(1_u8),
+                _ if !idle => PollTimeout::ZERO,
+                _ if fresh => PollTimeout::from(ASK_AGAIN),
+                _ => PollTimeout::NONE,
+            };
+            if timeout != PollTimeout::ZERO {
+                out.flush_to(to)?;
+            }
+            match wait(&queue, signals, to.as_fd(), timeout)? {
+                Woken::Signal if stopped => break,
+                Woken::Signal => {
+                    stopped = true;
+                    queue.stop(now());
+                }
+                Woken::Nothing if idle => {
+                    fresh = false;
+                    self.losses(&mut queue);
+                }
+                _ => {}
+            }
+        }
+        out.flush_to(to)?;
+        self.summary(&mut queue);
+        match ended {
+            Some(text) if !stopped => Err(CaptureError::System(text)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Shows what can be shown.
+    fn packets(
+        &mut self,
+        limit: u64,
+        out: &mut Out,
+        to: &mut impl Write,
+    ) -> Result<Pause, CaptureError> {
+        for _ in 0..TURN {
+            if self.sum.packets >= limit {
+                return Ok(Pause::Enough);
+            }
+            if self.next >= self.batch.len() {
+                return Ok(Pause::Empty);
+            }
+            if let Some(keys) = &self.keys
+                && self
+                    .patience
+                    .must_wait(&self.batch, self.next, &self.links, &keys.known)
+            {
+                return Ok(Pause::Held);
+            }
+            self.packet(out);
+            self.next += 1;
+            if out.bytes().len() >= BATCH {
+                out.flush_to(to)?;
+            }
+        }
+        Ok(Pause::Turn)
+    }
+
+    fn packet(&mut self, out: &mut Out) {
+        let Some(arrived) = self.batch.get(self.next) else {
+            return;
+        };
+        let (Some(session), Some(link)) = (
+            self.sessions.get_mut(arrived.tap),
+            self.links.get(arrived.tap),
+        ) else {
+            return;
+        };
+        let sum = &mut self.sum;
+        sum.packets += 1;
+        sum.bytes += arrived.data.len() as u64;
+        sum.first.get_or_insert(arrived.time);
+        sum.last = sum.last.max(arrived.time);
+        let event = session.push(Frame {
+            number: sum.packets,
+            time: Time(arrived.time),
+            link: *link,
+            data: arrived.data,
+            wire_len: arrived.data.len() as u32,
+        });
+        let is_opened = |note: &&crate::packet::Note| {
+            core::ptr::eq(note.def, &raw const tls::OPENED) && note.value == tls::opened::VERIFIED
+        };
+        sum.opened += event.notes.iter().filter(is_opened).count() as u64;
+        if self.tagged {
+            let name = self.names.get(arrived.tap).map_or("?", String::as_str);
+            out.sentence(self.glossary.say("say.capture.on"), |out, _| out.text(name));
+            if self.show.in_detail() {
+                out.newline();
+            }
+        }
+        self.show.packet(out, &event);
+    }
+
+    /// Takes up what is new in the key log.
+    fn read_keys(&mut self) -> Result<(), CaptureError> {
+        let Some(keys) = &mut self.keys else {
+            return Ok(());
+        };
+        let (sessions, mut wrong) = (&mut self.sessions, None);
+        let read = keys.read(|line| {
+            for session in sessions.iter_mut() {
+                if let Err(error) = session.keylog_line(line) {
+                    wrong = Some(error);
+                }
+            }
+        });
+        let path = self.keylog.unwrap_or(Path::new("")).display().to_string();
+        let trouble = read.err().or_else(|| keys.trouble.take());
+        for (told, key, reason) in [
+            (
+                &mut self.told.line,
+                "say.capture.keylog.line",
+                wrong.map(|e| e.to_string()),
+            ),
+            (
+                &mut self.told.trouble,
+                "say.capture.keylog.trouble",
+                trouble.map(|e| e.to_string()),
+            ),
+        ] {
+            if let Some(reason) = reason.filter(|_| !*told) {
+                *told = true;
+                self.notes.say(key, |out, what| match what {
+                    "file" => {
+                        out.wire(path.as_bytes(), WIDE);
+                    }
+                    _ => out.text(&reason),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Says where secrets come from.
+    fn told_of_keylog(&mut self) {
+        let (Some(keys), Some(path)) = (&self.keys, self.keylog) else {
+            return;
+        };
+        let key = if keys.is_open() {
+            "say.capture.keylog"
+        } else if self.told.trouble {
+            return;
+        } else {
+            "say.capture.keylog.missing"
+        };
+        let (path, secrets) = (path.display().to_string(), keys.known.secrets);
+        self.notes.say(key, |out, what| match what {
+            "file" => {
+                out.wire(path.as_bytes(), WIDE);
+            }
+            _ => out.number(secrets),
+        });
+    }
+
+    /// An interface has ended.
+    fn down(&mut self, tap: usize, error: &io::Error) -> String {
+        let name = self.names.get(tap).map_or("?", String::as_str);
+        let reason = match error.raw_os_error() {
+            Some(nix::libc::ENETDOWN) => "it went down".to_owned(),
+            Some(nix::libc::ENODEV | nix::libc::ENXIO) => "it is gone".to_owned(),
+            _ => error.to_string(),
+        };
+        format!("{name} has ended: {reason}")
+    }
+
+    /// Says how many packets were lost, if that changed.
+    fn losses(&mut self, queue: &mut Queue) {
+        let (kernel, own) = (queue.kernel(), queue.lost());
+        if kernel.lost == self.told.lost.lost && own == self.told.queue {
+            return;
+        }
+        (self.told.lost, self.told.queue) = (kernel, own);
+        let reason = self.glossary.say(match (kernel.lost, own) {
+            (_, 0) => "say.capture.lost.kernel",
+            (0, _) => "say.capture.lost.queue",
+            _ => "say.capture.lost.both",
+        });
+        self.notes.say("say.capture.lost", |out, what| match what {
+            "number" => out.number(kernel.lost + own),
+            _ => out.text(reason),
+        });
+    }
+
+    /// What there was in all.
+    fn summary(&mut self, queue: &mut Queue) {
+        let (kernel, own) = (queue.kernel(), queue.lost());
+        let sum = &self.sum;
+        let unshown = kernel
+            .packets
+            .saturating_sub(kernel.lost + own + sum.packets);
+        let time = sum.last.saturating_sub(sum.first.unwrap_or(sum.last));
+        self.notes.say("say.capture.sum", |out, what| match what {
+            "packets" => out.number(sum.packets),
+            "bytes" => out.number(sum.bytes),
+            _ => out.seconds(time),
+        });
+        let lost = match kernel.lost + own {
+            0 => "say.capture.sum.none_lost",
+            _ => "say.capture.sum.lost",
+        };
+        self.notes.say(lost, |out, what| match what {
+            "kernel" => out.number(kernel.lost),
+            _ => out.number(own),
+        });
+        if unshown > 0 {
+            self.notes
+                .say("say.capture.sum.unshown", |out, _| out.number(unshown));
+        }
+        if let Some(keys) = &self.keys {
+            self.notes
+                .say("say.capture.sum.secrets", |out, what| match what {
+                    "secrets" => out.number(keys.known.secrets),
+                    _ => out.number(sum.opened),
+                });
+        }
+    }
+}
+
+/// Why the loop goes on.
+enum Woken {
+    /// Somebody wants to end it.
+    Signal,
+    /// Nothing happened in that time.
+    Nothing,
+    /// There are packets.
+    Packets,
+}
+
+fn wait(
+    queue: &Queue,
+    signals: &SignalFd,
+    screen: BorrowedFd<'_>,
+    timeout: PollTimeout,
+) -> Result<Woken, CaptureError> {
+    let mut list = [
+        PollFd::new(queue.wake(), PollFlags::POLLIN),
+        PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        // Nothing is asked of the screen, but poll says when its reader is gone.
+        PollFd::new(screen, PollFlags::empty()),
+    ];
+    match poll(&mut list, timeout) {
+        Ok(0) => return Ok(Woken::Nothing),
+        Ok(_) => {}
+        Err(nix::Error::EINTR) => return Ok(Woken::Packets),
+        Err(error) => return Err(system("cannot wait for packets", &error.into())),
+    }
+    let [_, signal, screen] = &list;
+    if screen
+        .revents()
+        .is_some_and(|e| e.contains(PollFlags::POLLERR))
+    {
+        return Err(CaptureError::Output(io::ErrorKind::BrokenPipe.into()));
+    }
+    if signal.any().unwrap_or(false) && matches!(signals.read_signal(), Ok(Some(_))) {
+        return Ok(Woken::Signal);
+    }
+    Ok(Woken::Packets)
+}

@@ -1,0 +1,255 @@
+//! The scene of the demonstration: which wire, who its hosts are, and what is said about it. Whatever was asked for and
+//! this wire cannot do is refused here.
+
+#[cfg(target_os = "linux")]
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::{DemoError, name};
+use crate::cli;
+use crate::cli::demo::Wire as Kind;
+use crate::packet::Time;
+use crate::view::words::Hosts;
+use crate::wire::fault::Rule;
+use crate::wire::memory::{self, Memory};
+use crate::wire::{Host, PORT, Script, Wire};
+#[cfg(target_os = "linux")]
+use crate::wire::{Link, loopback, lose_data, tun};
+
+/// A wire that is set up, and what the screen says about it.
+pub(super) struct Scene {
+    pub(super) wire: Box<dyn Wire>,
+    pub(super) hosts: Hosts,
+    /// Times are shown from here on.
+    pub(super) origin: Time,
+    /// How many links there are from A to B.
+    pub(super) links: usize,
+    /// The wire's name, as it was asked for.
+    pub(super) kind: &'static str,
+    /// The server's port.
+    pub(super) port: u16,
+    /// The glossary key of the title.
+    pub(super) title: &'static str,
+    /// What is to be known about this wire.
+    pub(super) words: Vec<Words>,
+}
+
+/// A sentence of the glossary, and what fills it in.
+pub(super) struct Words {
+    pub(super) key: &'static str,
+    pub(super) detail: String,
+    pub(super) number: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl Words {
+    fn new(key: &'static str) -> Self {
+        Self {
+            key,
+            detail: String::new(),
+            number: 0,
+        }
+    }
+}
+
+/// Sets up what the arguments ask for.
+pub(super) fn set(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
+    let kind = demo.wire.unwrap_or_default();
+    refuse(demo, kind)?;
+    match kind {
+        Kind::Memory => memory(demo, script),
+        #[cfg(target_os = "linux")]
+        Kind::Tun => tun(demo, script),
+        #[cfg(target_os = "linux")]
+        Kind::Loopback => loopback(demo, script),
+        #[cfg(not(target_os = "linux"))]
+        Kind::Tun | Kind::Loopback => Err(DemoError::Usage(
+            "--wire tun and --wire loopback need Linux: here the demonstration runs over --wire memory, with the same \
+             chat and the same layers"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Refuses what was asked for and does not hold on this wire.
+fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
+    use Kind::{Loopback, Memory, Tun};
+    let asked = [
+        (
+            "--seed",
+            demo.seed.is_some(),
+            &[Memory][..],
+            "the kernel's sequence numbers, ports and TLS's keys are really random",
+        ),
+        (
+            "--latency",
+            demo.latency.is_some(),
+            &[Memory, Tun],
+            "on lo a packet arrives at once",
+        ),
+        (
+            "--link",
+            demo.link.is_some(),
+            &[Tun, Loopback],
+            "its packets begin with IP: there is no link below",
+        ),
+        (
+            "--hops",
+            demo.hops.is_some(),
+            &[Tun],
+            "there is nothing between its hosts",
+        ),
+        (
+            "--drop",
+            demo.drop.is_some(),
+            &[Tun],
+            "nothing gets lost on it",
+        ),
+        (
+            "--fault",
+            !demo.fault.is_empty(),
+            &[Memory],
+            "rules are not yet carried out on it",
+        ),
+        (
+            "--port",
+            demo.port.is_some(),
+            &[Loopback],
+            "its hosts are its own, so port 8080 is always free",
+        ),
+    ];
+    for (option, given, wires, why) in asked {
+        if given && !wires.contains(&kind) {
+            let (this, that) = (
+                wire_name(kind),
+                wires.first().copied().map_or("", wire_name),
+            );
+            return Err(DemoError::Usage(format!(
+                "{option} does not hold for --wire {this}: {why}. Leave it out, or take --wire {that}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn wire_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Memory => "memory",
+        Kind::Tun => "tun",
+        Kind::Loopback => "loopback",
+    }
+}
+
+fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
+    let default = memory::Config::default();
+    let config = memory::Config {
+        seed: demo.seed.unwrap_or(1),
+        mtu: demo.mtu as usize,
+        latency: demo.latency.unwrap_or(default.latency),
+        ..default
+    };
+    let mut rules = Vec::new();
+    for text in &demo.fault {
+        let rule = Rule::parse(text);
+        rules.push(rule.map_err(|error| DemoError::Usage(format!("--fault: {error}")))?);
+    }
+    Ok(Scene {
+        wire: Box::new(Memory::new(&config, script)?.with_faults(rules)),
+        hosts: two_hosts(),
+        origin: memory::EPOCH,
+        links: 1,
+        kind: wire_name(Kind::Memory),
+        port: PORT,
+        title: "say.demo.title",
+        words: Vec::new(),
+    })
+}
+
+/// A and B, each with an address of its own.
+fn two_hosts() -> Hosts {
+    let named = [Host::A, Host::B].map(|host| (host.address().into(), name(host)));
+    Hosts::new(named.to_vec())
+}
+
+#[cfg(target_os = "linux")]
+fn link(demo: &cli::Demo) -> Link {
+    match demo.link.unwrap_or_default() {
+        cli::demo::Link::Ip => Link::Ip,
+        cli::demo::Link::Ethernet => Link::Ethernet,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
+    let default = tun::Config::default();
+    let config = tun::Config {
+        mtu: demo.mtu as usize,
+        latency: demo.latency.unwrap_or(default.latency),
+        link: link(demo),
+        hops: demo.hops.unwrap_or(0),
+        ..default
+    };
+    let policy = demo.drop.map(lose_data);
+    let wire = tun::Tun::with_policy(&config, script, policy)?;
+    let mut words = vec![match (wire.carrier(), config.link) {
+        (tun::Carrier::Tun, Link::Ip) => Words::new("say.demo.wire.tun"),
+        (tun::Carrier::Tun, Link::Ethernet) => Words::new("say.demo.wire.tap"),
+        (tun::Carrier::Veth(why), _) => Words {
+            detail: why.to_string(),
+            ..Words::new("say.demo.wire.veth")
+        },
+    }];
+    if config.hops > 0 {
+        words.push(Words {
+            number: config.hops as u64,
+            ..Words::new("say.demo.wire.hops")
+        });
+    }
+    words.push(Words::new("say.demo.wire.differs"));
+    Ok(Scene {
+        origin: wire.started(),
+        wire: Box::new(wire),
+        hosts: two_hosts(),
+        links: config.hops + 1,
+        kind: wire_name(Kind::Tun),
+        port: PORT,
+        title: "say.demo.title",
+        words,
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
+    let default = loopback::Config::default();
+    let config = loopback::Config {
+        port: demo.port.unwrap_or(default.port),
+        mtu: demo.mtu as usize,
+        link: link(demo),
+        ..default
+    };
+    let wire = loopback::Loopback::new(&config, script)?;
+    let words = match wire.place() {
+        loopback::Place::Own => Words::new("say.demo.wire.loopback"),
+        loopback::Place::Machine(why) => Words {
+            detail: why.to_string(),
+            ..Words::new("say.demo.wire.loopback.machine")
+        },
+    };
+    Ok(Scene {
+        origin: wire.started(),
+        wire: Box::new(wire),
+        hosts: Hosts::sharing(
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            [name(Host::A), name(Host::B)],
+            config.port,
+        ),
+        links: 1,
+        kind: wire_name(Kind::Loopback),
+        port: config.port,
+        title: "say.demo.title.loopback",
+        words: vec![
+            words,
+            Words::new("say.demo.wire.partial"),
+            Words::new("say.demo.wire.differs"),
+        ],
+    })
+}

@@ -1,0 +1,208 @@
+//! The states of a connection's two ends (RFC 9293, section 3.3.2), told from outside.
+//!
+//! As in the figures of the RFC, they are those after the segment has arrived: of its sender and of its receiver.
+//!
+//! ```text
+//! SYN-SENT    ──SYN──▶      SYN-RECEIVED          FIN-WAIT-1  ──FIN, ACK──▶   CLOSE-WAIT
+//! ESTABLISHED ◀──SYN, ACK── SYN-RECEIVED          FIN-WAIT-2  ◀──ACK──        CLOSE-WAIT
+//! ESTABLISHED ──ACK──▶      ESTABLISHED           TIME-WAIT   ◀──FIN, ACK──   LAST-ACK
+//!                                                 TIME-WAIT   ──ACK──▶        CLOSED
+//! ```
+
+use crate::packet::{Fact, Segment};
+
+/// A state, by its number in the TCP MIB (RFC 4022, tcpConnectionState).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Closed = 1,
+    SynSent = 3,
+    SynReceived = 4,
+    Established = 5,
+    FinWait1 = 6,
+    FinWait2 = 7,
+    CloseWait = 8,
+    LastAck = 9,
+    Closing = 10,
+    TimeWait = 11,
+}
+use State::{
+    CloseWait, Closed, Closing, Established, FinWait1, FinWait2, LastAck, SynReceived, SynSent,
+    TimeWait,
+};
+
+impl State {
+    pub(crate) fn fact(self) -> Fact {
+        Fact::Uint(self as u64)
+    }
+}
+
+/// Both ends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct States {
+    /// `None` while nothing has told.
+    of: [Option<State>; 2],
+}
+
+impl States {
+    /// A segment goes from the end `dir` to the other. `acks_fin` says whether it acknowledges the other's FIN. Gives the
+    /// states of sender and receiver, and whether this is what opened the connection.
+    pub(crate) fn segment(
+        &mut self,
+        dir: usize,
+        segment: &Segment,
+        acks_fin: bool,
+    ) -> (State, State, bool) {
+        let [first, second] = self.of;
+        let (from, to) = if dir == 0 {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        let (sender, receiver) = step(from, to, segment, acks_fin);
+        let opens = sender == Established
+            && receiver == Established
+            && (from == Some(SynReceived) || to == Some(SynReceived));
+        self.of = if dir == 0 {
+            [Some(sender), Some(receiver)]
+        } else {
+            [Some(receiver), Some(sender)]
+        };
+        (sender, receiver, opens)
+    }
+}
+
+fn step(
+    from: Option<State>,
+    to: Option<State>,
+    segment: &Segment,
+    acks_fin: bool,
+) -> (State, State) {
+    if segment.has(Segment::RST) {
+        return (Closed, Closed);
+    }
+    if segment.has(Segment::SYN) {
+        return match (segment.has(Segment::ACK), from, to) {
+            // Sent again, or late: it changes nothing.
+            (_, Some(from), Some(to)) if from as u8 > SynReceived as u8 => (from, to),
+            (true, _, to) => {
+                let known = to.filter(|to| *to as u8 > Established as u8);
+                (SynReceived, known.unwrap_or(Established))
+            }
+            (false, Some(SynReceived), Some(to)) => (SynReceived, to),
+            (false, ..) => (SynSent, SynReceived),
+        };
+    }
+    // A capture that begins in the middle: whoever speaks is taken to be connected.
+    let begun = |state: Option<State>| match state {
+        None | Some(SynSent | SynReceived) => Established,
+        Some(state) => state,
+    };
+    let (mut from, mut to) = (begun(from), begun(to));
+    if acks_fin {
+        to = match to {
+            FinWait1 => FinWait2,
+            Closing => TimeWait,
+            LastAck => Closed,
+            other => other,
+        };
+    }
+    if segment.has(Segment::FIN) {
+        let crossing = to == FinWait1;
+        from = match from {
+            Established => FinWait1,
+            // Its own FIN went out before the other's came in.
+            CloseWait if crossing => Closing,
+            CloseWait => LastAck,
+            other => other,
+        };
+        to = match to {
+            Established => CloseWait,
+            FinWait1 => Closing,
+            FinWait2 => TimeWait,
+            other => other,
+        };
+    }
+    (from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each segment: who sends it, its flags (`f`: it acknowledges the other's FIN), the states after it.
+    fn story(segments: &[(usize, &str, State, State)]) {
+        let mut states = States::default();
+        for (dir, flags, sender, receiver) in segments {
+            let bit = |flag: char| match flag {
+                'S' => Segment::SYN,
+                'A' => Segment::ACK,
+                'F' => Segment::FIN,
+                'R' => Segment::RST,
+                _ => 0,
+            };
+            let segment = Segment {
+                flags: flags.chars().map(bit).fold(0, |all, flag| all | flag),
+                ..Segment::default()
+            };
+            let (from, to, _) = states.segment(*dir, &segment, flags.contains('f'));
+            assert_eq!((from, to), (*sender, *receiver), "{flags} from {dir}");
+        }
+    }
+
+    #[test]
+    fn the_figures_of_the_rfc() {
+        let open = [
+            (0, "S", SynSent, SynReceived),
+            (1, "SA", SynReceived, Established),
+            (0, "A", Established, Established),
+        ];
+        // Figure 12: a normal close.
+        let close = [
+            (0, "FA", FinWait1, CloseWait),
+            (1, "Af", CloseWait, FinWait2),
+            (1, "A", CloseWait, FinWait2),
+            (1, "FAf", LastAck, TimeWait),
+            (0, "Af", TimeWait, Closed),
+        ];
+        story(&[&open[..], &close].concat());
+        // Figure 13: both at once.
+        let both = [
+            (0, "FA", FinWait1, CloseWait),
+            (1, "FA", Closing, Closing),
+            (0, "Af", Closing, TimeWait),
+            (1, "Af", TimeWait, TimeWait),
+        ];
+        story(&[&open[..], &both].concat());
+        // The acknowledgment of the FIN and the other FIN in one segment.
+        story(&[
+            (0, "A", Established, Established),
+            (0, "FA", FinWait1, CloseWait),
+            (1, "FAf", LastAck, TimeWait),
+            (0, "Af", TimeWait, Closed),
+        ]);
+    }
+
+    #[test]
+    fn what_is_sent_again_changes_nothing() {
+        story(&[
+            (0, "S", SynSent, SynReceived),
+            (0, "S", SynSent, SynReceived),
+            (1, "SA", SynReceived, Established),
+            (1, "SA", SynReceived, Established),
+            (0, "A", Established, Established),
+            (1, "SA", Established, Established),
+            (0, "FA", FinWait1, CloseWait),
+            (0, "FA", FinWait1, CloseWait),
+            (1, "RA", Closed, Closed),
+        ]);
+    }
+
+    #[test]
+    fn only_one_side_is_heard() {
+        story(&[
+            (1, "SA", SynReceived, Established),
+            (1, "A", Established, Established),
+            (1, "FA", FinWait1, CloseWait),
+        ]);
+    }
+}

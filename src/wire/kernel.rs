@@ -1,0 +1,608 @@
+//! What the wires over Linux's own TCP share: two peers of the chat, each in a thread of its own that drives it over a
+//! kernel socket, and the stream of what is seen.
+//!
+//! ```text
+//!  thread A: Peer ◀──▶ socket ┐                       ┌──▶ Stage: the iterator
+//!  thread B: Peer ◀──▶ socket ┼── Log (bounded) ──────┘
+//!  thread of the wire: packets┘
+//! ```
+
+use core::time::Duration;
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrIn, bind, connect, listen,
+    setsockopt, socket, sockopt,
+};
+use nix::sys::time::TimeSpec;
+use rustls::pki_types::{CertificateDer, ServerName};
+use time::OffsetDateTime;
+
+use super::refusal::{Refusal, Step};
+use super::{Answer, Happening, Host, Script, Seen, Texts, WireError};
+use crate::certs::{Authority, CertError, Identity, Validity};
+use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
+use crate::layers::tcp_info::{TcpInfo, state};
+use crate::packet::Time;
+use crate::sys::tcp_info::tcp_info;
+
+/// So much that was seen may wait to be taken.
+const WAITING: usize = 1 << 14;
+
+/// Real time, that never runs backwards.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    start: Instant,
+    epoch: u64,
+}
+
+impl Clock {
+    fn new() -> Self {
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            start: Instant::now(),
+            epoch: epoch.map_or(0, |since| since.as_nanos() as u64),
+        }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        Time(self.epoch + self.start.elapsed().as_nanos() as u64)
+    }
+
+    pub(super) fn started(&self) -> Time {
+        Time(self.epoch)
+    }
+
+    pub(super) fn running(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+/// What all threads of a wire and its [`Stage`] know.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    /// Its other end is closed when all shall end.
+    stop: UnixStream,
+    stopper: Mutex<Option<UnixStream>>,
+    failure: Mutex<Option<WireError>>,
+    unseen: AtomicU64,
+    /// The hosts' sockets, for the kernel's view of them.
+    sockets: [OnceLock<OwnedFd>; 2],
+}
+
+impl Shared {
+    fn new() -> Result<Self, WireError> {
+        let (stop, stopper) = pair()?;
+        Ok(Self {
+            clock: Clock::new(),
+            stop,
+            stopper: Mutex::new(Some(stopper)),
+            failure: Mutex::new(None),
+            unseen: AtomicU64::new(0),
+            sockets: [const { OnceLock::new() }; 2],
+        })
+    }
+
+    /// Readable as soon as all shall end.
+    pub(super) fn stop_fd(&self) -> BorrowedFd<'_> {
+        self.stop.as_fd()
+    }
+
+    /// All shall end.
+    pub(super) fn stop(&self) {
+        lock(&self.stopper).take();
+    }
+
+    /// Records why the wire fails, if it is the first reason.
+    pub(super) fn fail(&self, error: WireError) {
+        lock(&self.failure).get_or_insert(error);
+    }
+
+    pub(super) fn lose_sight(&self, packets: u64) {
+        self.unseen.fetch_add(packets, Ordering::Relaxed);
+    }
+
+    fn socket(&self, host: Host) -> &OnceLock<OwnedFd> {
+        let [a, b] = &self.sockets;
+        if host == Host::A { a } else { b }
+    }
+
+    /// What the kernel of a host knows, once it has a connection.
+    pub(super) fn kernel(&self, host: Host) -> Option<TcpInfo> {
+        tcp_info(self.socket(host).get()?).ok()
+    }
+
+    /// Whether the connection of both hosts is over, or never was.
+    pub(super) fn is_closed(&self) -> bool {
+        [Host::A, Host::B].into_iter().all(|host| {
+            self.kernel(host)
+                .is_none_or(|info| info.state == state::CLOSE)
+        })
+    }
+}
+
+/// Where the threads of a wire put what is seen.
+pub(super) struct Log {
+    pub(super) shared: Arc<Shared>,
+    seen: SyncSender<Seen>,
+    /// The key log lines that were seen: the other host comes to the same.
+    keys: Mutex<HashSet<String>>,
+}
+
+impl Log {
+    /// A packet, or what the kernel knows: never waits. What finds no room is counted.
+    pub(super) fn pass(&self, seen: Seen) {
+        if let Err(TrySendError::Full(Seen::Packet(_))) = self.seen.try_send(seen) {
+            self.shared.lose_sight(1);
+        }
+    }
+
+    fn keys(&self, host: Host, lines: &KeyLines) {
+        let time = self.shared.clock.now();
+        // Locked until it is sent: the other host must not come first with a packet that it protects.
+        let mut known = lock(&self.keys);
+        for line in lines.take() {
+            if known.insert(line.clone()) {
+                // Fails when nobody wants to see any more; so below.
+                let _ = self.seen.send(Seen::Key { host, time, line });
+            }
+        }
+    }
+
+    fn chat(&self, host: Host, what: Happening) {
+        if let Happening::Fails(error) = &what {
+            let error = error.clone();
+            self.shared.fail(WireError::Chat { host, error });
+        }
+        let time = self.shared.clock.now();
+        let _ = self.seen.send(Seen::Chat { host, time, what });
+    }
+}
+
+/// The side of a wire that is looked at.
+pub(super) struct Stage {
+    shared: Arc<Shared>,
+    seen: Receiver<Seen>,
+    /// Taken already, to see whether there is something.
+    ahead: Option<Seen>,
+    threads: Vec<JoinHandle<()>>,
+    over: bool,
+}
+
+/// A stage, and the log of what is to be seen on it.
+pub(super) fn stage() -> Result<(Stage, Arc<Log>), WireError> {
+    let shared = Arc::new(Shared::new()?);
+    let (sender, seen) = sync_channel(WAITING);
+    let log = Log {
+        shared: Arc::clone(&shared),
+        seen: sender,
+        keys: Mutex::default(),
+    };
+    let stage = Stage {
+        shared,
+        seen,
+        ahead: None,
+        threads: Vec::new(),
+        over: false,
+    };
+    Ok((stage, Arc::new(log)))
+}
+
+impl Stage {
+    /// Starts a thread that this wire waits for at its end. If it fails, all end.
+    pub(super) fn spawn(
+        &mut self,
+        name: &str,
+        log: &Arc<Log>,
+        work: impl FnOnce(&Log) -> Result<(), WireError> + Send + 'static,
+    ) -> Result<(), WireError> {
+        let log = Arc::clone(log);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                if let Err(error) = work(&log) {
+                    log.shared.fail(error);
+                    log.shared.stop();
+                }
+            })
+            .map_err(Refusal::at(Step::Child))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    pub(super) fn is_ready(&mut self) -> bool {
+        if self.ahead.is_none() && !self.over {
+            match self.seen.try_recv() {
+                Ok(seen) => self.ahead = Some(seen),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => {}
+            }
+        }
+        true
+    }
+
+    pub(super) fn started(&self) -> Time {
+        self.shared.clock.started()
+    }
+
+    pub(super) fn unseen(&self) -> u64 {
+        self.shared.unseen.load(Ordering::Relaxed)
+    }
+
+    /// Ends everything that runs.
+    fn end(&mut self) {
+        self.over = true;
+        self.shared.stop();
+        // A host waits in vain for room in a channel that nobody empties.
+        let (_, nothing) = sync_channel(0);
+        self.seen = nothing;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                self.shared.fail(WireError::Network {
+                    what: "a thread of the wire broke down: please report it".to_owned(),
+                });
+            }
+        }
+    }
+}
+
+impl Iterator for Stage {
+    type Item = Result<Seen, WireError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        if let Some(seen) = self.ahead.take() {
+            return Some(Ok(seen));
+        }
+        if let Ok(seen) = self.seen.recv() {
+            return Some(Ok(seen));
+        }
+        self.end();
+        lock(&self.shared.failure).take().map(Err)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+// Keys stay out of logs.
+impl core::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Stage")
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who trusts whom: a small authority, made for this wire alone, and B's certificate.
+pub(super) struct Setting {
+    roots: Vec<CertificateDer<'static>>,
+    identity: Identity,
+}
+
+impl Setting {
+    /// With a certificate for these names, valid from yesterday to tomorrow.
+    pub(super) fn new(names: &[&str]) -> Result<Self, WireError> {
+        let now = OffsetDateTime::now_utc();
+        let day = time::Duration::DAY;
+        let valid = |days: i32| Validity {
+            from: now - day,
+            until: now + day * days,
+        };
+        let authority = Authority::new("Layerwise Demo CA", valid(2))?;
+        Ok(Self {
+            roots: vec![authority.certificate().clone()],
+            identity: authority.issue(names, valid(1))?,
+        })
+    }
+}
+
+/// One host's part of the play: its application and its TLS.
+pub(super) struct Part {
+    host: Host,
+    texts: Texts,
+    peer: Peer,
+    keys: Arc<KeyLines>,
+    connected: bool,
+    /// Our FIN was asked for.
+    hung_up: bool,
+    /// The other side's FIN was seen.
+    ended: bool,
+    failed: bool,
+}
+
+impl Part {
+    /// The part of a host. A knows B by `name`.
+    pub(super) fn new(
+        host: Host,
+        script: &Script,
+        setting: &Setting,
+        name: &str,
+    ) -> Result<Self, WireError> {
+        let keys = Arc::new(KeyLines::default());
+        let setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        let peer = match host {
+            Host::A => ServerName::try_from(name.to_owned())
+                .map_err(|_| WireError::Certificate(CertError::Key))
+                .and_then(|name| {
+                    let config = setup.client(&setting.roots);
+                    config
+                        .and_then(|config| Peer::client(config, name))
+                        .map_err(|error| WireError::Chat { host, error })
+                })?,
+            Host::B => setup
+                .server(&setting.identity)
+                .and_then(Peer::server)
+                .map_err(|error| WireError::Chat { host, error })?,
+        };
+        Ok(Self {
+            host,
+            texts: Texts::new(host, script),
+            peer,
+            keys,
+            connected: false,
+            hung_up: false,
+            ended: false,
+            failed: false,
+        })
+    }
+
+    /// Plays it to its end on a socket: A's is unconnected, B's is listening. `done` is closed at the end.
+    pub(super) fn play(
+        mut self,
+        socket: OwnedFd,
+        to: Option<SocketAddrV4>,
+        log: &Log,
+        done: UnixStream,
+    ) -> Result<(), WireError> {
+        let shared = &log.shared;
+        let Some(mut stream) = self.join(socket, to, shared)? else {
+            return Ok(());
+        };
+        self.connected = true;
+        log.chat(self.host, Happening::Connected);
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            self.flush(&mut stream, log)?;
+            if self.hung_up && self.ended {
+                drop(done);
+                return Ok(());
+            }
+            let mut events = PollFlags::empty();
+            events.set(PollFlags::POLLIN, !self.ended);
+            events.set(PollFlags::POLLOUT, !self.peer.outgoing().is_empty());
+            if !wait(shared, stream.as_fd(), events)? {
+                return Ok(());
+            }
+            if !self.ended {
+                match stream.read(&mut buffer) {
+                    Ok(0) => {
+                        self.ended = true;
+                        let result = self.peer.eof();
+                        self.check(result, log);
+                    }
+                    Ok(count) => {
+                        let bytes = buffer.get(..count).unwrap_or(&[]);
+                        self.hear(bytes, &mut stream, log)?;
+                    }
+                    Err(error) if is_passing(&error) => {}
+                    Err(error) => return Err(self.tcp_error("receiving", &error)),
+                }
+            }
+        }
+    }
+
+    /// Connects, or is connected to; `None` if all shall end before.
+    fn join(
+        &mut self,
+        socket: OwnedFd,
+        to: Option<SocketAddrV4>,
+        shared: &Shared,
+    ) -> Result<Option<TcpStream>, WireError> {
+        let connected = if let Some(to) = to {
+            self.show(shared, &socket)?;
+            match connect(socket.as_raw_fd(), &SockaddrIn::from(to)) {
+                Ok(()) | Err(Errno::EINPROGRESS) => {}
+                Err(errno) => return Err(self.tcp_error("connecting", &errno.into())),
+            }
+            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT)? {
+                return Ok(None);
+            }
+            let stream = TcpStream::from(socket);
+            match stream.take_error() {
+                Ok(None) => stream,
+                Ok(Some(error)) | Err(error) => return Err(self.tcp_error("connecting", &error)),
+            }
+        } else {
+            let listener = TcpListener::from(socket);
+            loop {
+                if !wait(shared, listener.as_fd(), PollFlags::POLLIN)? {
+                    return Ok(None);
+                }
+                match accept(&listener) {
+                    Ok(stream) => break stream,
+                    Err(error)
+                        if is_passing(&error)
+                            || error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => return Err(self.tcp_error("accepting", &error)),
+                }
+            }
+        };
+        let nodelay = connected.set_nodelay(true);
+        nodelay.map_err(|error| self.tcp_error("TCP_NODELAY", &error))?;
+        if self.host == Host::B {
+            self.show(shared, &connected)?;
+        }
+        Ok(Some(connected))
+    }
+
+    /// Lets the kernel's view of this connection be seen.
+    fn show(&self, shared: &Shared, socket: impl AsFd) -> Result<(), WireError> {
+        let copy = socket.as_fd().try_clone_to_owned();
+        let copy = copy.map_err(|error| self.tcp_error("a second descriptor", &error))?;
+        // It can be set once, and is.
+        let _ = shared.socket(self.host).set(copy);
+        Ok(())
+    }
+
+    /// Gives to the application what TCP has delivered, and to TCP what it answers.
+    fn hear(&mut self, bytes: &[u8], stream: &mut TcpStream, log: &Log) -> Result<(), WireError> {
+        if self.failed {
+            return Ok(());
+        }
+        let result = self.peer.receive(bytes);
+        self.flush(stream, log)?;
+        while let Some(event) = self.peer.next_event() {
+            log.chat(self.host, Happening::Hears(event.clone()));
+            if !self.failed {
+                let result = self.answer(&event, log);
+                self.check(result, log);
+                self.flush(stream, log)?;
+            }
+        }
+        self.check(result, log);
+        Ok(())
+    }
+
+    fn answer(&mut self, event: &ChatEvent, log: &Log) -> Result<(), ChatError> {
+        match self.texts.answer(event) {
+            Answer::Say(text) => {
+                self.peer.say(&text)?;
+                log.chat(self.host, Happening::Says(text));
+            }
+            Answer::Goodbye if !self.peer.has_closed() => {
+                self.peer.close();
+                log.chat(self.host, Happening::SaysGoodbye);
+            }
+            Answer::Goodbye | Answer::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// A failed chat says so, once, and hangs up after its alert is sent.
+    fn check(&mut self, result: Result<(), ChatError>, log: &Log) {
+        if let (Err(error), false) = (result, self.failed) {
+            self.failed = true;
+            log.chat(self.host, Happening::Fails(error));
+            self.peer.close();
+        }
+    }
+
+    /// Hands to TCP what the peer wants to send, as much as it takes.
+    fn flush(&mut self, stream: &mut TcpStream, log: &Log) -> Result<(), WireError> {
+        // Secrets go before the packets they protect.
+        log.keys(self.host, &self.keys);
+        while !self.peer.outgoing().is_empty() {
+            match stream.write(self.peer.outgoing()) {
+                Ok(taken) => self.peer.sent(taken),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_passing(&error) => {}
+                Err(error) => return Err(self.tcp_error("sending", &error)),
+            }
+        }
+        if self.peer.has_closed() && !self.hung_up {
+            self.hung_up = true;
+            // It fails when the other side has reset the connection: then it is over, too.
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+        Ok(())
+    }
+
+    fn tcp_error(&self, tried: &str, error: &io::Error) -> WireError {
+        WireError::Tcp {
+            host: self.host,
+            what: format!("{tried}: {error}"),
+        }
+    }
+}
+
+/// Waits until something can be done with a socket; `false` if all shall end.
+fn wait(shared: &Shared, socket: BorrowedFd<'_>, events: PollFlags) -> Result<bool, WireError> {
+    let mut fds = [
+        PollFd::new(shared.stop_fd(), PollFlags::POLLIN),
+        PollFd::new(socket, events),
+    ];
+    poll(&mut fds, None)?;
+    let [stop, _] = fds;
+    Ok(!stop.any().unwrap_or(false))
+}
+
+/// Waits until one of the descriptors has something, or so long.
+pub(super) fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<(), WireError> {
+    match ppoll(fds, timeout.map(TimeSpec::from_duration), None) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(WireError::Network {
+            what: format!("waiting: {}", errno.desc()),
+        }),
+    }
+}
+
+/// Two ends of something that can be waited for.
+pub(super) fn pair() -> Result<(UnixStream, UnixStream), WireError> {
+    UnixStream::pair().map_err(|error| WireError::Network {
+        what: format!("a pair of sockets: {error}"),
+    })
+}
+
+/// A TCP socket that does not block. Congestion control is Reno, as in the memory wire and in RFC 5681, whatever the
+/// system prefers (else Cubic); Nagle's algorithm is off.
+pub(super) fn tcp_socket() -> Result<OwnedFd, Refusal> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let made = socket(
+        AddressFamily::Inet,
+        SockType::Stream,
+        flags,
+        SockProtocol::Tcp,
+    )
+    .map_err(Refusal::at(Step::TcpSocket))?;
+    setsockopt(&made, sockopt::TcpCongestion, &"reno".into())
+        .or_else(|_| setsockopt(&made, sockopt::TcpCongestion, &"cubic".into()))
+        .map_err(Refusal::at(Step::TcpSocket))?;
+    setsockopt(&made, sockopt::TcpNoDelay, &true).map_err(Refusal::at(Step::TcpSocket))?;
+    Ok(made)
+}
+
+/// A TCP socket that listens for one connection.
+pub(super) fn listener(at: SocketAddrV4) -> Result<OwnedFd, Refusal> {
+    let made = tcp_socket()?;
+    // A connection of before that waits in TIME-WAIT is no obstacle.
+    setsockopt(&made, sockopt::ReuseAddr, &true)
+        .and_then(|()| bind(made.as_raw_fd(), &SockaddrIn::from(at)))
+        .and_then(|()| listen(&made, Backlog::new(1)?))
+        .map_err(Refusal::at(Step::TcpSocket))?;
+    Ok(made)
+}
+
+fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+/// Whether it is no failure, only a reason to try again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,643 @@
+//! Live capture on real interfaces, each test in a network namespace of its own, which ends with the test.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// No test waits longer for anything.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// One after the other: two cores, and each test wants to see its packets soon.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs a test on a thread in a network namespace of its own: what the thread starts is in it, too, and when all that has
+/// ended, the namespace is gone with everything in it.
+fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    let alone = ALONE.lock();
+    let result = thread::spawn(|| {
+        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+            eprintln!("SKIPPED: capture: no network namespace can be made: {error} (run the tests as root)");
+            return;
+        }
+        ip("link set lo up");
+        test();
+    })
+    .join();
+    drop(alone);
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn ip(arguments: &str) {
+    let status = Command::new("ip").args(arguments.split(' ')).status();
+    assert!(status.unwrap().success(), "ip {arguments}");
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_layerwise"));
+    for variable in ["SUDO_UID", "SUDO_GID", "SSLKEYLOGFILE"] {
+        command.env_remove(variable);
+    }
+    command.env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// A folder of this test's own, that everybody may enter; it is gone after the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("layerwise-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(path)
+    }
+
+    /// The program, where an ordinary user can reach it.
+    fn program(&self) -> PathBuf {
+        let copy = self.0.join("layerwise");
+        fs::copy(env!("CARGO_BIN_EXE_layerwise"), &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        copy
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running capture.
+struct Capture {
+    child: Child,
+    output: Option<BufReader<ChildStdout>>,
+    errors: BufReader<ChildStderr>,
+    /// What it said on standard error until it was ready.
+    begin: String,
+    /// Ends the watchdog.
+    _alive: Sender<()>,
+}
+
+/// How a capture ended.
+struct Ended {
+    status: ExitStatus,
+    /// What was left of the lines.
+    lines: Vec<String>,
+    /// Everything on standard error.
+    notes: String,
+}
+
+impl Capture {
+    /// Starts it with these arguments and waits until it says that it watches.
+    fn start(arguments: &str) -> Self {
+        let mut command = program();
+        command.arg("capture").args(arguments.split_whitespace());
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        // If what is expected never comes, the pipes are closed by the end of the program, and the test fails there.
+        let (alive, watchdog) = channel::<()>();
+        let pid = Pid::from_raw(child.id() as i32);
+        thread::spawn(move || {
+            if watchdog.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
+        let mut begin = String::new();
+        while !begin.contains("watching ") {
+            let read = errors.read_line(&mut begin).unwrap();
+            assert!(read > 0, "it ended before it watched: {begin}");
+        }
+        Self {
+            child,
+            output: Some(output),
+            errors,
+            begin,
+            _alive: alive,
+        }
+    }
+
+    /// The next line.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.output.as_mut().unwrap().read_line(&mut line).unwrap();
+        assert!(read > 0, "no more lines; it said: {}", self.begin);
+        line
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// What Ctrl-C does.
+    fn interrupt(self) -> Ended {
+        self.signal(Signal::SIGINT);
+        self.end()
+    }
+
+    /// Waits until it ends by itself.
+    fn end(mut self) -> Ended {
+        let mut text = String::new();
+        self.output
+            .take()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        let mut notes = self.begin.clone();
+        self.errors.read_to_string(&mut notes).unwrap();
+        Ended {
+            status: self.child.wait().unwrap(),
+            lines: text.lines().map(str::to_owned).collect(),
+            notes,
+        }
+    }
+
+    /// A line of /proc/PID/status, without its name.
+    fn status(&self, name: &str) -> String {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim_start_matches(':').trim().to_owned()
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Client and server on lo say hello to each other; gives the client's port.
+fn exchange(port: u16) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let client_port = client.local_addr().unwrap().port();
+    let (mut server, _) = listener.accept().unwrap();
+    let mut heard = [0; 5];
+    client.write_all(b"hello").unwrap();
+    server.read_exact(&mut heard).unwrap();
+    server.write_all(b"world").unwrap();
+    client.read_exact(&mut heard).unwrap();
+    client_port
+}
+
+fn datagrams(port: u16, count: usize) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..count {
+        // The answer "nobody is there" comes as an error of a later call.
+        let _ = socket.send_to(&[7; 20], ("127.0.0.1", port));
+    }
+}
+
+#[test]
+fn a_connection_on_lo_is_seen_once() {
+    in_namespace(|| {
+        let capture = Capture::start("-i lo");
+        let port = exchange(8081);
+        let ended = capture.interrupt();
+        assert!(ended.status.success(), "{}", ended.notes);
+        let with = |what: &str| {
+            ended
+                .lines
+                .iter()
+                .filter(|line| line.contains(what))
+                .count()
+        };
+        let (there, back) = (
+            format!("127.0.0.1:{port} → 127.0.0.1:8081  "),
+            format!("127.0.0.1:8081 → 127.0.0.1:{port}  "),
+        );
+        assert_eq!(with(&format!("{there}SYN ")), 1, "{:#?}", ended.lines);
+        assert_eq!(with(&format!("{back}SYN ACK ")), 1, "{:#?}", ended.lines);
+        assert_eq!(with(&format!("{there}5 B")), 1, "{:#?}", ended.lines);
+        assert_eq!(with(&format!("{back}5 B")), 1, "{:#?}", ended.lines);
+        assert_eq!(
+            with("damaged"),
+            0,
+            "a partial checksum is no error: {:#?}",
+            ended.lines
+        );
+        assert_eq!(with("again"), 0, "{:#?}", ended.lines);
+        let packets = format!("\n{} packets, ", ended.lines.len());
+        assert!(ended.notes.contains(&packets), "{}", ended.notes);
+        assert!(ended.notes.contains("\nnone lost\n"), "{}", ended.notes);
+    });
+}
+
+#[test]
+fn the_kernel_filters() {
+    in_namespace(|| {
+        let capture = Capture::start("-i lo udp dst port 7001 and host 127.0.0.1");
+        datagrams(7002, 100);
+        datagrams(7001, 5);
+        let ended = capture.interrupt();
+        // "arrived" is the kernel's own count of what it handed over, whatever is shown.
+        assert!(ended.notes.contains("\n5 packets, "), "{}", ended.notes);
+        assert!(!ended.notes.contains("had arrived"), "{}", ended.notes);
+        assert_eq!(ended.lines.len(), 5, "{:#?}", ended.lines);
+
+        // The kernel takes a program with far jumps, too.
+        let ports: Vec<String> = (0..100)
+            .map(|i| format!("udp dst port {}", 9000 + i))
+            .collect();
+        let capture = Capture::start(&format!(
+            "-i lo {} or udp dst port 7001",
+            ports.join(" or ")
+        ));
+        datagrams(7002, 100);
+        datagrams(7001, 5);
+        let ended = capture.interrupt();
+        assert!(ended.notes.contains("\n5 packets, "), "{}", ended.notes);
+        assert!(!ended.notes.contains("had arrived"), "{}", ended.notes);
+    });
+}
+
+#[test]
+fn it_ends_after_so_many_packets_or_when_told_to() {
+    in_namespace(|| {
+        let capture = Capture::start("-i lo -c 3 udp dst port 7001");
+        datagrams(7001, 10);
+        let ended = capture.end();
+        assert!(ended.status.success());
+        assert_eq!(ended.lines.len(), 3);
+        assert!(ended.notes.contains("\n3 packets, "), "{}", ended.notes);
+
+        let capture = Capture::start("-i lo udp dst port 7001");
+        datagrams(7001, 2);
+        capture.signal(Signal::SIGTERM);
+        let ended = capture.end();
+        assert!(ended.status.success());
+        assert!(ended.notes.contains("\n2 packets, "), "{}", ended.notes);
+
+        // Nobody reads the lines any more: that is no failure, and it ends without another packet.
+        let mut capture = Capture::start("-i lo udp dst port 7001");
+        datagrams(7001, 1);
+        capture.line();
+        capture.output = None;
+        assert!(capture.child.wait().unwrap().success());
+    });
+}
+
+#[test]
+fn every_loss_is_counted() {
+    in_namespace(|| {
+        let sent = 60_000;
+        let capture = Capture::start("-i lo -B 1 udp dst port 7001");
+        // While it stands still, the kernel's buffer of 1 MiB is full soon.
+        capture.signal(Signal::SIGSTOP);
+        datagrams(7001, sent);
+        capture.signal(Signal::SIGCONT);
+        let ended = capture.interrupt();
+        let number = |before: &str, after: &str| -> usize {
+            let start = ended.notes.rfind(before).unwrap() + before.len();
+            let rest = &ended.notes[start..];
+            rest[..rest.find(after).unwrap()].parse().unwrap()
+        };
+        let (kernel, queue) = (
+            number("lost: ", " in the kernel"),
+            number("full, ", " in layerwise"),
+        );
+        assert!(kernel > sent / 2, "{}", ended.notes);
+        assert_eq!(ended.lines.len() + kernel + queue, sent, "{}", ended.notes);
+    });
+}
+
+#[test]
+fn a_growing_key_log_opens_tls() {
+    in_namespace(|| {
+        let folder = Folder::new("tls");
+        let path = |name: &str| folder.0.join(name);
+        let keys = path("keys.log");
+        let status = Command::new("openssl")
+            .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost".split(' '))
+            .args([Path::new("-keyout"), &path("key.pem"), Path::new("-out"), &path("cert.pem")])
+            .stderr(Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
+        let server = |port: &str| {
+            let mut server = Command::new("openssl")
+                .args(["s_server", "-www", "-accept", port, "-key"])
+                .arg(path("key.pem"))
+                .arg("-cert")
+                .arg(path("cert.pem"))
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let mut output = BufReader::new(server.stdout.take().unwrap());
+            while !line.contains("ACCEPT") {
+                assert!(output.read_line(&mut line).unwrap() > 0, "openssl: {line}");
+            }
+            (server, output)
+        };
+        let (mut server, _output) = server("127.0.0.1:8443");
+        // The file is not there yet, and who writes it does not wait for who reads it.
+        let mut command = program();
+        command.args(["capture", "-i", "lo", "tcp", "port", "8443"]);
+        command.env("SSLKEYLOGFILE", &keys);
+        let capture = Capture::run(command);
+        assert!(
+            capture.begin.contains("is not there yet"),
+            "{}",
+            capture.begin
+        );
+        let connections = 12;
+        for number in 0..connections {
+            let version = if number % 3 == 2 { "1.2" } else { "1.3" };
+            let status = Command::new("curl")
+                .args([
+                    "--silent",
+                    "--show-error",
+                    "--insecure",
+                    "--output",
+                    "/dev/null",
+                ])
+                .args([
+                    format!("--tlsv{version}"),
+                    "--tls-max".into(),
+                    version.into(),
+                ])
+                .arg("https://127.0.0.1:8443/")
+                .env("SSLKEYLOGFILE", &keys)
+                .status();
+            assert!(status.unwrap().success(), "connection {number}");
+        }
+        let ended = capture.interrupt();
+        server.kill().unwrap();
+        server.wait().unwrap();
+        let lines = ended.lines.join("\n");
+        let count = |what: &str| lines.matches(what).count();
+        assert_eq!(count("ClientHello"), connections, "{lines}");
+        for failure in ["sealed", "do not open"] {
+            assert_eq!(count(failure), 0, "each record was opened: {lines}");
+        }
+        // The server's first flight needs secrets that the client derives, and writes down, only when it has that flight.
+        assert_eq!(count("ServerHello Certificate"), connections, "{lines}");
+        assert!(count("Finished") >= connections, "{lines}");
+        // Four secrets for each connection of TLS 1.3, one for each of TLS 1.2; curl writes others, too, that open nothing.
+        let secrets = format!("\n{} secrets read, ", connections / 3 * 9);
+        assert!(ended.notes.contains(&secrets), "{}", ended.notes);
+    });
+}
+
+#[test]
+fn roots_rights_are_given_up() {
+    in_namespace(|| {
+        let folder = Folder::new("rights");
+        let keys = folder.0.join("keys.log");
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&keys)
+            .unwrap();
+        writeln!(
+            file,
+            "CLIENT_RANDOM {} {}",
+            "ab".repeat(32),
+            "cd".repeat(48)
+        )
+        .unwrap();
+        let check = |capture: &Capture, uid: &str, gid: &str| {
+            let four = |id: &str| [id; 4].join("\t");
+            assert_eq!(capture.status("Uid"), four(uid));
+            assert_eq!(capture.status("Gid"), four(gid));
+            assert_eq!(capture.status("Groups"), "");
+            assert_eq!(capture.status("NoNewPrivs"), "1");
+            for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
+                assert_eq!(capture.status(set), "0000000000000000", "{set}");
+            }
+        };
+        let mut command = program();
+        command
+            .args(["capture", "-i", "lo", "-c", "1", "--keylog"])
+            .arg(&keys);
+        let capture = Capture::run(command);
+        check(&capture, "65534", "65534");
+        // The key log was readable for root alone, and is read all the same; also what comes later.
+        assert!(capture.begin.contains("(1 so far)"), "{}", capture.begin);
+        writeln!(
+            file,
+            "CLIENT_RANDOM {} {}",
+            "ef".repeat(32),
+            "cd".repeat(48)
+        )
+        .unwrap();
+        datagrams(7001, 1);
+        let ended = capture.end();
+        assert!(
+            ended.notes.contains("\n2 secrets read, "),
+            "{}",
+            ended.notes
+        );
+
+        let mut command = program();
+        command
+            .args(["capture", "-i", "lo"])
+            .env("SUDO_UID", "1234")
+            .env("SUDO_GID", "1235");
+        let capture = Capture::run(command);
+        check(&capture, "1234", "1235");
+        assert!(
+            capture.begin.contains("going on as user 1234"),
+            "{}",
+            capture.begin
+        );
+
+        // The program has the right, not the user.
+        let copy = folder.program();
+        let status = Command::new("setcap")
+            .arg("cap_net_raw,cap_net_admin=eip")
+            .arg(&copy)
+            .status();
+        assert!(status.unwrap().success(), "setcap");
+        let mut command = Command::new(&copy);
+        command.args(["capture", "-i", "lo"]).uid(65534).gid(65534);
+        let capture = Capture::run(command);
+        check(&capture, "65534", "65534");
+        assert!(!capture.begin.contains("root rights"), "{}", capture.begin);
+    });
+}
+
+#[test]
+fn what_cannot_be_is_said_and_how_to_mend_it() {
+    in_namespace(|| {
+        ip("link add eth7 type veth peer name eth8");
+        let folder = Folder::new("errors");
+        let copy = folder.program();
+        let refused = |command: &mut Command, status: i32| -> String {
+            let output = command.stdin(Stdio::null()).output().unwrap();
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(status), "{text}");
+            text
+        };
+        let error = |arguments: &str, status: i32| {
+            refused(
+                program().arg("capture").args(arguments.split_whitespace()),
+                status,
+            )
+        };
+        assert_eq!(
+            error("-i eth", 2),
+            "layerwise: there is no interface \"eth\"; did you mean eth7? possible: lo, eth8, eth7, any\n"
+        );
+        assert!(
+            error("-i \x1b[31m", 2)
+                .starts_with("layerwise: there is no interface \"\\u{1b}[31m\"; possible: ")
+        );
+        assert_eq!(
+            error("-i eth7", 1),
+            "layerwise: eth7 is down: nothing passes it; sudo ip link set eth7 up changes that\n"
+        );
+        assert_eq!(
+            error("", 2),
+            "layerwise: which interface? name one: layerwise capture -i lo\n"
+        );
+        assert!(error("-i lo tcp prot 443", 2).contains("\n  tcp prot 443\n      ^^^^\n"));
+        assert!(error("-i lo -c 0", 2).contains("-c"), "a count of none");
+
+        let mut command = Command::new(&copy);
+        command.args(["capture", "-i", "lo"]).uid(65534).gid(65534);
+        let text = refused(&mut command, 1);
+        let mend = format!(
+            "sudo setcap cap_net_raw,cap_net_admin=eip {}\n",
+            copy.display()
+        );
+        assert!(
+            text.starts_with("layerwise: no right to open a packet socket: run it with sudo, or "),
+            "{text}"
+        );
+        assert!(text.ends_with(&mend), "{text}");
+
+        // Listing needs no rights.
+        let mut command = Command::new(&copy);
+        command.args(["capture", "-D"]).uid(65534).gid(65534);
+        let output = command.output().unwrap();
+        let list = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success());
+        assert!(list.contains("lo    up    loopback"), "{list}");
+        assert!(list.contains("127.0.0.1/8"), "{list}");
+        assert!(list.contains("eth7  down  veth"), "{list}");
+        assert!(list.contains("\nany "), "{list}");
+    });
+}
+
+#[test]
+fn an_interface_that_goes_down_ends_it() {
+    in_namespace(|| {
+        ip("link add d0 type veth peer name d1");
+        ip("link set d0 up");
+        let capture = Capture::start("-i d0");
+        ip("link set d0 down");
+        let ended = capture.end();
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.notes);
+        assert!(
+            ended
+                .notes
+                .ends_with("layerwise: d0 has ended: it went down\n"),
+            "{}",
+            ended.notes
+        );
+        assert!(ended.notes.contains("\nnone lost\n"), "{}", ended.notes);
+
+        // Of several it is only one.
+        ip("link set d0 up");
+        let capture = Capture::start("-i any udp dst port 7001");
+        ip("link del d0");
+        datagrams(7001, 1);
+        let mut capture = capture;
+        assert!(capture.line().starts_with("on lo: "));
+        let ended = capture.interrupt();
+        assert!(ended.status.success(), "{}", ended.notes);
+    });
+}
+
+#[test]
+fn a_tun_device_gives_ip_packets_both_ways() {
+    in_namespace(|| {
+        let tun = tun_tap::Iface::without_packet_info("t0", tun_tap::Mode::Tun).unwrap();
+        ip("addr add 10.9.0.1/24 dev t0");
+        ip("link set t0 up");
+        let mut capture = Capture::start("-i t0 udp and host 10.9.0.2");
+        assert!(
+            capture.begin.contains("watching t0 (TUN: "),
+            "{}",
+            capture.begin
+        );
+        let socket = UdpSocket::bind("10.9.0.1:7001").unwrap();
+        socket.send_to(b"there", "10.9.0.2:7002").unwrap();
+        let builder =
+            etherparse::PacketBuilder::ipv4([10, 9, 0, 2], [10, 9, 0, 1], 64).udp(7002, 7001);
+        let mut packet = Vec::new();
+        builder.write(&mut packet, b"and back").unwrap();
+        tun.send(&packet).unwrap();
+        assert!(capture.line().contains("10.9.0.1"));
+        assert!(capture.line().contains("10.9.0.2"));
+        let ended = capture.interrupt();
+        assert!(
+            ended.notes.contains("\n2 packets, 69 bytes, "),
+            "{}",
+            ended.notes
+        );
+    });
+}
+
+#[test]
+fn any_watches_all_that_are_up() {
+    in_namespace(|| {
+        ip("link add v0 type veth peer name v1");
+        ip("link set v0 up");
+        ip("addr add 10.9.0.1/24 dev v0");
+        let capture = Capture::start("-i any udp dst port 7001");
+        assert!(
+            capture.begin.contains("watching lo, v0;"),
+            "{}",
+            capture.begin
+        );
+        datagrams(7001, 2);
+        let ended = capture.interrupt();
+        assert_eq!(
+            ended.lines.len(),
+            2,
+            "on lo each packet once: {:#?}",
+            ended.lines
+        );
+        assert!(
+            ended.lines.iter().all(|line| line.starts_with("on lo: ")),
+            "{:#?}",
+            ended.lines
+        );
+    });
+}
