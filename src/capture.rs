@@ -8,6 +8,7 @@
 //! What is on the screen is the packets alone, on standard output; everything about the capture itself goes to standard error.
 
 mod interface;
+mod notes;
 pub(crate) mod own;
 mod receive;
 mod rights;
@@ -17,7 +18,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -30,10 +31,11 @@ use crate::packet::{Frame, LinkType, Time};
 use crate::session::Session;
 use crate::show::{BATCH, Show};
 use crate::text::Glossary;
-use crate::view::paint::{Look, Out, Role, Wish};
+use crate::view::paint::Out;
 use crate::view::words::Hosts;
 use interface::{Form, Interface};
-use receive::{Batch, Counts, OpenError, Queue, Tap};
+use notes::{Notes, Sum, list};
+use receive::{Batch, OpenError, Queue, Tap};
 use rights::GivenUp;
 use secrets::{KeyFile, Patience};
 
@@ -45,6 +47,9 @@ const WIDE: usize = 10_000;
 
 /// So long after the last packets it is asked again whether some were lost.
 const ASK_AGAIN: u16 = 250;
+
+/// And so long after the last question while packets keep coming.
+const ASK_NOW: Duration = Duration::from_secs(1);
 
 /// So many packets are shown before it is looked whether somebody wants to end it.
 const TURN: usize = 1024;
@@ -179,12 +184,6 @@ pub fn run(
     watch.run(queue, &signals, limit, out, to)
 }
 
-/// Nanoseconds since the Unix epoch.
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(now.map_or(0, |time| time.as_nanos())).unwrap_or(u64::MAX)
-}
-
 fn system(what: &str, error: &io::Error) -> CaptureError {
     CaptureError::System(format!("{what}: {error}"))
 }
@@ -226,7 +225,7 @@ fn open(
             },
             Err(error) if interface.form == Form::Bytes => {
                 notes.say("say.capture.left_out", |out, what| match what {
-                    "interface" => out.text(interface.name()),
+                    "interface" => notes::name(out, interface.name()),
                     _ => out.text(&error.to_string()),
                 });
             }
@@ -292,120 +291,11 @@ fn explain(name: &str, error: &OpenError) -> CaptureError {
     CaptureError::System(text)
 }
 
-/// The list of interfaces: name, up or down, what it is, addresses.
-fn list(all: &[Interface], glossary: &Glossary, out: &mut Out) {
-    let longest = all
-        .iter()
-        .map(|i| i.name().len())
-        .max()
-        .unwrap_or(0)
-        .max(ANY.len());
-    for interface in all {
-        out.start(Role::Value);
-        out.wire(interface.name().as_bytes(), WIDE);
-        out.end(Role::Value);
-        out.to_column(longest + 2);
-        let state = if interface.is_up() {
-            "say.capture.up"
-        } else {
-            "say.capture.is_down"
-        };
-        out.text(glossary.say(state));
-        out.to_column(longest + 8);
-        out.sentence(glossary.say(interface.kind), |out, _| {
-            out.number(interface.hardware.into());
-        });
-        if let Some(driver) = &interface.driver {
-            out.ascii(b" (");
-            out.wire(driver.as_bytes(), 32);
-            out.byte(b')');
-        }
-        for address in &interface.device.ips {
-            out.newline();
-            out.to_column(longest + 8);
-            out.text(&address.to_string());
-        }
-        out.newline();
-    }
-    out.start(Role::Value);
-    out.text(ANY);
-    out.end(Role::Value);
-    out.to_column(longest + 8);
-    out.text(glossary.say("say.capture.any"));
-    out.newline();
-}
-
-/// What is said about the capture itself, on standard error.
-struct Notes<'g> {
-    glossary: &'g Glossary,
-    out: Out,
-}
-
-impl<'g> Notes<'g> {
-    fn new(glossary: &'g Glossary, wish: Wish) -> Self {
-        // Notes have no colours.
-        Self {
-            glossary,
-            out: Out::new(Look::new(wish, false, None)),
-        }
-    }
-
-    /// One sentence of the glossary.
-    fn say(&mut self, key: &str, value: impl FnMut(&mut Out, &str)) {
-        self.out.sentence(self.glossary.say(key), value);
-        self.out.newline();
-        // Nothing better can be done when standard error cannot be written to.
-        let _ = self.out.flush_to(&mut io::stderr());
-    }
-
-    /// What must be known of the frames of an interface.
-    fn form(&mut self, interface: &Interface) {
-        let key = match interface.form {
-            Form::Ethernet => return,
-            Form::Ip => "say.capture.ip_alone",
-            Form::Bytes => "say.capture.bytes",
-        };
-        self.say(key, |out, what| match what {
-            "number" => out.number(interface.hardware.into()),
-            _ => out.text(interface.name()),
-        });
-    }
-
-    fn watching(&mut self, interfaces: &[(&str, &Interface)]) {
-        let glossary = self.glossary;
-        self.say("say.capture.watching", |out, _| {
-            for (index, (name, interface)) in interfaces.iter().enumerate() {
-                if index > 0 {
-                    out.ascii(b", ");
-                }
-                out.text(name);
-                if interfaces.len() == 1 {
-                    out.ascii(b" (");
-                    out.sentence(glossary.say(interface.kind), |out, _| {
-                        out.number(interface.hardware.into());
-                    });
-                    out.byte(b')');
-                }
-            }
-        });
-    }
-}
-
-/// What there was in all.
-#[derive(Debug, Default)]
-struct Sum {
-    packets: u64,
-    bytes: u64,
-    opened: u64,
-    first: Option<u64>,
-    last: u64,
-}
-
 /// What was said already, and need not be said again.
 #[derive(Debug, Default)]
 struct Told {
-    lost: Counts,
-    queue: u64,
+    /// How many packets were lost in the kernel, and here.
+    lost: (u64, u64),
     line: bool,
     trouble: bool,
 }
@@ -457,6 +347,7 @@ impl Watch<'_> {
         let mut stopped = false;
         // Whether packets came since it was last asked how many were lost.
         let mut fresh = false;
+        let mut asked = Instant::now();
         loop {
             let pending = self.next < self.batch.len();
             let news = queue.take(&mut self.batch, pending);
@@ -483,11 +374,15 @@ impl Watch<'_> {
             if timeout != PollTimeout::ZERO {
                 out.flush_to(to)?;
             }
+            if fresh && asked.elapsed() > ASK_NOW {
+                asked = Instant::now();
+                self.losses(&mut queue);
+            }
             match wait(&queue, signals, to.as_fd(), timeout)? {
                 Woken::Signal if stopped => break,
                 Woken::Signal => {
                     stopped = true;
-                    queue.stop(now());
+                    queue.stop();
                 }
                 Woken::Nothing if idle => {
                     fresh = false;
@@ -497,7 +392,9 @@ impl Watch<'_> {
             }
         }
         out.flush_to(to)?;
-        self.summary(&mut queue);
+        let counts = (queue.kernel(), queue.lost());
+        let secrets = self.keys.as_ref().map(|keys| keys.known.secrets);
+        self.notes.summary(&self.sum, counts, secrets);
         match ended {
             Some(text) if !stopped => Err(CaptureError::System(text)),
             _ => Ok(()),
@@ -562,9 +459,13 @@ impl Watch<'_> {
         sum.opened += event.notes.iter().filter(is_opened).count() as u64;
         if self.tagged {
             let name = self.names.get(arrived.tap).map_or("?", String::as_str);
-            out.sentence(self.glossary.say("say.capture.on"), |out, _| out.text(name));
+            out.sentence(self.glossary.say("say.capture.on"), |out, _| {
+                notes::name(out, name)
+            });
             if self.show.in_detail() {
                 out.newline();
+            } else {
+                out.byte(b' ');
             }
         }
         self.show.packet(out, &event);
@@ -639,58 +540,21 @@ impl Watch<'_> {
             Some(nix::libc::ENODEV | nix::libc::ENXIO) => "it is gone".to_owned(),
             _ => error.to_string(),
         };
+        if self.names.len() > 1 {
+            self.notes.say("say.capture.down", |out, what| match what {
+                "interface" => notes::name(out, name),
+                _ => out.text(&reason),
+            });
+        }
         format!("{name} has ended: {reason}")
     }
 
     /// Says how many packets were lost, if that changed.
     fn losses(&mut self, queue: &mut Queue) {
-        let (kernel, own) = (queue.kernel(), queue.lost());
-        if kernel.lost == self.told.lost.lost && own == self.told.queue {
-            return;
-        }
-        (self.told.lost, self.told.queue) = (kernel, own);
-        let reason = self.glossary.say(match (kernel.lost, own) {
-            (_, 0) => "say.capture.lost.kernel",
-            (0, _) => "say.capture.lost.queue",
-            _ => "say.capture.lost.both",
-        });
-        self.notes.say("say.capture.lost", |out, what| match what {
-            "number" => out.number(kernel.lost + own),
-            _ => out.text(reason),
-        });
-    }
-
-    /// What there was in all.
-    fn summary(&mut self, queue: &mut Queue) {
-        let (kernel, own) = (queue.kernel(), queue.lost());
-        let sum = &self.sum;
-        let unshown = kernel
-            .packets
-            .saturating_sub(kernel.lost + own + sum.packets);
-        let time = sum.last.saturating_sub(sum.first.unwrap_or(sum.last));
-        self.notes.say("say.capture.sum", |out, what| match what {
-            "packets" => out.number(sum.packets),
-            "bytes" => out.number(sum.bytes),
-            _ => out.seconds(time),
-        });
-        let lost = match kernel.lost + own {
-            0 => "say.capture.sum.none_lost",
-            _ => "say.capture.sum.lost",
-        };
-        self.notes.say(lost, |out, what| match what {
-            "kernel" => out.number(kernel.lost),
-            _ => out.number(own),
-        });
-        if unshown > 0 {
-            self.notes
-                .say("say.capture.sum.unshown", |out, _| out.number(unshown));
-        }
-        if let Some(keys) = &self.keys {
-            self.notes
-                .say("say.capture.sum.secrets", |out, what| match what {
-                    "secrets" => out.number(keys.known.secrets),
-                    _ => out.number(sum.opened),
-                });
+        let lost = (queue.kernel().lost, queue.lost());
+        if lost != self.told.lost {
+            self.told.lost = lost;
+            self.notes.lost(lost);
         }
     }
 }

@@ -22,6 +22,9 @@ use crate::view::words::{self, Deed, Hosts};
 use crate::wire::{Host, Link, PORT, Packet, Script, Seen, WireError, fault};
 use scene::{Scene, Words};
 
+/// Bytes of an Ethernet header, which the MTU does not count.
+const LINK_HEADER: usize = 14;
+
 /// So many journeys are shown as a whole picture; the later ones in a line each.
 const PICTURES: usize = 4;
 
@@ -122,6 +125,7 @@ pub fn run(
         kernel: screen.verbose > 0,
         hosts,
         links,
+        longest: demo.mtu as usize + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
     };
@@ -255,6 +259,8 @@ struct Show<'s> {
     hosts: Hosts,
     /// How many links there are from A to B.
     links: usize,
+    /// The longest frame that a link of the MTU which was asked for carries.
+    longest: usize,
     ladder: Ladder,
     journeys: Journeys,
 }
@@ -332,7 +338,9 @@ impl Show<'_> {
             }
             return;
         }
-        if sent {
+        let ttl = words::uint(event, &ipv4::TTL);
+        // Routers pass on what has a TTL; anything else that is seen on their links is their own.
+        if sent || ttl.is_none() {
             let shown = self.ladder.arrow(
                 out,
                 self.glossary,
@@ -340,14 +348,16 @@ impl Show<'_> {
                 event,
                 packet.from == Host::A,
             );
-            if shown && packet.bytes.len() > usize::from(u16::MAX) / 8 {
+            if shown && packet.bytes.len() > self.longest {
                 self.remark(out, "say.demo.super", packet, event);
             }
+            if shown && self.links > 1 && ttl.is_none() {
+                self.remark(out, "say.demo.link", packet, event);
+            }
         } else if !Deed::of(event).bulk {
-            let key = match words::uint(event, &ipv4::TTL) {
-                None => "say.demo.link",
-                Some(_) if packet.link == Link::Ethernet => "say.demo.hop.ethernet",
-                Some(_) => "say.demo.hop",
+            let key = match packet.link {
+                Link::Ethernet => "say.demo.hop.ethernet",
+                Link::Ip => "say.demo.hop",
             };
             self.remark(out, key, packet, event);
         }

@@ -190,6 +190,7 @@ impl<'g> Job<'g> {
         to: &mut impl Write,
         progress: &mut Option<Progress>,
     ) -> Result<(), ReadError> {
+        let mut waited = false;
         while self.range.goes_on() {
             if let Some(progress) = progress {
                 progress.at(self.range.seen, || file.progress());
@@ -199,6 +200,10 @@ impl<'g> Job<'g> {
             if self.save.is_none() && !matches!(item, Some(Item::Wait)) {
                 self.save = Save::open(output, self.glossary, Hosts::default())?;
             }
+            // Whoever wrote secrets has done so before what they open came.
+            if core::mem::take(&mut waited) {
+                self.key_logs()?;
+            }
             match item {
                 None => break,
                 Some(Item::Wait) => {
@@ -206,7 +211,7 @@ impl<'g> Job<'g> {
                     if let Some(save) = &mut self.save {
                         save.flush()?;
                     }
-                    self.key_logs()?;
+                    waited = true;
                 }
                 Some(Item::Secret(line)) => self.secret(line, true)?,
                 Some(Item::Comments(comments)) => {

@@ -63,6 +63,8 @@ fn one_who_never_reads_is_cut_off_and_nobody_waits_or_loses_a_line() {
     let mut server = Server::start(&["--queue", "262144"]);
     // It is there, and reads no more.
     let mut stuck = server.raw();
+    // The kernel keeps little for it, so that what it does not read soon waits at the server.
+    setsockopt(&stuck.sock, sockopt::RcvBuf, &4096).unwrap();
     read_until(&mut stuck, "* welcome");
     stuck.write_all(b"/name Stuck\n").unwrap();
     read_until(&mut stuck, "you are Stuck now");
@@ -334,6 +336,15 @@ fn who_says_too_much_is_slowed_down_and_loses_nothing() {
     server.operator.expect("one more");
     // 250 lines, of which a second's worth may come at once: the next is heard after a second and a half.
     assert!(begin.elapsed() >= std::time::Duration::from_millis(1400));
+}
+
+#[test]
+fn a_queue_that_holds_no_lines_is_refused() {
+    let folder = Folder::with_certs();
+    let output = folder.run(&["chat", "serve", "--queue", "65536"]);
+    assert_eq!(output.status.code(), Some(2));
+    let words = chat_support::stderr(&output);
+    assert!(words.contains("--queue 262144"), "{words}");
 }
 
 #[test]

@@ -181,6 +181,7 @@ fn the_same_chat_has_the_same_layers_on_every_wire() {
     let wires = [
         ("tun", tun(|_| ())),
         ("tun, hops", tun(|config| config.hops = 2)),
+        ("tun, ethernet", tun(|config| config.link = Link::Ethernet)),
         (
             "loopback",
             tell(Loopback::new(&loopback::Config::default(), &script).unwrap()),
@@ -195,11 +196,9 @@ fn the_same_chat_has_the_same_layers_on_every_wire() {
         // acknowledges at once at first, and its segments carry 12 bytes of timestamps, so they hold less); sequence
         // numbers, ports, keys (random); the sizes of what has them inside.
         let headers = |story: &Story| -> BTreeSet<u8> {
-            let data = story
-                .packets
-                .iter()
-                .filter(|packet| packet.bytes.len() > 80);
-            data.map(|packet| packet.bytes[32] >> 4).collect()
+            let data = story.packets.iter().filter(|p| p.bytes.len() > 100);
+            let offset = |p: &Packet| if p.link == Link::Ip { 32 } else { 46 };
+            data.map(|p| p.bytes[offset(p)] >> 4).collect()
         };
         assert_eq!(
             headers(&memory),
@@ -632,17 +631,16 @@ enum As {
 
 fn command(how: As, arguments: &[&str]) -> Command {
     let nobody = ["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"];
-    let mut command = match how {
-        As::Oneself => Command::new(program()),
+    // Whoever runs the tests in the background has them ignore Ctrl-C, and so would the program.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT");
+    match how {
+        As::Oneself => {}
         As::Nobody => {
-            let mut command = Command::new("setpriv");
-            command.args(nobody).arg(program());
-            command
+            command.arg("setpriv").args(nobody);
         }
         As::Setpriv(with) => {
-            let mut command = Command::new("setpriv");
-            command.args(with).arg(program());
-            command
+            command.arg("setpriv").args(with);
         }
         As::WithDev(make, as_nobody) => {
             let drop = if as_nobody {
@@ -651,13 +649,10 @@ fn command(how: As, arguments: &[&str]) -> Command {
                 String::new()
             };
             let script = format!("mount -t tmpfs none /dev/net && {make} && exec {drop} \"$@\"");
-            let mut command = Command::new("unshare");
-            command
-                .args(["--mount", "sh", "-c", &script, "sh"])
-                .arg(program());
-            command
+            command.args(["unshare", "--mount", "sh", "-c", &script, "sh"]);
         }
-    };
+    }
+    command.arg(program());
     command
         .args(arguments)
         .env("TERM", "dumb")
@@ -756,6 +751,36 @@ fn the_demonstration_runs_over_every_wire_as_every_user() {
         ] {
             shows_a_whole_chat(&said(&run(user, wire)));
         }
+    }
+}
+
+#[test]
+fn over_ethernet_its_headers_and_arp_are_seen() {
+    if !is_root() {
+        skip!("over_ethernet_its_headers_and_arp_are_seen", "not root");
+    }
+    let ethernet = ["demo", "--wire", "tun", "--link", "ethernet"];
+    let text = said(&run(As::Oneself, &ethernet));
+    shows_a_whole_chat(&text);
+    for part in [
+        "who has 5.6.7.8? tell 1.2.3.4",
+        "5.6.7.8 is at 02:00:05:06:07:08",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    let text = said(&run(As::Oneself, &[&ethernet[..], &["-v"]].concat()));
+    assert!(text.contains("Ethernet · eth · 14 bytes"), "{text}");
+    // With a router between, it is asked in B's place, and asks itself.
+    let text = said(&run(
+        As::Oneself,
+        &[&ethernet[..], &["--hops", "1"]].concat(),
+    ));
+    for part in [
+        "who has 1.2.3.1? tell 1.2.3.4",
+        "who has 5.6.7.8? tell 5.6.7.1",
+        "router 1 passes it on: TTL 63, new MACs",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
     }
 }
 

@@ -32,13 +32,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 const LINE: usize = 100;
 /// What a line of ours begins with; no server says it of its own.
 const MARK: u8 = b'~';
-/// So many connections are made at once. (With more, ncat's short queue overflows.)
-const AT_ONCE: usize = 8;
 
 struct Options {
     connect: SocketAddr,
     ca: String,
     clients: usize,
+    /// How many connections are made at once.
+    at_once: usize,
     senders: usize,
     /// Lines that all senders together say as fast as they come through; 0: none.
     lines: usize,
@@ -67,6 +67,7 @@ fn options() -> Options {
             .expect("an address"),
         ca: text("--ca", "certs/ca.crt"),
         clients: number("--clients", "10") as usize,
+        at_once: number("--at-once", "8") as usize,
         senders: number("--senders", "10") as usize,
         lines: number("--lines", "1000") as usize,
         window: number("--window", "20") as usize,
@@ -123,8 +124,8 @@ async fn run(options: Options) {
     });
 
     // Everybody comes in.
-    let begin = Instant::now();
-    let gate = Rc::new(Semaphore::new(AT_ONCE));
+    let (begin, cpu_before) = (Instant::now(), cpu(options.pid));
+    let gate = Rc::new(Semaphore::new(options.at_once));
     let mut coming = Vec::new();
     for _ in 0..options.clients {
         let (config, gate, address) = (Arc::clone(&config), Rc::clone(&gate), options.connect);
@@ -138,6 +139,7 @@ async fn run(options: Options) {
         clients.push(Rc::new(client.await.unwrap().unwrap()));
     }
     let handshakes = options.clients as f64 / begin.elapsed().as_secs_f64();
+    let handshake_cpu = (cpu(options.pid) - cpu_before) * 1e6 / options.clients as f64;
     for client in &clients {
         tokio::task::spawn_local(read(Rc::clone(client), Rc::clone(&crowd)));
     }
@@ -211,7 +213,7 @@ async fn run(options: Options) {
         (p50, p99) = (at(0.5), at(0.99));
     }
     println!(
-        "clients={} handshakes_per_s={handshakes:.0} memory_per_client={per_client:.0} memory_after_load={loaded:.0} \
+        "clients={} handshakes_per_s={handshakes:.0} handshake_cpu_us={handshake_cpu:.0} memory_per_client={per_client:.0} memory_after_load={loaded:.0} \
          deliveries_per_s={throughput:.0} p50_us={} p99_us={} lost={} broken={}",
         options.clients,
         p50 / 1000,
@@ -374,4 +376,15 @@ fn memory(pid: u32) -> u64 {
     line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
         .unwrap_or(0)
         * 1024
+}
+
+/// The processor time of a process in seconds, of both kinds (fields 14 and 15 of proc_pid_stat, in hundredths).
+fn cpu(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let rest = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = rest.split_whitespace().skip(11).take(2);
+    ticks
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }

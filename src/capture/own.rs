@@ -14,7 +14,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::interface::{self, Form};
 use super::receive::{Batch, Queue, Tap};
 use super::secrets::{Known, Patience};
-use super::{CaptureError, explain, now, program, rights, system};
+use super::{CaptureError, explain, program, rights, system};
 use crate::bpf;
 use crate::chat::KeyLines;
 use crate::cli;
@@ -178,7 +178,7 @@ impl Own {
             // What interrupts it is looked at in the next turn.
             let _ = poll(&mut list, timeout);
             if stop.read().is_ok() {
-                self.queue.stop(now());
+                self.queue.stop();
             }
         }
         let lost = self.queue.kernel().lost + self.queue.lost();

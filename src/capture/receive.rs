@@ -8,10 +8,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -30,11 +30,6 @@ const KEEP: usize = 4 << 20;
 const LARGEST: usize = (512 << 10) + 256;
 /// So many packets of one interface are read before the next has its turn.
 const TURN: usize = 256;
-/// Where packets come in such quick succession, so many times, being woken for each costs more than it is worth, above all for who
-/// sends them on this host; then the receiver naps, and reads several at once, as long as there are several.
-const QUICK: Duration = Duration::from_micros(100);
-const TIMES: u32 = 8;
-const NAP: Duration = Duration::from_micros(150);
 /// EtherType for packets of all kinds, in and out.
 const ETH_P_ALL: u16 = 3;
 
@@ -197,6 +192,8 @@ struct Waiting {
     lost: u64,
     /// Interfaces that have ended, and why.
     ended: Vec<(usize, io::Error)>,
+    /// How many packets of each tap are to be read before the end, counted from the beginning; empty until the end is near.
+    limits: Vec<u64>,
     /// Nothing will come any more.
     done: bool,
 }
@@ -206,8 +203,8 @@ struct Shared {
     waiting: Mutex<Waiting>,
     /// Something waits.
     wake: EventFd,
-    /// The receiver shall end, with the first packet that is later than this; 0 as long as it shall not.
-    until: AtomicU64,
+    /// The receiver shall end when it has read what the kernel had accepted by then.
+    stopping: AtomicBool,
     stop: EventFd,
 }
 
@@ -235,7 +232,7 @@ pub(super) struct Queue {
     shared: Arc<Shared>,
     /// Of each tap, to ask for losses.
     sockets: Vec<OwnedFd>,
-    kernel: Counts,
+    kernel: Vec<Counts>,
 }
 
 /// What the kernel counted.
@@ -264,12 +261,12 @@ impl Queue {
         let sockets = taps
             .iter()
             .map(|tap| tap.socket.try_clone())
-            .collect::<io::Result<_>>()?;
+            .collect::<io::Result<Vec<_>>>()?;
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let shared = Arc::new(Shared {
             waiting: Mutex::default(),
             wake: EventFd::from_flags(flags)?,
-            until: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
             stop: EventFd::from_flags(flags)?,
         });
         let theirs = Arc::clone(&shared);
@@ -281,8 +278,8 @@ impl Queue {
             })?;
         Ok(Self {
             shared,
+            kernel: vec![Counts::default(); sockets.len()],
             sockets,
-            kernel: Counts::default(),
         })
     }
 
@@ -312,21 +309,27 @@ impl Queue {
         self.shared.wake.as_fd()
     }
 
-    /// Ends it: what arrived until then (nanoseconds since the Unix epoch) is still received.
-    pub(super) fn stop(&self, until: u64) {
-        self.shared.until.store(until.max(1), Ordering::Relaxed);
+    /// Ends it: what has arrived by now is still received.
+    pub(super) fn stop(&mut self) {
+        self.kernel();
+        let accepted = |counts: &Counts| counts.packets.saturating_sub(counts.lost);
+        self.shared.waiting().limits = self.kernel.iter().map(accepted).collect();
+        self.shared.stopping.store(true, Ordering::Release);
         let _ = self.shared.stop.write(1);
     }
 
     /// What the kernel counted since the beginning.
     pub(super) fn kernel(&mut self) -> Counts {
-        for socket in &self.sockets {
+        let mut sum = Counts::default();
+        for (socket, counts) in self.sockets.iter().zip(&mut self.kernel) {
             // It cannot fail on a packet socket; and what was counted before stays true.
             let (packets, lost) = socket::statistics(socket.as_fd()).unwrap_or_default();
-            self.kernel.packets += u64::from(packets);
-            self.kernel.lost += u64::from(lost);
+            counts.packets += u64::from(packets);
+            counts.lost += u64::from(lost);
+            sum.packets += counts.packets;
+            sum.lost += counts.lost;
         }
-        self.kernel
+        sum
     }
 
     /// How many packets found no room in this program.
@@ -337,76 +340,61 @@ impl Queue {
 
 /// The receiver: reads until it is stopped or the last interface has ended.
 fn receive(taps: Vec<Tap>, shared: &Shared) {
-    let mut taps: Vec<(usize, Tap)> = taps.into_iter().enumerate().collect();
-    let mut pace = Pace::default();
+    let mut taps: Vec<Source> = taps.into_iter().enumerate().map(Source::from).collect();
     while !taps.is_empty() {
-        let until = shared.until.load(Ordering::Relaxed);
-        if until == 0 {
-            pace.nap();
-            if !sleep(&taps, shared) {
-                return;
+        let stopping = shared.stopping.load(Ordering::Acquire);
+        if stopping {
+            for source in &mut taps {
+                let limits = &shared.waiting().limits;
+                source.limit = limits.get(source.index).copied().unwrap_or(0);
             }
+        } else if !sleep(&taps, shared) {
+            return;
         }
-        let (mut read, mut more) = (0, false);
-        taps.retain_mut(|(index, tap)| match turn(*index, tap, until, shared) {
-            Ok(turn) => {
-                read += turn.read;
-                more |= turn.more;
+        let mut more = false;
+        taps.retain_mut(|source| match source.turn(shared) {
+            Ok(rest) => {
+                more |= rest;
                 true
             }
             Err(error) => {
-                shared.tell(|waiting| waiting.ended.push((*index, error)));
+                let index = source.index;
+                shared.tell(|waiting| waiting.ended.push((index, error)));
                 false
             }
         });
-        if until != 0 && !more {
+        if stopping && !more {
             return;
         }
-        pace.read(read);
     }
 }
 
-/// How packets come: one now and then, or many.
-#[derive(Debug, Default)]
-struct Pace {
-    last: Option<Instant>,
-    /// How many times in succession it was quick.
-    quick: u32,
-    naps: bool,
+/// A tap that is being read.
+struct Source {
+    index: usize,
+    tap: Tap,
+    /// So many packets have been read.
+    read: u64,
+    /// So many are to be read.
+    limit: u64,
 }
 
-impl Pace {
-    /// So many packets were read at once.
-    fn read(&mut self, packets: usize) {
-        if self.naps {
-            self.naps = packets > 1;
-            return;
-        }
-        let now = Instant::now();
-        let before = self.last.replace(now);
-        if before.is_some_and(|before| now - before < QUICK) {
-            self.quick += 1;
-        } else {
-            self.quick = 0;
-        }
-        if self.quick >= TIMES {
-            self.quick = 0;
-            self.naps = true;
-        }
-    }
-
-    fn nap(&self) {
-        if self.naps {
-            thread::sleep(NAP);
+impl From<(usize, Tap)> for Source {
+    fn from((index, tap): (usize, Tap)) -> Self {
+        Self {
+            index,
+            tap,
+            read: 0,
+            limit: u64::MAX,
         }
     }
 }
 
 /// Sleeps until something can be read or the end is near; `false` if even that fails.
-fn sleep(taps: &[(usize, Tap)], shared: &Shared) -> bool {
+fn sleep(taps: &[Source], shared: &Shared) -> bool {
     let mut list: Vec<PollFd<'_>> = taps
         .iter()
-        .map(|(_, tap)| PollFd::new(tap.socket.as_fd(), PollFlags::POLLIN))
+        .map(|source| PollFd::new(source.tap.socket.as_fd(), PollFlags::POLLIN))
         .collect();
     list.push(PollFd::new(shared.stop.as_fd(), PollFlags::POLLIN));
     match poll(&mut list, PollTimeout::NONE) {
@@ -418,45 +406,38 @@ fn sleep(taps: &[(usize, Tap)], shared: &Shared) -> bool {
     }
 }
 
-/// What one turn found.
-struct Turn {
-    read: usize,
-    /// Whether there may be more.
-    more: bool,
-}
-
-/// Reads what waits at one interface.
-fn turn(index: usize, tap: &mut Tap, until: u64, shared: &Shared) -> io::Result<Turn> {
-    for read in 0..TURN {
-        let turn = |more| Ok(Turn { read, more });
-        match tap.receiver.next() {
-            Ok(data) => {
-                let time = socket::arrival(tap.socket.as_fd())?;
-                if until != 0 && time > until {
-                    return turn(false);
+impl Source {
+    /// Reads what waits at the interface; tells whether there may be more.
+    fn turn(&mut self, shared: &Shared) -> io::Result<bool> {
+        let tap = &mut self.tap;
+        for _ in 0..TURN {
+            if self.read >= self.limit {
+                return Ok(false);
+            }
+            match tap.receiver.next() {
+                Ok(data) => {
+                    let time = socket::arrival(tap.socket.as_fd())?;
+                    self.read += 1;
+                    shared.tell(|waiting| {
+                        if !waiting.batch.push(time, self.index as u16, data) {
+                            waiting.lost += 1;
+                        }
+                    });
                 }
-                shared.tell(|waiting| {
-                    if !waiting.batch.push(time, index as u16, data) {
-                        waiting.lost += 1;
-                    }
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return turn(false),
-            Err(error)
-                if [io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock]
-                    .contains(&error.kind()) =>
-            {
-                return turn(true);
-            }
-            Err(error) => {
-                // pnet has no words for what poll reports; the socket itself knows.
-                socket::take_error(tap.socket.as_fd())?;
-                return Err(error);
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(false),
+                Err(error)
+                    if [io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock]
+                        .contains(&error.kind()) =>
+                {
+                    return Ok(true);
+                }
+                Err(error) => {
+                    // pnet has no words for what poll reports; the socket itself knows.
+                    socket::take_error(tap.socket.as_fd())?;
+                    return Err(error);
+                }
             }
         }
+        Ok(true)
     }
-    Ok(Turn {
-        read: TURN,
-        more: true,
-    })
 }

@@ -70,7 +70,7 @@ pub enum ChatEvent {
 /// A text the other side said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// The text without its newline. It may hold control characters: show it with [`printable`].
+    /// The text without its newline. It may hold control characters: show it with [`printable`](super::printable()).
     pub text: String,
     /// Whether it was valid UTF-8; if not, U+FFFD stands for what was not.
     pub valid: bool,

@@ -57,6 +57,14 @@ pub(super) fn run(
             &[("name", &super::printable(&serve.name))],
         )));
     }
+    // Otherwise two long lines in a row would cut off everybody.
+    let least = 4 * u64::from(serve.limits.max_line);
+    if u64::from(serve.limits.queue) < least {
+        return Err(ProgramError::Usage(format!(
+            "the queue is too short for lines of {} bytes: give at least --queue {least}, or a smaller --max-line",
+            serve.limits.max_line
+        )));
+    }
     let place = Place::parse(&serve.listen).map_err(ProgramError::Usage)?;
     let chain = load_chain(&serve.cert).map_err(|error| missing(error, &serve.cert))?;
     let key = load_key(&serve.key).map_err(|error| missing(error, &serve.key))?;

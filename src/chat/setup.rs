@@ -19,7 +19,8 @@ use rustls::{
 use super::ChatError;
 use crate::certs::Identity;
 
-/// What both sides of a chat agree on before it begins; makes the configurations for [`Peer::client`] and [`Peer::server`].
+/// What both sides of a chat agree on before it begins; makes the configurations for a
+/// [`Peer`](super::Peer).
 ///
 /// By default: TLS 1.3 alone, X25519MLKEM768 preferred, the system's randomness and clock, no key log.
 #[derive(Debug, Clone)]
