@@ -162,7 +162,7 @@ impl Memory {
         Self::with(config, script, &setting)
     }
 
-    /// The same with somebody on the path.
+    /// The same with somebody on the path, who decides instead of the rules of [`Memory::with_faults`].
     ///
     /// # Errors
     /// As for [`Memory::new`].
