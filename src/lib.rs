@@ -25,6 +25,7 @@
 //! - [`text`]: the words. What a field is called and why it exists stands in `glossary/en/*.toml`, not in Rust.
 //! - [`view`]: what one sees: the ladder, the journey of a message, a packet in detail, its bytes, an explanation.
 //! - [`show`]: packets on a screen as they come; every command that shows them goes through it.
+//! - [`lesson`]: guided lessons on the learner's own packets.
 //! - [`demo`] and [`cli`] put it together for the program.
 //!
 //! # Five ideas that hold it together
@@ -72,6 +73,7 @@ pub mod filter;
 mod flow;
 pub mod keylog;
 pub mod layers;
+pub mod lesson;
 pub mod packet;
 pub mod progress;
 pub mod read;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use layerwise::chat::program::{self, ProgramError};
 use layerwise::cli::{self, Command};
 use layerwise::file::WriteError;
+use layerwise::lesson::{self, LessonFailure};
 use layerwise::read;
 use layerwise::text::Glossary;
 use layerwise::view::paint::{Look, Out};
@@ -66,7 +67,20 @@ impl From<ProgramError> for Failure {
 }
 
 fn run(cli: &cli::Cli) -> Result<(), Failure> {
-    let glossary = Glossary::english().map_err(|error| Failure::Other(error.to_string()))?;
+    let language = lesson::language(cli.lang.as_deref(), |name| std::env::var(name).ok());
+    // The lessons are what is translated; elsewhere only who asks for a language gets it.
+    let wanted = matches!(cli.command, Some(Command::Lesson(_))) || cli.lang.is_some();
+    let spoken = if wanted { &language } else { "en" };
+    if let Some(wish) = &cli.lang
+        && !lesson::languages().contains(&language.as_str())
+    {
+        return Err(Failure::Usage(format!(
+            "there is no language {wish:?}; there are: {}",
+            lesson::languages().join(", ")
+        )));
+    }
+    let glossary =
+        Glossary::of_language(spoken).map_err(|error| Failure::Other(error.to_string()))?;
     let mut out = Out::new(Look::for_stdout(cli.screen.wish()));
     if cli.wire.is_some() && cli.command.is_some() {
         let text = "--wire stands behind the command: layerwise demo --wire tun, or layerwise --wire tun alone";
@@ -93,6 +107,13 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
                 .map_err(|unknown| Failure::Usage(unknown.to_string()))?;
             explain::write(&lines, &mut out);
             Ok(out.flush_to(&mut stdout)?)
+        }
+        Some(Command::Lesson(arguments)) => {
+            lesson::run(arguments, &glossary, &language, out, &mut stdout).map_err(|e| match e {
+                LessonFailure::Output(error) => Failure::Output(error),
+                LessonFailure::Usage(text) => Failure::Usage(text),
+                LessonFailure::Other(text) => Failure::Other(text),
+            })
         }
         Some(Command::Fields(fields)) => {
             let prefix = fields.prefix.as_deref().unwrap_or_default();

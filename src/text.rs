@@ -57,8 +57,18 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ),
     ("chat.toml", include_str!("../glossary/en/chat.toml")),
     ("data.toml", include_str!("../glossary/en/data.toml")),
+    ("lesson.toml", include_str!("../glossary/en/lesson.toml")),
     ("frame.toml", include_str!("../glossary/en/frame.toml")),
 ];
+
+/// The embedded files of other languages. What they do not say is said in English.
+pub static OTHERS: &[(&str, &[(&str, &str)])] = &[(
+    "de",
+    &[
+        ("lesson.toml", include_str!("../glossary/de/lesson.toml")),
+        ("demo.toml", include_str!("../glossary/de/demo.toml")),
+    ],
+)];
 
 /// What the glossary says under one key.
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -143,6 +153,19 @@ impl Glossary {
     pub fn english() -> Result<Self, TextError> {
         let mut glossary = Self::default();
         for (file, text) in ENGLISH {
+            glossary.add(file, text)?;
+        }
+        Ok(glossary)
+    }
+
+    /// The glossary of a language: what it does not say, or all of it if the language is not known, is in English.
+    ///
+    /// # Errors
+    /// As for [`Glossary::english`].
+    pub fn of_language(language: &str) -> Result<Self, TextError> {
+        let mut glossary = Self::english()?;
+        let files = OTHERS.iter().find(|(name, _)| *name == language);
+        for (file, text) in files.map_or(&[][..], |(_, files)| files) {
             glossary.add(file, text)?;
         }
         Ok(glossary)

@@ -12,6 +12,7 @@ pub mod chat;
 pub mod demo;
 pub mod doctor;
 pub mod fields;
+pub mod lesson;
 pub mod output;
 pub mod read;
 
@@ -29,6 +30,9 @@ pub struct Cli {
     /// How it shall look.
     #[command(flatten)]
     pub screen: Screen,
+    /// The language of the lessons: en, de; the environment's (LANG) if nothing is said
+    #[arg(long, value_name = "LANGUAGE", global = true)]
+    pub lang: Option<String>,
     /// Whose TCP/IP carries the demonstration
     #[arg(long, value_enum, value_name = "WIRE")]
     pub wire: Option<demo::Wire>,
@@ -52,6 +56,8 @@ pub enum Command {
     Certs(certs::Certs),
     /// What works on this machine, what does not, why, and what mends it
     Doctor(doctor::Doctor),
+    /// Guided lessons: predict, run, observe, explain, on your own packets
+    Lesson(lesson::Lesson),
     /// Every key for -Y and -e, a line each: the key, its kind, its name; with -v what it is
     Fields(fields::Fields),
     /// What a field, a layer, a value or an alert means: explain tcp.flags.syn, explain tls, explain alert 20

@@ -25,9 +25,21 @@ pub struct Ladder {
     bulk: u64,
     hidden: u64,
     hidden_bytes: u64,
+    /// Nothing is summed up.
+    all: bool,
 }
 
 impl Ladder {
+    /// One that shows every packet, and counts the time from `start` on.
+    #[must_use]
+    pub fn of_all(start: Time) -> Self {
+        Self {
+            start: Some(start),
+            all: true,
+            ..Self::default()
+        }
+    }
+
     /// The head: who stands where.
     pub fn head(&self, out: &mut Out, hosts: [&str; 2]) {
         if out.look().plain {
@@ -68,7 +80,7 @@ impl Ladder {
     ) -> bool {
         let start = *self.start.get_or_insert(event.frame.time);
         let deed = Deed::of(event);
-        if deed.bulk {
+        if deed.bulk && !self.all {
             self.bulk += 1;
             if self.bulk > BULK_SHOWN {
                 self.hidden += 1;

@@ -393,7 +393,7 @@ impl Out {
     ///
     /// # Errors
     /// Those of the writer. What was pushed is forgotten in any case.
-    pub fn flush_to(&mut self, to: &mut impl Write) -> io::Result<()> {
+    pub fn flush_to(&mut self, to: &mut (impl Write + ?Sized)) -> io::Result<()> {
         let result = to.write_all(&self.buf).and_then(|()| to.flush());
         self.buf.clear();
         result

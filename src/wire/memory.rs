@@ -24,6 +24,7 @@
 
 mod seeded;
 
+use core::ops::Range;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -77,6 +78,50 @@ pub struct Config {
     pub max_time: Duration,
     /// The wire gives up after so many packets. One million unless told otherwise.
     pub max_packets: u64,
+    /// Who answers at B's address, and with what certificate. The real B unless told otherwise.
+    pub server: Server,
+    /// Whether A checks that certificate. It does unless told otherwise.
+    pub verify: bool,
+    /// Whether both ends also accept TLS 1.2. They do not unless told otherwise.
+    pub tls12: bool,
+    /// How much TCP keeps at B for its application, in bytes. 256 KiB unless told otherwise.
+    pub buffer: usize,
+    /// When B's application does not read, counted from the start. Never unless told otherwise.
+    pub pause: Option<Range<Duration>>,
+}
+
+/// What certificate is shown at B's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Server {
+    /// B's own: for its name, valid now, from the authority that A trusts.
+    #[default]
+    Genuine,
+    /// For B's name and valid now, but from an authority that A has never heard of.
+    UnknownAuthority,
+    /// From the authority that A trusts and valid now, but for another name.
+    WrongName,
+    /// B's own, but its time is over.
+    Expired,
+}
+
+/// Somebody on the path: decides what becomes of every packet.
+pub trait Middle {
+    /// A secret became known at one of the hosts: a line of a key log. (An attacker does not get it; a stage director does.)
+    fn key(&mut self, line: &str);
+
+    /// A packet was sent; what is given back is delivered, each after the wire's latency and its own delay.
+    fn carry(&mut self, from: Host, now: Time, packet: &[u8]) -> Vec<Carried>;
+}
+
+/// A packet that is delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// The host it is delivered to.
+    pub to: Host,
+    /// How much longer than the wire's latency it takes.
+    pub delay: Duration,
+    /// The packet, from the first byte of its IP header.
+    pub bytes: Vec<u8>,
 }
 
 impl Default for Config {
@@ -87,6 +132,11 @@ impl Default for Config {
             latency: Duration::from_millis(5),
             max_time: Duration::from_secs(24 * 60 * 60),
             max_packets: 1_000_000,
+            server: Server::Genuine,
+            verify: true,
+            tls12: false,
+            buffer: TCP_BUFFER,
+            pause: None,
         }
     }
 }
@@ -108,8 +158,22 @@ impl Memory {
     /// # Errors
     /// When MTU or latency are out of range, a text of the script cannot be said, or a host cannot be set up.
     pub fn new(config: &Config, script: &Script) -> Result<Self, WireError> {
-        let setting = Setting::new(config.seed)?;
+        let setting = Setting::new(config)?;
         Self::with(config, script, &setting)
+    }
+
+    /// The same with somebody on the path, who decides instead of the rules of [`Memory::with_faults`].
+    ///
+    /// # Errors
+    /// As for [`Memory::new`].
+    pub fn between(
+        config: &Config,
+        script: &Script,
+        middle: Box<dyn Middle>,
+    ) -> Result<Self, WireError> {
+        let mut wire = Self::new(config, script)?;
+        wire.log.middle = Some(middle);
+        Ok(wire)
     }
 
     fn with(config: &Config, script: &Script, setting: &Setting) -> Result<Self, WireError> {
@@ -144,6 +208,7 @@ impl Memory {
                 packets: 0,
                 keys: BTreeSet::new(),
                 failure: None,
+                middle: None,
                 failed_at: None,
             },
             seed: config.seed,
@@ -173,7 +238,8 @@ impl Memory {
             return self.log.failure.take().map_or(Ok(()), Err);
         }
         let arrival = self.log.flight.first_key_value().map(|((at, _), _)| *at);
-        let timers = [self.a.timer(self.log.now), self.b.timer(self.log.now)];
+        let now = self.log.now;
+        let timers = [self.a.timer(now), self.b.timer(now), self.b.wakes(now)];
         let next = timers.into_iter().flatten().chain(arrival).min();
         let Some(next) = next else {
             let time = self.log.time();
@@ -266,6 +332,9 @@ const DAY: time::Duration = time::Duration::DAY;
 /// Room for a window beyond 64 KiB, so that window scaling is of use.
 const TCP_BUFFER: usize = 256 * 1024;
 
+/// A name that B does not have.
+const OTHER_NAME: &str = "m.example";
+
 /// Who trusts whom.
 struct Setting {
     roots: Vec<CertificateDer<'static>>,
@@ -273,8 +342,8 @@ struct Setting {
 }
 
 impl Setting {
-    fn new(seed: u64) -> Result<Self, WireError> {
-        let random = Stream::new(seed, "certificates");
+    fn new(config: &Config) -> Result<Self, WireError> {
+        let random = Stream::new(config.seed, "certificates");
         let material = || Material {
             key: random.bytes(),
             serial: random.bytes(),
@@ -286,15 +355,34 @@ impl Setting {
             until: start + DAY * 3650,
         };
         let authority = Authority::from_material("Layerwise Demo CA", years, &material())?;
-        let months = Validity {
+        let roots = vec![authority.certificate().clone()];
+        let mut months = Validity {
             from: start - DAY * 30,
             until: start + DAY * 60,
         };
         let address = Host::B.address().to_string();
-        let names = [SERVER_NAME, &address];
+        let mut names = vec![SERVER_NAME, &address];
+        let identity = material();
+        let issuer = match config.server {
+            Server::Genuine => authority,
+            Server::UnknownAuthority => {
+                Authority::from_material("Somebody Else's CA", years, &material())?
+            }
+            Server::WrongName => {
+                names = vec![OTHER_NAME];
+                authority
+            }
+            Server::Expired => {
+                months = Validity {
+                    from: start - DAY * 120,
+                    until: start - DAY * 30,
+                };
+                authority
+            }
+        };
         Ok(Self {
-            roots: vec![authority.certificate().clone()],
-            identity: authority.issue_from_material(&names, months, &material())?,
+            roots,
+            identity: issuer.issue_from_material(&names, months, &identity)?,
         })
     }
 }
@@ -324,6 +412,8 @@ struct Log {
     keys: BTreeSet<String>,
     /// The first failure, and when it was.
     failure: Option<WireError>,
+    /// Who decides what becomes of the packets, if it is not the wire itself.
+    middle: Option<Box<dyn Middle>>,
     failed_at: Option<u64>,
 }
 
@@ -338,6 +428,9 @@ impl Log {
     }
 
     fn packet(&mut self, from: Host, bytes: Vec<u8>) {
+        if self.middle.is_some() {
+            return self.carry(from, bytes);
+        }
         let Some(faults) = &mut self.faults else {
             self.packets += 1;
             let arrives = Time(EPOCH.0 + self.now + self.latency);
@@ -360,6 +453,48 @@ impl Log {
         for going in faults.send(way, &mut self.packets, bytes) {
             self.going(going);
         }
+    }
+
+    /// Lets the one on the path decide.
+    fn carry(&mut self, from: Host, bytes: Vec<u8>) {
+        let now = self.time();
+        let Some(middle) = &mut self.middle else {
+            return;
+        };
+        self.packets += 1;
+        let carried = middle.carry(from, now, &bytes);
+        let latency = self.latency;
+        let arrives = |carried: &Carried| {
+            let delay = u64::try_from(carried.delay.as_nanos()).unwrap_or(u64::MAX);
+            Time(now.0.saturating_add(latency).saturating_add(delay))
+        };
+        self.seen.push_back(Seen::Packet(Packet {
+            id: self.packets,
+            from,
+            sent: now,
+            arrives: carried
+                .iter()
+                .find(|carried| carried.to == from.other())
+                .map(arrives),
+            link: Link::Ip,
+            hop: 0,
+            kernel: None,
+            bytes,
+            before: None,
+            touched: Vec::new(),
+        }));
+        for carried in carried {
+            let arrives = arrives(&carried);
+            let (to, bytes) = (carried.to, carried.bytes);
+            self.fly(arrives, Flight { to, bytes });
+        }
+    }
+
+    /// Puts a packet on its way.
+    fn fly(&mut self, arrives: Time, flight: Flight) {
+        self.order += 1;
+        let at = (arrives.since(EPOCH), self.order);
+        self.flight.insert(at, flight);
     }
 
     /// Shows what goes on the wire, and carries it.
@@ -392,9 +527,7 @@ impl Log {
             }
         };
         if let Some(arrives) = arrives {
-            self.order += 1;
-            let at = (arrives.since(EPOCH), self.order);
-            self.flight.insert(at, Flight { to, bytes });
+            self.fly(arrives, Flight { to, bytes });
         }
     }
 
@@ -402,6 +535,9 @@ impl Log {
         let time = self.time();
         for line in keys.take() {
             if self.keys.insert(line.clone()) {
+                if let Some(middle) = &mut self.middle {
+                    middle.key(&line);
+                }
                 if let Some(faults) = &mut self.faults {
                     faults.key(&line);
                 }
@@ -447,6 +583,8 @@ struct End {
     /// The other side's FIN was seen.
     ended: bool,
     failed: bool,
+    /// When its application does not read, in nanoseconds since the start.
+    pause: Range<u64>,
 }
 
 impl End {
@@ -458,15 +596,23 @@ impl End {
     ) -> Result<Self, WireError> {
         let random = Stream::new(config.seed, if host == Host::A { "A" } else { "B" });
         let keys = Arc::new(KeyLines::default());
-        let setup = Setup::default()
+        let mut setup = Setup::default()
             .deterministic(Arc::new(seeded::provider()), Arc::new(Stopped))
             .key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        if config.tls12 {
+            setup = setup.allow_tls12();
+        }
         let peer = random
             .within(|| match host {
                 Host::A => {
                     let name = ServerName::try_from(SERVER_NAME)
                         .map_err(|error| ChatError::Tls(error.to_string()))?;
-                    Peer::client(setup.client(&setting.roots)?, name)
+                    let client = if config.verify {
+                        setup.client(&setting.roots)?
+                    } else {
+                        setup.client_unverified()?
+                    };
+                    Peer::client(client, name)
                 }
                 Host::B => Peer::server(setup.server(&setting.identity)?),
             })
@@ -489,8 +635,12 @@ impl End {
             .add_default_ipv4_route(host.other().address())
             .map_err(|error| tcp_error(host, "adding the route", &error))?;
 
-        let buffer = || tcp::SocketBuffer::new(vec![0; TCP_BUFFER]);
-        let mut socket = tcp::Socket::new(buffer(), buffer());
+        let buffer = |bytes| tcp::SocketBuffer::new(vec![0; bytes]);
+        let (receive, pause) = match host {
+            Host::A => (TCP_BUFFER, None),
+            Host::B => (config.buffer, config.pause.as_ref()),
+        };
+        let mut socket = tcp::Socket::new(buffer(receive), buffer(TCP_BUFFER));
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(None);
         socket.set_congestion_control(tcp::CongestionControl::Reno);
@@ -517,6 +667,11 @@ impl End {
             hung_up: false,
             ended: false,
             failed: false,
+            pause: pause.map_or(0..0, |pause| {
+                let nanoseconds =
+                    |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                nanoseconds(pause.start)..nanoseconds(pause.end)
+            }),
         })
     }
 
@@ -553,6 +708,11 @@ impl End {
         Some(at.saturating_mul(1000).max(soonest))
     }
 
+    /// When its application reads again, if it is not reading now.
+    fn wakes(&self, now: u64) -> Option<u64> {
+        self.pause.contains(&now).then_some(self.pause.end)
+    }
+
     /// Lets the host run: take in what has arrived, let the application answer, send.
     fn turn(&mut self, log: &mut Log) {
         let at = instant(log.now);
@@ -573,7 +733,9 @@ impl End {
             self.connected = true;
             log.chat(self.host, Happening::Connected);
         }
-        self.hear(log);
+        if self.wakes(log.now).is_none() {
+            self.hear(log);
+        }
         self.flush(log);
         // What no answer has acknowledged by now, a packet of its own does.
         self.send(log);

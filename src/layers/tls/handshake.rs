@@ -536,7 +536,7 @@ mod tests {
         hello[37] = 0;
         assert_eq!(decode(&hello, false).notes(&DOWNGRADE), [0]);
         hello[30] = b'd';
-        assert_eq!(decode(&hello, false).notes(&DOWNGRADE), []);
+        assert!(decode(&hello, false).notes(&DOWNGRADE).is_empty());
     }
 
     #[test]

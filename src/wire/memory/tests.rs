@@ -370,10 +370,14 @@ fn secrets_come_once_and_before_what_they_protect() {
 
 #[test]
 fn a_client_with_another_authority_refuses() {
-    let other = Setting::new(1).unwrap();
+    let other = Setting::new(&Config {
+        seed: 1,
+        ..Config::default()
+    })
+    .unwrap();
     let setting = Setting {
         roots: other.roots,
-        ..Setting::new(0).unwrap()
+        ..Setting::new(&Config::default()).unwrap()
     };
     let wire = Memory::with(&Config::default(), &script(&["hi"]), &setting).unwrap();
     let mut seen: Vec<_> = wire.collect();
@@ -454,7 +458,7 @@ fn limits_end_the_wire() {
 
 #[test]
 fn seeded_randomness_is_of_no_use_outside_the_wire() {
-    let setting = Setting::new(0).unwrap();
+    let setting = Setting::new(&Config::default()).unwrap();
     let setup = Setup::default().deterministic(Arc::new(seeded::provider()), Arc::new(Stopped));
     let client = || {
         let name = ServerName::try_from(SERVER_NAME).unwrap();
