@@ -7,7 +7,7 @@
 It makes two captures in DIR (kept for the next run): a TLS chat of 1,000 connections and bulk TLS. Every program runs as one
 process with its output thrown away; what counts is user and system time, the best of some rounds, since the machine may be busy.
 Before anything is timed, packets, records and opened bytes are counted and must be tshark's. Peers that are slow get the
-first part of the capture (their time is linear in packets), and the ratio is of time per packet.
+first packets of the capture alone (their time is linear in packets), and the ratio is of time per packet.
 """
 
 import argparse
@@ -51,28 +51,20 @@ def output(command):
     return subprocess.run(command, capture_output=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
 
 
-def head(path, packets):
-    """The first so many packets of a capture, as a file."""
-    part = f"{path}.{packets}"
-    if not os.path.exists(part):
-        subprocess.run([LAYERWISE, "read", path, "-c", str(packets), "-w", part], stdout=subprocess.DEVNULL, check=True)
-    return part
-
-
 def tshark(path, keys, port, *arguments):
     return ["tshark", "-n", "-r", path, "-o", f"tls.keylog_file:{keys}", "-d", f"tcp.port=={port},tls", *arguments]
 
 
-def check(path, keys, port):
-    """Packets, sealed records and opened application bytes must be tshark's."""
-    theirs = output(tshark(path, keys, port, "-T", "fields", "-e", "tls.record.length", "-e", "data.len", "-e", "frame.len"))
+def check(path, keys, port, packets):
+    """Packets, sealed records and opened application bytes of the first packets must be tshark's."""
+    theirs = output(tshark(path, keys, port, "-c", str(packets), "-T", "fields", "-e", "tls.record.length", "-e", "data.len", "-e", "frame.len"))
     records = frames = plain = 0
     for line in theirs.decode().splitlines():
         lengths, data, _ = line.split("\t")
         frames += 1
         records += len([n for n in lengths.split(",") if n])
         plain += sum(int(n) for n in data.split(",") if n)
-    ours = output([LAYERWISE, "read", path, "--keylog", keys, "-v", "--width", "500", "--plain"]).decode()
+    ours = output([LAYERWISE, "read", path, "--keylog", keys, "-c", str(packets), "-v", "--width", "500", "--plain"]).decode()
     our_frames = our_records = our_plain = 0
     for line in ours.splitlines():
         if line.startswith("Packet "):
@@ -101,23 +93,22 @@ def main():
     if not os.path.exists(chat):
         subprocess.run([MAKE, "chat", "1000", str(options.packets), chat, keys], check=True)
     print(f"{os.getloadavg()} is the load of this machine; chat: {os.path.getsize(chat) >> 20} MiB, {options.packets} packets")
-    small = head(chat, 40_000)
     print("counts, over the first 40,000 packets:")
-    check(small, keys, 8080)
+    check(chat, keys, 8080, 40_000)
 
     ours = lambda *more: [LAYERWISE, "read", chat, "--keylog", keys, *more]
     rows = [
         ("read", ours(), ["tcpdump", "-nn", "-r", chat], options.packets, 2.0),
-        ("read -v -x", ours("-v", "-x"), ["tcpdump", "-nn", "-vvv", "-XX", "-r", head(chat, 200_000)], 200_000, 5.0),
-        ("read -v", ours("-v"), tshark(small, keys, 8080, "-V"), 40_000, 30.0),
+        ("read -v -x", ours("-v", "-x"), ["tcpdump", "-nn", "-vvv", "-XX", "-c", "200000", "-r", chat], 200_000, 5.0),
+        ("read -v", ours("-v"), tshark(chat, keys, 8080, "-c", "40000", "-V"), 40_000, 30.0),
     ]
     for kind, more, peer_more, aim in [
         ("read -T json", ["-T", "json"], ["-T", "json"], 100.0),
         ("read -T fields", "-T fields -e frame.number -e ip.src -e ip.dst -e tcp.srcport -e tcp.dstport -e tcp.seq -e tcp.len "
          "-e tls.record.content_type -e tls.record.length".split(), None, 40.0),
     ]:
-        if subprocess.run([LAYERWISE, "read", small, *more], capture_output=True).returncode == 0:
-            peer = tshark(small, keys, 8080, *(peer_more or more))
+        if subprocess.run([LAYERWISE, "read", chat, "-c", "1", *more], capture_output=True).returncode == 0:
+            peer = tshark(chat, keys, 8080, "-c", "40000", *(peer_more or more))
             rows.append((kind, ours(*more), peer, 40_000, aim))
     print(f"\n{'':16} {'ns/packet':>10} {'MiB':>6}   {'peer':38} {'ns/packet':>10} {'MiB':>6} {'ratio':>7} {'aim':>6}")
     for name, command, peer, packets, aim in rows:
@@ -139,8 +130,7 @@ def main():
 
     print("\nlinear in packets, flat in memory, as fast with many connections as with few:")
     whole = run(ours("-v"))
-    quarter = head(chat, options.packets // 4)
-    part = run([LAYERWISE, "read", quarter, "--keylog", keys, "-v"])
+    part = run(ours("-v", "-c", str(options.packets // 4)))
     ratio = whole[0] / part[0]
     import math
     print(f"  4 times the packets: {ratio:.2f} times the time (exponent {math.log(ratio) / math.log(4):.3f}), {part[1]:.1f} → {whole[1]:.1f} MiB")

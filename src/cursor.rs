@@ -358,6 +358,13 @@ impl<'b, 'l> Cursor<'b, 'l> {
 #[must_use]
 pub fn read_bits(bytes: &[u8], start: usize, bits: usize) -> u64 {
     let first = start / 8;
+    // Where eight bytes are there and enough, they are read at once.
+    if let Some(word) = bytes.get(first..).and_then(<[u8]>::first_chunk::<8>)
+        && bits > 0
+        && start % 8 + bits <= 64
+    {
+        return u64::from_be_bytes(*word) << (start % 8) >> (64 - bits);
+    }
     let last = (start + bits).div_ceil(8);
     let window = bytes.get(first..last).unwrap_or(&[]);
     let mut value: u64 = 0;

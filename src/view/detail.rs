@@ -147,6 +147,8 @@ impl<'g> Detail<'g> {
     fn lay_out(&self, event: &Event<'_>, plan: &mut Plan) {
         let mut buf = BufId::FRAME;
         let mut buffer = event.bytes(buf);
+        let in_order = event.notes.is_sorted_by_key(|note| note.layer);
+        let mut told = 0;
         for (index, layer) in event.layers.iter().enumerate() {
             plan.layer(index, layer.def, layer.bytes.len());
             let first = layer.fields.start as usize;
@@ -158,10 +160,19 @@ impl<'g> Detail<'g> {
                 }
                 plan.field(first + i, field, buffer);
             }
-            for (i, note) in event.notes.iter().enumerate() {
-                if usize::from(note.layer) == index
-                    && (self.depth == Depth::Vv || !is_kernel(note.def))
-                {
+            // Those of one layer stand together, mostly.
+            let own = |note: &Note| usize::from(note.layer) == index;
+            let (from, to) = match in_order {
+                true => {
+                    let rest = event.notes.get(told..).unwrap_or(&[]);
+                    let len = rest.iter().take_while(|note| own(note)).count();
+                    (told, told + len)
+                }
+                false => (0, event.notes.len()),
+            };
+            told = to;
+            for (i, note) in event.notes.iter().enumerate().take(to).skip(from) {
+                if own(note) && (self.depth == Depth::Vv || !is_kernel(note.def)) {
                     plan.note(i, note);
                 }
             }
@@ -178,10 +189,11 @@ impl<'g> Detail<'g> {
         let begin = out.bytes().len();
         self.printed.clear();
         let mut role = Role::Data;
-        for item in &plan.items {
+        for what in plan.rows() {
             let start = out.bytes().len() - begin;
-            let mut printed = self.row(out, event, item.what, &mut role);
+            let mut printed = self.row(out, event, what, &mut role);
             printed.start = start;
+            printed.role = role;
             printed.value = printed.value.saturating_sub(begin);
             printed.rest = printed.rest.saturating_sub(begin);
             printed.end = out.bytes().len() - begin;
@@ -195,34 +207,29 @@ impl<'g> Detail<'g> {
 
     /// Prints rows like those that were printed before: what has changed of them is written, the rest copied.
     fn again(&mut self, out: &mut Out, event: &Event<'_>, plan: &Plan, template: &Template) {
-        let mut role = Role::Data;
+        let mut role;
         let mut copied = 0;
-        for (index, (item, row)) in plan.items.iter().zip(&template.rows).enumerate() {
-            if let What::Layer(layer) = item.what {
-                role = role_of(event, layer);
-            }
-            if template.has(index, item) {
-                continue;
-            }
+        for (what, row) in template.changed(plan) {
+            role = row.role;
             out.copy(template.text(copied, row.start), 0);
             copied = row.end;
-            let named = match item.what {
+            let named = match what {
                 What::Field(field) => {
-                    let Some(field) = event.fields.get(field) else {
+                    let Some(field) = event.fields.get(field as usize) else {
                         continue;
                     };
                     out.copy(template.text(row.start, row.value), row.column);
-                    self.field_value(out, event, field, item.what, role)
+                    self.field_value(out, event, field, what, role)
                 }
                 What::Note(note) => {
-                    let Some(note) = event.notes.get(note) else {
+                    let Some(note) = event.notes.get(note as usize) else {
                         continue;
                     };
                     out.copy(template.text(row.start, row.value), row.column);
                     self.note_value(out, note, role)
                 }
                 _ => {
-                    self.row(out, event, item.what, &mut role);
+                    self.row(out, event, what, &mut role);
                     continue;
                 }
             };
@@ -235,7 +242,7 @@ impl<'g> Detail<'g> {
                     None => out.newline(),
                 }
                 out.copy(template.text(row.rest, row.end), 0);
-            } else if let Some(described) = self.described(event, item.what, role) {
+            } else if let Some(described) = self.described(event, what, role) {
                 self.rest(out, described, named, row.fresh);
             }
         }
@@ -246,21 +253,21 @@ impl<'g> Detail<'g> {
     fn row(&mut self, out: &mut Out, event: &Event<'_>, what: What, role: &mut Role) -> Printed {
         match what {
             What::Layer(index) => {
-                *role = role_of(event, index);
-                if let Some(layer) = event.layers.get(index) {
+                if let Some(layer) = event.layers.get(index as usize) {
+                    *role = Role::of_layer(layer.def.key);
                     self.layer_heading(out, layer, *role);
                 }
             }
             What::Buffer(id) => self.buffer(out, event, id, *role),
             What::Stop(index) => {
-                if let Some(stop) = event.stops.get(index) {
+                if let Some(stop) = event.stops.get(index as usize) {
                     self.stop(out, event, stop, *role);
                 }
             }
             What::Field(index) => {
                 if let Some((field, row)) = event
                     .fields
-                    .get(index)
+                    .get(index as usize)
                     .zip(self.described(event, what, *role))
                 {
                     return self.field(out, event, field, what, row);
@@ -269,7 +276,7 @@ impl<'g> Detail<'g> {
             What::Note(index) => {
                 if let Some((note, row)) = event
                     .notes
-                    .get(index)
+                    .get(index as usize)
                     .zip(self.described(event, what, *role))
                 {
                     return self.note(out, note, row);
@@ -283,10 +290,10 @@ impl<'g> Detail<'g> {
     fn described(&self, event: &Event<'_>, what: What, layer: Role) -> Option<Row<'g>> {
         let (def, indent, computed) = match what {
             What::Field(index) => {
-                let field = event.fields.get(index)?;
+                let field = event.fields.get(index as usize)?;
                 (field.def, indent(event, field), false)
             }
-            What::Note(index) => (event.notes.get(index)?.def, 0, true),
+            What::Note(index) => (event.notes.get(index as usize)?.def, 0, true),
             _ => return None,
         };
         Some(Row {
@@ -437,7 +444,7 @@ impl<'g> Detail<'g> {
             _ => Role::Value,
         };
         if let What::Field(index) = what
-            && event.is_leaf(index)
+            && event.is_leaf(index as usize)
             && value::picture(out, field, event.fields.get(field.parent as usize), buffer)
         {
             out.byte(b' ');
@@ -800,11 +807,6 @@ impl<'g> Detail<'g> {
     }
 }
 
-fn role_of(event: &Event<'_>, layer: usize) -> Role {
-    let layer = event.layers.get(layer);
-    layer.map_or(Role::Data, |layer| Role::of_layer(layer.def.key))
-}
-
 fn named_address(named: Option<&NamedValue>) -> usize {
     named.map_or(0, |named| std::ptr::from_ref(named).addr())
 }
@@ -903,7 +905,7 @@ fn verdict(note: &Note) -> Option<bool> {
 
 /// Whether it is the kernel's view of the connection: the same on packet after packet, so it is not shown at every depth.
 fn is_kernel(def: &FieldDef) -> bool {
-    def.key.starts_with("tcp_info.")
+    def.key.as_bytes().get(3) == Some(&b'_') && def.key.starts_with("tcp_info.")
 }
 
 fn is_status(def: &FieldDef) -> bool {

@@ -117,8 +117,8 @@ impl<'g> Dump<'g> {
             per_row
         };
         let digits = if bytes.len() > 0xffff { 6 } else { 4 };
-        let mut at = 0;
-        let mut before = None;
+        let (mut at, mut before) = (0, None);
+        let (mut role, mut name, mut letter) = (Role::Data, "", b'?');
         while let Some(&owner) = owners.get(at) {
             let rest = owners.get(at..).unwrap_or(&[]);
             let run = rest
@@ -127,37 +127,35 @@ impl<'g> Dump<'g> {
                 .take_while(|o| **o == owner)
                 .count();
             let row = bytes.get(at..at + run).unwrap_or(&[]);
-            let layer = usize::from(owner)
-                .checked_sub(1)
-                .and_then(|i| event.layers.get(i));
-            let role = layer.map_or(Role::Data, |l| Role::of_layer(l.def.key));
-            let name = match layer {
-                Some(layer) => name_of(self.glossary.of(layer.def), layer.def),
-                None => self.glossary.say("say.detail.hex.nobody"),
-            };
+            let begins = before != Some(owner);
+            if begins {
+                before = Some(owner);
+                let layer = usize::from(owner)
+                    .checked_sub(1)
+                    .and_then(|i| event.layers.get(i));
+                (role, name, letter) = match layer {
+                    Some(layer) => {
+                        let role = Role::of_layer(layer.def.key);
+                        let entry = self.glossary.of(layer.def);
+                        (role, name_of(entry, layer.def), role.letter())
+                    }
+                    None => (Role::Data, self.glossary.say("say.detail.hex.nobody"), b'?'),
+                };
+            }
             if out.look().plain {
                 self.spoken(out, at, row, name);
             } else {
                 // The layer's name, once where it begins.
-                if before != Some(owner) {
-                    before = Some(owner);
+                if begins {
                     out.start(role);
-                    out.byte(layer.map_or(b'?', |_| role.letter()));
+                    out.byte(letter);
                     out.byte(b' ');
                     out.text(name);
                     out.end(role);
                     out.newline();
                 }
                 out.start(role);
-                out.byte(layer.map_or(b'?', |_| role.letter()));
-                out.byte(b' ');
-                out.hex(at as u64, digits);
-                let text = 2 + digits + 2 + per_row * 3 + 1;
-                out.byte(b' ');
-                out.byte(b' ');
-                cells(out, row);
-                out.to_column(text);
-                characters(out, row);
+                line(out, letter, (at, digits), row, per_row);
                 out.end(role);
                 out.newline();
             }
@@ -204,6 +202,30 @@ fn owners_of(event: &Event<'_>, id: BufId, owners: &mut Vec<u16>) {
     }
 }
 
+/// One row: letter, offset, bytes, and the characters they are. It is put together first and written at once.
+fn line(out: &mut Out, letter: u8, (at, digits): (usize, usize), row: &[u8], per_row: usize) {
+    // Six digits of the offset, sixteen bytes, and what stands between them.
+    let mut text = [b' '; 2 + 6 + 2 + 16 * 3 + 1 + 16];
+    let (cells_at, characters_at) = (2 + digits + 2, 2 + digits + 2 + per_row * 3 + 1);
+    let [first, _, rest @ ..] = &mut text;
+    *first = letter;
+    for (i, place) in rest.iter_mut().take(digits).enumerate() {
+        *place = hex_digit((at >> (4 * (digits - 1 - i))) as u8 & 15);
+    }
+    let cells = text.get_mut(cells_at..).unwrap_or_default();
+    for (place, byte) in cells.chunks_exact_mut(3).zip(row) {
+        if let [high, low, _] = place {
+            (*high, *low) = (hex_digit(byte >> 4), hex_digit(byte & 15));
+        }
+    }
+    let characters = text.get_mut(characters_at..).unwrap_or_default();
+    for (place, byte) in characters.iter_mut().zip(row) {
+        *place = character(*byte);
+    }
+    let end = characters_at + row.len();
+    out.ascii(text.get(..end).unwrap_or(&text));
+}
+
 fn cells(out: &mut Out, row: &[u8]) {
     for (i, byte) in row.iter().enumerate() {
         let digits = [b' ', hex_digit(byte >> 4), hex_digit(byte & 15)];
@@ -211,12 +233,12 @@ fn cells(out: &mut Out, row: &[u8]) {
     }
 }
 
-fn characters(out: &mut Out, row: &[u8]) {
-    for byte in row {
-        out.byte(if matches!(byte, b' '..=b'~') {
-            *byte
-        } else {
-            b'.'
-        });
+/// What stands for a byte among the characters.
+#[inline]
+fn character(byte: u8) -> u8 {
+    if matches!(byte, b' '..=b'~') {
+        byte
+    } else {
+        b'.'
     }
 }

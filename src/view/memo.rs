@@ -4,6 +4,7 @@
 //! out as a [`Plan`], a row a line or more; and if a packet with the same rows was printed before, its text is a [`Template`]:
 //! rows whose values are the same are copied, as many at once as stand together, and of the others all but the value is.
 
+use super::paint::Role;
 use crate::cursor::read_bits;
 use crate::packet::{BufId, Event, Fact, Field, FieldDef, Kind, Note};
 
@@ -17,31 +18,37 @@ const MAX_ROWS: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     /// The heading of a layer, by its index.
-    Layer(usize),
+    Layer(u32),
     /// Where the next fields stand.
     Buffer(BufId),
     /// A field, by its index.
-    Field(usize),
+    Field(u32),
     /// A note, by its index.
-    Note(usize),
+    Note(u32),
     /// A stop, by its index.
-    Stop(usize),
+    Stop(u32),
 }
+
+/// What a row has in common with those of all packets of a shape: its definition and its place, as two words.
+type Shape = [u64; 2];
+/// What it need not have in common.
+type Data = [u64; 2];
+
+/// In a shape's second word: the value does not fit into [`Data`], so that nobody can tell whether it is the same.
+const UNKNOWN: u64 = 1 << 63;
 
 /// A row that is to be printed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Item {
-    pub(super) what: What,
-    /// What all packets of a shape have in common: definition and place.
-    shape: (usize, u64),
-    /// What they need not have in common; `None` if that is more than fits here.
-    value: Option<[u64; 2]>,
+struct Item {
+    shape: Shape,
+    data: Data,
+    what: What,
 }
 
 /// The rows of a packet.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    pub(super) items: Vec<Item>,
+    items: Vec<Item>,
     hash: u64,
 }
 
@@ -51,31 +58,45 @@ impl Plan {
         self.hash = 0;
     }
 
+    pub(super) fn rows(&self) -> impl Iterator<Item = What> {
+        self.items.iter().map(|item| item.what)
+    }
+
     #[inline]
-    fn push(&mut self, what: What, shape: (usize, u64), value: Option<[u64; 2]>) {
-        let mixed = (shape.0 as u64 ^ shape.1.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.hash = (self.hash ^ mixed).rotate_left(23).wrapping_mul(5);
-        self.items.push(Item { what, shape, value });
+    fn push(&mut self, what: What, def: usize, place: u64, data: Option<Data>) {
+        let place = match data {
+            Some(_) => place,
+            None => place | UNKNOWN,
+        };
+        let mixed = (def as u64 ^ place.rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.hash = self.hash.rotate_left(1) ^ mixed;
+        self.items.push(Item {
+            shape: [def as u64, place],
+            data: data.unwrap_or_default(),
+            what,
+        });
     }
 
     /// The heading of a layer.
     pub(super) fn layer(&mut self, index: usize, def: &'static FieldDef, len: usize) {
-        self.push(What::Layer(index), (address(def), 1), Some([len as u64, 0]));
+        let data = Some([len as u64, 0]);
+        self.push(What::Layer(index as u32), address(def), 1, data);
     }
 
     /// The next fields stand in another buffer.
     pub(super) fn buffer(&mut self, event: &Event<'_>, id: BufId) {
-        let value = [event.bytes(id).len() as u64, event.buffer_kind(id) as u64];
+        let data = [event.bytes(id).len() as u64, event.buffer_kind(id) as u64];
         let whole = event.pieces(id).is_empty();
-        self.push(What::Buffer(id), (0, 2), whole.then_some(value));
+        self.push(What::Buffer(id), 0, 2, whole.then_some(data));
     }
 
-    /// A field of the layer whose first field has the index `first`.
+    /// A field, by its index.
     #[inline]
     pub(super) fn field(&mut self, index: usize, field: &Field, buffer: &[u8]) {
         let (start, bits) = (field.start as usize, field.bits as usize);
-        let value = match (field.def.kind, bits) {
-            (Kind::Layer | Kind::Group, _) => Some([bits as u64, 0]),
+        let heading = matches!(field.def.kind, Kind::Layer | Kind::Group);
+        let data = match (field.def.kind, bits) {
+            _ if heading => Some([bits as u64, 0]),
             // Its end may be anywhere.
             (Kind::Name, _) => None,
             (_, 0..=64) => Some([read_bits(buffer, start, bits), 0]),
@@ -85,18 +106,15 @@ impl Plan {
             ]),
             _ => None,
         };
-        let bits = match field.def.kind {
-            Kind::Layer | Kind::Group => 0,
-            _ => bits.min(129),
-        };
+        let bits = if heading { 0 } else { bits.min(129) };
         // How far the group is that it stands in; none is as far as can be.
         let parent = (index as u64).wrapping_sub(field.parent.into()) & 0xff_ffff;
         let place = (start & 7) as u64 | (bits as u64) << 3 | parent << 16;
-        self.push(What::Field(index), (address(field.def), place), value);
+        self.push(What::Field(index as u32), address(field.def), place, data);
     }
 
     pub(super) fn note(&mut self, index: usize, note: &Note) {
-        let (place, value) = match note.value {
+        let (place, data) = match note.value {
             Fact::Present => (3, [0, 0]),
             Fact::Uint(n) => (4, [n, 0]),
             Fact::Bytes(bytes, len) => (
@@ -104,11 +122,16 @@ impl Plan {
                 [read_bits(&bytes, 0, 64), read_bits(&bytes, 64, 64)],
             ),
         };
-        self.push(What::Note(index), (address(note.def), place), Some(value));
+        self.push(
+            What::Note(index as u32),
+            address(note.def),
+            place,
+            Some(data),
+        );
     }
 
     pub(super) fn stop(&mut self, index: usize) {
-        self.push(What::Stop(index), (0, 5), None);
+        self.push(What::Stop(index as u32), 0, 5, None);
     }
 }
 
@@ -131,6 +154,8 @@ pub(super) struct Row {
     pub(super) beside: bool,
     /// Whether the rest has something to say about the value.
     pub(super) speaks: bool,
+    /// The colour of its layer.
+    pub(super) role: Role,
     /// Whether the packet tells of this definition for the first time.
     pub(super) fresh: bool,
 }
@@ -145,22 +170,16 @@ pub(super) struct Template {
 
 impl Template {
     fn fits(&self, plan: &Plan) -> bool {
-        self.items.len() == plan.items.len()
-            && self
-                .items
-                .iter()
-                .zip(&plan.items)
-                .all(|(a, b)| a.shape == b.shape)
+        let mut both = self.items.iter().zip(&plan.items);
+        self.items.len() == plan.items.len() && both.all(|(a, b)| a.shape == b.shape)
     }
 
-    /// Whether this row would be printed again in the same way.
+    /// The rows that would not be printed again in the same way.
     #[inline]
-    pub(super) fn has(&self, row: usize, item: &Item) -> bool {
-        item.value.is_some()
-            && self
-                .items
-                .get(row)
-                .is_some_and(|known| known.value == item.value)
+    pub(super) fn changed(&self, plan: &Plan) -> impl Iterator<Item = (What, &Row)> {
+        let both = self.items.iter().zip(&plan.items).zip(&self.rows);
+        both.filter(|((was, is), _)| was.data != is.data || is.shape[1] & UNKNOWN != 0)
+            .map(|((_, is), row)| (is.what, row))
     }
 
     pub(super) fn text_len(&self) -> usize {
@@ -207,5 +226,5 @@ impl Memo {
 }
 
 fn slot(plan: &Plan) -> usize {
-    (plan.hash >> 40) as usize % SHAPES
+    (plan.hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SHAPES
 }

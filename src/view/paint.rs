@@ -125,7 +125,7 @@ pub fn decide(flag: When, env: impl Fn(&str) -> Option<String>, is_terminal: boo
 }
 
 /// What a piece of text is on the screen, which decides its colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Role {
     /// The link below IP.
     Link,
@@ -138,6 +138,7 @@ pub enum Role {
     /// The application.
     App,
     /// Bytes that nobody decoded.
+    #[default]
     Data,
     /// A verdict that is good.
     Good,
@@ -463,18 +464,20 @@ impl Out {
     /// A number in decimal.
     #[inline]
     pub fn number(&mut self, n: u64) {
-        let mut digits = [0_u8; 20];
-        let mut at = digits.len();
-        let mut rest = n;
-        for place in digits.iter_mut().rev() {
-            *place = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            at -= 1;
-            if rest == 0 {
-                break;
-            }
+        let mut digits = itoa::Buffer::new();
+        self.ascii(digits.format(n).as_bytes());
+    }
+
+    /// Bytes in hexadecimal, two digits each.
+    #[inline]
+    pub fn hex_bytes(&mut self, bytes: &[u8]) {
+        let start = self.buf.len();
+        self.buf.resize(start + 2 * bytes.len(), b' ');
+        let places = self.buf.get_mut(start..).unwrap_or_default();
+        for (place, byte) in places.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *place = [hex_digit(byte >> 4), hex_digit(byte & 15)];
         }
-        self.ascii(digits.get(at..).unwrap_or(&[]));
+        self.column += 2 * bytes.len();
     }
 
     /// A number in decimal with zeros in front, `digits` of them in all.
@@ -601,6 +604,16 @@ impl Out {
         // A character has at most four bytes, so no more can be needed; it also bounds what takes up no column.
         let seen = bytes.get(..columns * 4).unwrap_or(bytes);
         let cut = seen.len() < bytes.len();
+        // Most of it is plain ASCII, which is shown as it is.
+        let plain = |byte: &&u8| matches!(**byte, b' '..=b'~') && !matches!(**byte, b'"' | b'\\');
+        let len = seen.iter().take(columns).take_while(plain).count();
+        let (start, seen) = seen.split_at(len);
+        self.ascii(start);
+        match seen.first() {
+            None => return !cut,
+            Some(next) if len == columns && plain(&next) => return false,
+            Some(_) => {}
+        }
         let mut chunks = seen.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
             for c in chunk.valid().chars() {
@@ -788,7 +801,8 @@ fn fits_ascii(text: &[u8], room: usize, fresh: bool) -> usize {
 #[inline]
 #[must_use]
 pub fn hex_digit(n: u8) -> u8 {
-    if n < 10 { b'0' + n } else { b'a' + n - 10 }
+    // Without a branch: from ten on, the 39 characters that lie between the digits and the letters are skipped.
+    b'0' + n + ((n + 6) >> 4) * 39
 }
 
 /// Whether a character is invisible or changes how others are shown, and so must be written out.

@@ -156,9 +156,7 @@ impl<'g> Words<'g> {
         } else {
             room.saturating_sub(16).max(8) / 2
         };
-        for byte in bytes.iter().take(shown) {
-            out.hex(u64::from(*byte), 2);
-        }
+        out.hex_bytes(bytes.get(..shown).unwrap_or(bytes));
         if !fits {
             self.more(out, bytes.len());
         }
