@@ -17,16 +17,20 @@ fn run(command: &str) -> String {
             panic!("the README shows the output of {command:?}, which is not this program")
         });
     let mut program = Command::new(env!("CARGO_BIN_EXE_layerwise"));
-    let mut quoted = false;
+    let mut quote = None;
     let words = arguments.split(|c| {
-        quoted ^= c == '"';
-        c == ' ' && !quoted
+        match quote {
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            Some(open) if open == c => quote = None,
+            _ => {}
+        }
+        c == ' ' && quote.is_none()
     });
-    program.args(
-        words
-            .filter(|word| !word.is_empty())
-            .map(|word| word.trim_matches('"')),
-    );
+    let unquoted = |word| {
+        let inside = |mark| str::strip_prefix(word, mark)?.strip_suffix(mark);
+        inside('"').or_else(|| inside('\'')).unwrap_or(word)
+    };
+    program.args(words.filter(|word| !word.is_empty()).map(unquoted));
     program
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR_FORCE")
