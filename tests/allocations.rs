@@ -254,12 +254,17 @@ fn printing() {
         let mut out = Out::new(Look::new(wish, color, None));
         let mut detail = Detail::new(&glossary, depth, hex, EPOCH);
         let mut ladder = Ladder::default();
+        // Each shape of packets is remembered when it is printed first, and there are not many.
         let mut session = chat.session();
-        for frame in first {
+        for frame in &frames {
             let event = session.push(*frame);
             out.clear();
             detail.print(&mut out, &event);
             ladder.packet(&mut out, &glossary, &hosts, &event);
+        }
+        let mut session = chat.session();
+        for frame in first {
+            session.push(*frame);
         }
         for frame in second {
             let event = session.push(*frame);
