@@ -263,6 +263,10 @@ fn program(
 
 /// The command that lets this program watch interfaces for whoever runs it.
 pub(crate) fn grant() -> String {
+    if nix::unistd::geteuid().is_root() {
+        // Root that may not has been refused the right from outside.
+        return "docker run --cap-add NET_RAW --cap-add NET_ADMIN …".to_owned();
+    }
     let program = std::env::current_exe();
     let program = program.map_or("layerwise".into(), |path| path.display().to_string());
     format!("sudo setcap cap_net_raw,cap_net_admin=eip {program}")

@@ -290,12 +290,21 @@ mod linux {
                 row("say.doctor.tun", tun, "say.doctor.tun.good")
             }
         });
-        *missing |= if watch.is_err() { status::LOOPBACK } else { 0 };
-        wires.push(row(
-            "say.doctor.loopback",
-            &watch,
-            "say.doctor.loopback.good",
-        ));
+        wires.push(match (&watch, &here) {
+            // Without a namespace of its own it takes the machine's lo.
+            (Err(refused), Ok(())) => Row {
+                name: "say.doctor.loopback",
+                verdict: Verdict::Fair(
+                    "say.doctor.loopback.machine",
+                    refused.why(),
+                    refused.mend().to_owned(),
+                ),
+            },
+            (watch, _) => {
+                *missing |= if watch.is_err() { status::LOOPBACK } else { 0 };
+                row("say.doctor.loopback", watch, "say.doctor.loopback.good")
+            }
+        });
         *missing |= if here.is_err() { status::CAPTURE } else { 0 };
         let mut capture = row("say.doctor.capture", &here, "say.doctor.capture.good");
         if let Verdict::Bad(_, mend) = &mut capture.verdict {

@@ -115,9 +115,15 @@ pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
     })
 }
 
-/// Source and destination port of a packet, if it has ports.
+/// Source and destination port of a packet, if it has ports of its own; those of a packet that it quotes are not.
 #[must_use]
 pub fn ports(event: &Event<'_>) -> (Port, Port) {
+    let is_icmp = |def| {
+        core::ptr::eq(def, &raw const icmp::ICMP) || core::ptr::eq(def, &raw const icmpv6::ICMPV6)
+    };
+    if event.layers.iter().any(|layer| is_icmp(layer.def)) {
+        return (None, None);
+    }
     let port = |tcp, udp| uint(event, tcp).or_else(|| uint(event, udp));
     (
         port(&tcp::SRCPORT, &udp::SRCPORT),
