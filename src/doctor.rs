@@ -48,6 +48,10 @@ struct Row {
 pub fn run(glossary: &Glossary, wish: Wish, out: &mut Out) -> u8 {
     let mut missing = 0;
     let mut wires = vec![memory(&mut missing)];
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(unused_mut, reason = "what only Linux has is looked at there")
+    )]
     let mut grounds = Vec::new();
     #[cfg(target_os = "linux")]
     linux::look(&mut wires, &mut grounds, &mut missing);

@@ -18,6 +18,7 @@ use crate::view::paint::Look;
 use crate::view::words::Hosts;
 
 /// So many pieces of text may wait for the screen before the watching thread waits, too.
+#[cfg(target_os = "linux")]
 const AHEAD: usize = 64;
 
 /// Packets that are being shown, or none.
@@ -36,6 +37,10 @@ pub(super) struct Watched {
 }
 
 /// How it shall look.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "there is nothing to be shown")
+)]
 pub(super) struct Manner<'a> {
     pub(super) glossary: &'a Glossary,
     pub(super) screen: &'a cli::Screen,

@@ -41,6 +41,7 @@ const BACKLOG: u32 = 4096;
 /// What the kernel keeps of what a client has not yet read, in bytes.
 const SEND_BUFFER: u32 = 128 << 10;
 /// Files that are open beside the clients' sockets.
+#[cfg(target_os = "linux")]
 const OTHER_FILES: u64 = 64;
 
 /// Serves a chat until its operator ends it.
