@@ -1,0 +1,409 @@
+//! What the demonstration puts on the screen: the ladder or each packet whole, remarks under them, the sum at the end.
+
+use crate::layers::ipv4;
+use crate::layers::tcp_info::{self, TcpInfo};
+use crate::packet::{Event, Time};
+use crate::show::{Machine, Pick};
+use crate::text::Glossary;
+use crate::view::detail::Detail;
+use crate::view::journey::Journeys;
+use crate::view::ladder::{Ladder, milliseconds};
+use crate::view::paint::{Out, Role};
+use crate::view::words::{self, Deed, Hosts};
+use crate::wire::{Host, Link, Packet, fault};
+
+use super::scene::Words;
+
+/// So many journeys are shown as a whole picture; the later ones in a line each.
+const PICTURES: usize = 4;
+
+pub(super) fn name(host: Host) -> &'static str {
+    match host {
+        Host::A => "A",
+        Host::B => "B",
+    }
+}
+
+/// What there was in all.
+#[derive(Debug, Default)]
+pub(super) struct Count {
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+    pub(super) messages: u64,
+    pub(super) said: u64,
+    /// Packets that came too fast to be shown.
+    pub(super) unseen: u64,
+}
+
+/// The views that show it.
+pub(super) struct Show<'s> {
+    pub(super) glossary: &'s Glossary,
+    pub(super) pick: Pick,
+    /// Lines for programs, and then nothing else.
+    pub(super) machine: Option<Machine<'s>>,
+    /// Prints each packet whole; without it, a packet is a line of the ladder.
+    pub(super) detail: Option<Detail<'s>>,
+    /// Whether the kernel's view is shown.
+    pub(super) kernel: bool,
+    pub(super) hosts: Hosts,
+    /// How many links there are from A to B.
+    pub(super) links: usize,
+    /// The longest frame that a link of the MTU which was asked for carries.
+    pub(super) longest: usize,
+    pub(super) ladder: Ladder,
+    pub(super) journeys: Journeys,
+}
+
+impl Show<'_> {
+    pub(super) fn begin(&self, out: &mut Out, (title, port): (&str, u16), words: &[Words]) {
+        if let Some(machine) = &self.machine {
+            return machine.begin(out);
+        }
+        out.start(Role::Heading);
+        let title = out.aside(|out| {
+            out.sentence(self.glossary.say(title), |out, _| out.number(port.into()));
+        });
+        out.wrapped(&title, |_| ());
+        out.end(Role::Heading);
+        out.newline();
+        out.wrapped(self.glossary.say("say.demo.legend"), |_| ());
+        out.newline();
+        for Words {
+            key,
+            detail,
+            number,
+        } in words
+        {
+            let text = out.aside(|out| {
+                out.sentence(self.glossary.say(key), |out, name| match name {
+                    "why" => out.text(detail),
+                    "n" => out.number(*number),
+                    _ => {}
+                });
+            });
+            out.wrapped(&text, |_| ());
+            out.newline();
+        }
+        out.newline();
+        if self.detail.is_none() {
+            self.ladder.head(
+                out,
+                [
+                    self.glossary.say("say.demo.a"),
+                    self.glossary.say("say.demo.b"),
+                ],
+            );
+        }
+    }
+
+    pub(super) fn packet(
+        &mut self,
+        out: &mut Out,
+        packet: &Packet,
+        event: &Event<'_>,
+        picked: bool,
+    ) {
+        let first = match packet.from {
+            Host::A => 0,
+            Host::B => self.links - 1,
+        };
+        let sent = packet.hop == first;
+        // What a rule has done is said for each rule.
+        let lost = packet.arrives.is_none() && packet.touched.is_empty();
+        if sent && self.detail.is_none() && self.machine.is_none() {
+            self.journeys.packet(&self.hosts, event);
+        }
+        if !picked {
+            return;
+        }
+        if let Some(machine) = &mut self.machine {
+            return machine.packet(out, event);
+        }
+        if let Some(detail) = &mut self.detail {
+            detail.print(out, event);
+            if self.links > 1 {
+                self.remark(out, "say.demo.link", packet, event);
+            }
+            if lost {
+                self.remark(out, "say.demo.lost", packet, event);
+            }
+            self.touched(out, packet, event);
+            if self.links > 1 || lost || !packet.touched.is_empty() {
+                out.newline();
+            }
+            return;
+        }
+        let ttl = words::uint(event, &ipv4::TTL);
+        // Routers pass on what has a TTL; anything else that is seen on their links is their own.
+        if sent || ttl.is_none() {
+            let shown = self.ladder.arrow(
+                out,
+                self.glossary,
+                &self.hosts,
+                event,
+                packet.from == Host::A,
+            );
+            if shown && packet.bytes.len() > self.longest {
+                self.remark(out, "say.demo.super", packet, event);
+            }
+            if shown && self.links > 1 && ttl.is_none() {
+                self.remark(out, "say.demo.link", packet, event);
+            }
+        } else if !Deed::of(event).bulk {
+            let key = match packet.link {
+                Link::Ethernet => "say.demo.hop.ethernet",
+                Link::Ip => "say.demo.hop",
+            };
+            self.remark(out, key, packet, event);
+        }
+        if lost {
+            self.remark(out, "say.demo.lost", packet, event);
+        }
+        self.touched(out, packet, event);
+    }
+
+    /// What rules did to a packet.
+    fn touched(&mut self, out: &mut Out, packet: &Packet, event: &Event<'_>) {
+        for touch in &packet.touched {
+            let text = out.aside(|out| {
+                let words = self.glossary.say("say.fault.touched");
+                out.sentence(words, |out, word| match word {
+                    "rule" => out.number(touch.rule as u64 + 1),
+                    _ => self.deed(out, touch.deed),
+                });
+            });
+            self.say(out, packet.id, event.frame.time, &text);
+        }
+    }
+
+    fn deed(&self, out: &mut Out, deed: fault::Deed) {
+        use fault::Deed::{Changed, Delayed, Held, Truncated};
+        out.sentence(self.glossary.say(deed.key()), |out, word| {
+            match (deed, word) {
+                (Delayed(time), "time") => {
+                    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                    milliseconds(out, nanos, 0);
+                    out.ascii(b" ms");
+                }
+                (Held(n), "n") => out.number(n),
+                (Changed { at, .. }, "at") => out.number(at as u64),
+                (Truncated { len, .. }, "n") => out.number(len as u64),
+                _ => {}
+            }
+        });
+    }
+
+    /// A packet that was held back goes on.
+    pub(super) fn released(&mut self, out: &mut Out, id: u64, time: Time) {
+        if self.machine.is_some() || self.pick.is_some() {
+            return;
+        }
+        let text = out.aside(|out| {
+            out.sentence(self.glossary.say("say.fault.released"), |out, _| {
+                out.number(id);
+            });
+        });
+        self.say(out, id, time, &text);
+        if self.detail.is_some() {
+            out.newline();
+        }
+    }
+
+    fn say(&mut self, out: &mut Out, id: u64, time: Time, text: &str) {
+        if self.detail.is_some() {
+            out.wrapped(text, |_| ());
+            out.newline();
+        } else {
+            self.ladder.remark(out, id, time, text);
+        }
+    }
+
+    /// What became of all packets, and which rules were never carried out.
+    fn fates(&self, out: &mut Out, (fates, reports): &(fault::Fates, Vec<fault::Report>)) {
+        let mark = out.mark();
+        out.sentence(self.glossary.say("say.fault.fates"), |out, word| {
+            out.number(match word {
+                "sent" => fates.sent,
+                "made" => fates.made,
+                "delivered" => fates.delivered,
+                "dropped" => fates.dropped,
+                _ => fates.held + fates.on_the_way,
+            });
+        });
+        out.wrap_since(mark, |_| ());
+        out.newline();
+        for (number, report) in (1..).zip(reports) {
+            let Some(key) = report.never_fired() else {
+                continue;
+            };
+            let mark = out.mark();
+            out.sentence(self.glossary.say(key), |out, word| match word {
+                "rule" => out.number(number),
+                "n" => out.number(report.matched),
+                _ => {
+                    out.wire(report.rule.as_bytes(), 200);
+                }
+            });
+            out.wrap_since(mark, |_| ());
+            out.newline();
+        }
+    }
+
+    /// A sentence about a packet on its way.
+    fn remark(&mut self, out: &mut Out, key: &str, packet: &Packet, event: &Event<'_>) {
+        let routers = self.links as u64 - 1;
+        let hop = packet.hop as u64;
+        // The router that puts it on this link.
+        let router = if packet.from == Host::A { hop } else { hop + 1 };
+        let to = packet.from.other();
+        let text = out.aside(|out| {
+            out.sentence(self.glossary.say(key), |out, word| match word {
+                "n" => out.number(packet.id),
+                "router" => out.number(router),
+                "link" => out.number(hop + 1),
+                "links" => out.number(routers + 1),
+                "ttl" => out.number(words::uint(event, &ipv4::TTL).unwrap_or(0)),
+                "bytes" => out.number(packet.bytes.len() as u64),
+                "a" => out.text(name(packet.from)),
+                "b" => out.text(name(to)),
+                _ => {}
+            });
+        });
+        self.say(out, packet.id, event.frame.time, &text);
+    }
+
+    /// What the kernel of a host knows now.
+    pub(super) fn kernel(&self, out: &mut Out, host: Host, info: &TcpInfo) {
+        if !self.kernel || self.machine.is_some() {
+            return;
+        }
+        out.start(Role::Computed);
+        let mark = out.mark();
+        out.sentence(
+            self.glossary.say("say.demo.kernel"),
+            |out, word| match word {
+                "a" => out.text(name(host)),
+                "state" => {
+                    let named = self.glossary.of(&tcp_info::STATE).value(info.state.into());
+                    out.text(named.map_or("?", |named| named.name.as_str()));
+                }
+                "cwnd" => out.number(info.snd_cwnd.into()),
+                "ssthresh" if info.snd_ssthresh == tcp_info::UNLIMITED => {
+                    out.text(self.glossary.say("say.demo.unlimited"));
+                }
+                "ssthresh" => out.number(info.snd_ssthresh.into()),
+                "rtt" => milliseconds(out, u64::from(info.rtt) * 1000, 0),
+                "rto" => milliseconds(out, u64::from(info.rto) * 1000, 0),
+                "unacked" => out.number(info.unacked.into()),
+                "lost" => out.number(info.lost.into()),
+                "retrans" => out.number(info.total_retrans.into()),
+                _ => {}
+            },
+        );
+        out.wrap_since(mark, |_| ());
+        out.end(Role::Computed);
+        out.newline();
+        out.newline();
+    }
+
+    pub(super) fn end(
+        &mut self,
+        out: &mut Out,
+        count: &Count,
+        faults: Option<(fault::Fates, Vec<fault::Report>)>,
+    ) {
+        if self.machine.is_some() {
+            return;
+        }
+        if self.detail.is_none() {
+            self.ladder.finish(out, self.glossary);
+            out.newline();
+        }
+        // Whoever looks for packets wants no pictures of messages.
+        if self.detail.is_none() && !self.pick.is_some() {
+            let done = self.journeys.done();
+            let (whole, lines) = done.split_at(done.len().min(PICTURES));
+            for journey in whole {
+                journey.picture(out, self.glossary, &self.hosts);
+            }
+            if !lines.is_empty() {
+                self.line(out, "say.demo.later");
+            }
+            for journey in lines {
+                journey.line(out, self.glossary, &self.hosts);
+            }
+            if !lines.is_empty() {
+                out.newline();
+            }
+        }
+        let mark = out.mark();
+        out.sentence(self.glossary.say("say.demo.sum"), |out, name| match name {
+            "packets" => out.number(count.packets),
+            "bytes" => out.number(count.bytes),
+            "messages" => out.number(count.messages),
+            "said" => out.number(count.said),
+            "percent" => {
+                let tenths = (count.said * 1000 + count.bytes / 2) / count.bytes.max(1);
+                out.number(tenths / 10);
+                out.byte(b'.');
+                out.number(tenths % 10);
+            }
+            _ => {}
+        });
+        out.wrap_since(mark, |_| ());
+        out.newline();
+        if let Some(faults) = faults {
+            self.fates(out, &faults);
+        }
+        if count.unseen > 0 {
+            let mark = out.mark();
+            out.sentence(self.glossary.say("say.demo.unseen"), |out, _| {
+                out.number(count.unseen);
+            });
+            out.wrap_since(mark, |_| ());
+            out.newline();
+        }
+        self.next(out);
+    }
+
+    /// What to type next, in the way this program was started.
+    fn next(&self, out: &mut Out) {
+        let program = if std::env::var_os("CARGO").is_some() {
+            "cargo run --release --"
+        } else {
+            "layerwise"
+        };
+        let mut options = vec![("-v", "say.demo.next.v"), ("-x", "say.demo.next.x")];
+        if self.detail.is_some() {
+            options = vec![("", "say.demo.next.ladder"), ("-vv", "say.demo.next.vv")];
+        }
+        options.extend([
+            ("explain tcp.flags.syn", "say.demo.next.explain"),
+            ("demo \"your own words\"", "say.demo.next.own"),
+        ]);
+        out.newline();
+        self.line(out, "say.demo.next");
+        for (arguments, what) in options {
+            out.ascii(b"  ");
+            out.start(Role::Value);
+            out.text(program);
+            if !arguments.is_empty() {
+                out.byte(b' ');
+                out.text(arguments);
+            }
+            out.end(Role::Value);
+            let column = 2 + program.len() + 27;
+            if column + 30 > out.look().width {
+                out.newline();
+            }
+            out.to_column(if out.column() == 0 { 6 } else { column });
+            out.wrapped(self.glossary.say(what), |out| out.spaces(6));
+            out.newline();
+        }
+    }
+
+    fn line(&self, out: &mut Out, key: &str) {
+        out.wrapped(self.glossary.say(key), |_| ());
+        out.newline();
+    }
+}
