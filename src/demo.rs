@@ -19,7 +19,7 @@ use crate::view::ladder::Ladder;
 use crate::view::paint::Out;
 use crate::wire::{PORT, Script, Seen, WireError};
 use scene::Scene;
-use show::{Count, Show, name};
+use show::{Count, Faults, Show, name};
 
 /// Bytes of an Ethernet header, which the MTU does not count.
 const LINK_HEADER: usize = 14;
@@ -124,6 +124,7 @@ pub fn run(
         longest: demo.mtu as usize + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
+        faults: (!demo.fault.is_empty()).then(|| Faults::new(demo.fault.len(), links)),
     };
     let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
     let quiet = demo.output.takes_stdout();
@@ -188,8 +189,9 @@ pub fn run(
                 }
             }
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
-            Seen::Released { id, time, .. } => show.released(out, id, time),
+            Seen::Released { id, time, arrives } => show.released(out, id, time, arrives),
             Seen::Chat { host, time, what } => {
+                show.chat(out, host, time, &what);
                 if let Some(line) = what.heard() {
                     count.messages += 1;
                     count.said += line.text.len() as u64 + 1;

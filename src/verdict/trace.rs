@@ -9,7 +9,7 @@ use super::{
 use crate::chat::{ChatError, ChatEvent};
 use crate::layers::tcp_info::TcpInfo;
 use crate::layers::tls;
-use crate::packet::{Event, Time};
+use crate::packet::{self, Event, Time};
 use crate::wire::fault::{Deed, Touch};
 use crate::wire::{Happening, Host, Packet, Seen};
 
@@ -83,6 +83,10 @@ struct Side {
     window: Option<u32>,
     shift: Option<u8>,
     reset: bool,
+    /// The sequence number behind its FIN; whether it had the other's by then, and whether it has it now.
+    fin: Option<u32>,
+    passive: bool,
+    got_fin: bool,
     said: VecDeque<String>,
 }
 
@@ -123,8 +127,8 @@ struct Trace {
     reaction: Reaction,
     /// When the receiver had what was meant, and the packet that brought it.
     delivered: Option<(Time, u64)>,
-    /// Whether it has been replaced before it arrived itself.
-    overtaken: bool,
+    /// Something behind it arrived first.
+    gap: bool,
     /// The packet that acknowledged as much.
     covered: Option<u64>,
     /// The other side sent again what a lost acknowledgment was about.
@@ -175,6 +179,11 @@ impl Tracer {
     /// What has shown since the last call, in order.
     pub fn remarks(&mut self) -> Vec<Remark> {
         core::mem::take(&mut self.remarks)
+    }
+
+    /// It is so late now: what has arrived until then has arrived.
+    pub fn arrive(&mut self, now: Time) {
+        self.advance(now);
     }
 
     /// A packet was put on a link.
@@ -348,7 +357,7 @@ impl Tracer {
                 None => Reaction::Held,
             },
             delivered: None,
-            overtaken: false,
+            gap: false,
             covered: None,
             provoked: false,
             old_ack: false,
@@ -408,6 +417,10 @@ impl Tracer {
         }
         if segment.syn() {
             side.shift = segment.shift;
+        }
+        if segment.has(packet::Segment::FIN) && side.fin.is_none() {
+            side.fin = Some(segment.end());
+            side.passive = side.got_fin;
         }
         let shift = match (segment.syn(), side.shift) {
             (false, Some(shift)) => shift,
@@ -572,17 +585,33 @@ impl Tracer {
         }
         if let Some(trace) = arrival.trace.and_then(|t| self.traces.get_mut(t)) {
             trace.old_ack = old_ack;
-            trace.overtaken = trace.delivered.is_some();
         }
         let how = match how {
-            Reaction::Taken if arrival.made && segment.has(crate::packet::Segment::FIN) => {
-                Reaction::Ended
-            }
+            Reaction::Taken if arrival.made && segment.has(packet::Segment::FIN) => Reaction::Ended,
             how => how,
         };
         self.reacts(arrival, time, how);
+        if how == Reaction::Kept {
+            self.waits_for(host, arrival.id, time);
+        }
         if self.side(host).edge != edge_before {
             self.delivers(host, time, Some(arrival.id));
+        }
+    }
+
+    /// A host keeps a packet: what was touched and is missing before it has shown.
+    fn waits_for(&mut self, host: Host, id: u64, time: Time) {
+        let edge = self.side(host).edge;
+        let missing = |t: &Trace| {
+            let first = t.need.map(|need| need.0);
+            t.from != host && t.delivered.is_none() && t.id != id && first == edge && !t.gap
+        };
+        if let Some(place) = self.traces.iter().position(missing)
+            && let Some(trace) = self.traces.get_mut(place)
+        {
+            trace.gap = true;
+            let how = Reaction::Kept;
+            self.remark(place, id, time, Consequence::Reacted { host, how });
         }
     }
 
@@ -752,7 +781,7 @@ impl Tracer {
                     None => Cure::Itself,
                 }
             }
-            (Some(_), Some(_)) if self.late(trace) > 0 => Cure::Itself,
+            (Some(_), Some(_)) if trace.waited() || self.late(trace) > 0 => Cure::Itself,
             (Some(_), Some(_)) => Cure::NotNeeded,
             (Some(_), None) => Cure::Nothing,
             (None, _) => match (trace.reaction, trace.covered) {
@@ -827,6 +856,9 @@ fn caught(trace: &Trace, cure: &Cure, effect: &Effect) -> Caught {
         Why::Duplicates(_) | Why::Sack => Caught::Repeats,
         Why::Timeout(_) | Why::Probe(_) | Why::Recovery => Caught::NoAcknowledgment,
     });
+    if let (true, Some(noticed)) = (trace.waited() && !trace.changed, noticed) {
+        return noticed;
+    }
     match trace.reaction {
         Reaction::Discarded(check) => Caught::Check(check),
         Reaction::OutOfWindow => Caught::Window,
@@ -839,8 +871,17 @@ fn caught(trace: &Trace, cure: &Cure, effect: &Effect) -> Caught {
         _ => match noticed {
             Some(noticed) => noticed,
             None if trace.provoked => Caught::NoAcknowledgment,
+            None if trace.gap => Caught::Gap,
             None => Caught::Nobody,
         },
+    }
+}
+
+impl Trace {
+    /// Whether it was made to wait.
+    fn waited(&self) -> bool {
+        let waits = |touch: &Touch| matches!(touch.deed, Deed::Held(_) | Deed::Delayed(_));
+        self.touched.iter().any(waits)
     }
 }
 
@@ -866,7 +907,7 @@ impl Tally {
 impl Side {
     /// What it does with a segment of its connection (RFC 9293, section 3.10.7).
     fn takes(&mut self, segment: &Segment) -> Reaction {
-        if self.reset {
+        if self.reset || self.is_closed() {
             return Reaction::Discarded(Check::TcpPort);
         }
         let Some(edge) = self.edge else {
@@ -916,7 +957,16 @@ impl Side {
             return Reaction::Kept;
         }
         self.comes_to(segment.end());
+        self.got_fin |= segment.has(packet::Segment::FIN);
         Reaction::Taken
+    }
+
+    /// Whether it has no connection any more: it closed second, and that was acknowledged.
+    fn is_closed(&self) -> bool {
+        match (self.fin, self.una) {
+            (Some(fin), Some(una)) => self.passive && !after(fin, una),
+            _ => false,
+        }
     }
 
     /// The same before there is a connection.

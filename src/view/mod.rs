@@ -22,4 +22,5 @@ pub mod line;
 mod memo;
 pub mod paint;
 pub mod value;
+pub mod verdict;
 pub mod words;
