@@ -31,6 +31,9 @@ const MAX_SAID: usize = 4096;
 /// A wait that is shorter is none: hosts over a kernel's TCP are never on time to the microsecond.
 const WAIT: u64 = 1_000_000;
 
+/// What answers at once answers within this time.
+const AT_ONCE: u64 = 20_000_000;
+
 /// No stack's timer is shorter: what is sent again sooner was sent because of something that came.
 const SHORTEST_TIMER: u64 = 5_000_000;
 
@@ -70,6 +73,7 @@ struct Side {
     una_at: Time,
     /// How often that came again, and whether with selective acknowledgments.
     repeats: u32,
+    repeated_at: Time,
     sack: bool,
     /// Up to here it makes good an earlier loss.
     recover: Option<u32>,
@@ -127,6 +131,8 @@ struct Trace {
     reaction: Reaction,
     /// When the receiver had what was meant, and the packet that brought it.
     delivered: Option<(Time, u64)>,
+    /// The packet in which it came: itself, or one that was sent again.
+    brought: Option<u64>,
     /// Something behind it arrived first.
     gap: bool,
     /// The packet that acknowledged as much.
@@ -286,7 +292,7 @@ impl Tracer {
                 }
             }
             Happening::Fails(error) => self.fails(host, time, error),
-            Happening::Connected | Happening::SaysGoodbye | Happening::Hears(_) => {}
+            _ => {}
         }
     }
 
@@ -294,6 +300,13 @@ impl Tracer {
     pub fn finish(&mut self, rules: usize) -> (Vec<Verdict>, Vec<Tally>) {
         // What was on its way arrives.
         self.advance(Time(u64::MAX));
+        let waits = self.hosts.iter().any(|side| !side.said.is_empty());
+        if let (true, Some(place)) = (waits && !self.failed, self.suspect(|_| true))
+            && let Some(trace) = self.traces.get_mut(place)
+            && trace.effect == Effect::Nothing
+        {
+            trace.effect = Effect::Unfinished;
+        }
         let verdicts: Vec<_> = self.traces.iter().map(|t| self.verdict(t)).collect();
         let mut tallies: Vec<Tally> = (0..rules)
             .map(|rule| Tally {
@@ -332,6 +345,12 @@ impl Tracer {
             }
             return None;
         }
+        // What the other side has had already is sent in vain, and missed by nobody.
+        let has = |segment: &&Segment| {
+            let edge = self.hosts.get(at(packet.from.other())).and_then(|s| s.edge);
+            segment.space() > 0 && edge.is_some_and(|edge| !after(segment.end(), edge))
+        };
+        let meant = meant.filter(|segment| !has(segment));
         let need = meant.filter(|segment| segment.space() > 0);
         let dropped = packet
             .touched
@@ -357,6 +376,7 @@ impl Tracer {
                 None => Reaction::Held,
             },
             delivered: None,
+            brought: None,
             gap: false,
             covered: None,
             provoked: false,
@@ -463,6 +483,10 @@ impl Tracer {
         let side = self.side(host);
         let (una, una_at, next) = (side.una, side.una_at, side.next);
         let (repeats, sack, recover) = (side.repeats, side.sack, side.recover);
+        let repeated_at = side.repeated_at;
+        // What was sent because of an acknowledgment comes right behind it; RACK waits for a part of a round trip.
+        let round = self.latency.iter().flatten().fold(0, |sum, way| sum + way);
+        let asked = time.since(repeated_at) < AT_ONCE.saturating_add(round / 2);
         let is_first = una.is_none_or(|una| segment.covers(una));
         let recovering = recover.is_some_and(|recover| after(recover, segment.seq));
         let mut begins = false;
@@ -480,10 +504,11 @@ impl Tracer {
                 }
                 continue;
             }
-            let Some((start, _)) = trace.need else {
+            let Some((start, end)) = trace.need else {
                 continue;
             };
-            if trace.delivered.is_some_and(|(_, by)| by != trace.id) || !segment.covers(start) {
+            let overlaps = after(end, segment.seq) && after(segment.end(), start);
+            if trace.delivered.is_some_and(|(_, by)| by != trace.id) || !overlaps {
                 continue;
             }
             let since = if una_at > trace.last {
@@ -495,8 +520,8 @@ impl Tracer {
             let state = kernel.map(|kernel| kernel.ca_state);
             let why = match state {
                 Some(LOSS) if waited >= SHORTEST_TIMER => Why::Timeout(waited),
-                _ if is_first && repeats >= 3 && !recovering => Why::Duplicates(repeats),
-                _ if is_first && repeats > 0 && sack && !recovering => Why::Sack,
+                _ if is_first && asked && repeats >= 3 && !recovering => Why::Duplicates(repeats),
+                _ if is_first && asked && repeats > 0 && sack && !recovering => Why::Sack,
                 _ if recovering && waited < SHORTEST_TIMER => Why::Recovery,
                 Some(OPEN | DISORDER) if !segment.syn() => Why::Probe(waited),
                 _ if waited >= SHORTEST_TIMER => Why::Timeout(waited),
@@ -590,6 +615,14 @@ impl Tracer {
             Reaction::Taken if arrival.made && segment.has(packet::Segment::FIN) => Reaction::Ended,
             how => how,
         };
+        if matches!(how, Reaction::Kept | Reaction::Taken) {
+            for trace in &mut self.traces {
+                let again = trace.resends.iter().any(|resend| resend.0 == arrival.id);
+                if trace.brought.is_none() && (again || trace.id == arrival.id) {
+                    trace.brought = Some(arrival.id);
+                }
+            }
+        }
         self.reacts(arrival, time, how);
         if how == Reaction::Kept {
             self.waits_for(host, arrival.id, time);
@@ -630,6 +663,7 @@ impl Tracer {
             let missing = trace.need.is_some_and(|need| after(need.1, acked));
             if trace.from != host && mine && missing && trace.id != id {
                 trace.delivered = None;
+                trace.brought = None;
                 trace.reaction = Reaction::Refused;
             }
         }
@@ -756,7 +790,10 @@ impl Tracer {
     fn cure(&self, trace: &Trace) -> Cure {
         let broke = matches!(
             trace.effect,
-            Effect::Wrong { .. } | Effect::Broke { .. } | Effect::UnprovenEnd { .. }
+            Effect::Wrong { .. }
+                | Effect::Broke { .. }
+                | Effect::UnprovenEnd { .. }
+                | Effect::Unfinished
         );
         if broke || trace.alert.is_some() {
             return Cure::Nothing;
@@ -769,15 +806,15 @@ impl Tracer {
             };
         }
         match (trace.need, trace.delivered) {
-            (Some(_), Some((_, by))) if by != trace.id => {
-                let mut resends = trace.resends.iter();
-                match resends.find(|resend| resend.0 == by) {
+            (Some(_), Some((_, by))) if trace.brought.unwrap_or(by) != trace.id => {
+                let by = trace.brought.unwrap_or(by);
+                let known = trace.resends.iter().find(|resend| resend.0 == by);
+                match known.or(trace.resends.last()) {
                     Some(&(packet, time, why)) => Cure::Retransmission {
                         packet,
                         after: time.since(trace.sent),
                         why,
                     },
-                    // It was kept, and what was missing came.
                     None => Cure::Itself,
                 }
             }
@@ -810,6 +847,13 @@ impl Tracer {
         if trace.effect != Effect::Nothing {
             return trace.effect.clone();
         }
+        if trace.reaction == Reaction::Reset {
+            return Effect::Unfinished;
+        }
+        if trace.reaction == Reaction::Ended {
+            let host = trace.from.other();
+            return Effect::UnprovenEnd { host };
+        }
         if trace.need.is_some() && trace.delivered.is_none() && !self.failed {
             return Effect::Unfinished;
         }
@@ -840,7 +884,8 @@ fn caught(trace: &Trace, cure: &Cure, effect: &Effect) -> Caught {
         return Caught::Tls;
     }
     match effect {
-        Effect::UnprovenEnd { .. } => return Caught::NoGoodbye,
+        // Somebody complained: TLS says goodbye before TCP does.
+        Effect::UnprovenEnd { .. } if trace.effect == *effect => return Caught::NoGoodbye,
         Effect::Broke {
             error: ChatError::Truncated { .. },
             ..
@@ -862,12 +907,16 @@ fn caught(trace: &Trace, cure: &Cure, effect: &Effect) -> Caught {
     match trace.reaction {
         Reaction::Discarded(check) => Caught::Check(check),
         Reaction::OutOfWindow => Caught::Window,
+        // What is far behind is as far off as what is far ahead.
+        Reaction::Duplicate if trace.changed => Caught::Window,
         Reaction::Kept => Caught::Gap,
         Reaction::Refused if trace.old_ack => Caught::Check(Check::TcpAcknowledgment),
         Reaction::Refused => Caught::Tcp,
         Reaction::Duplicate if trace.made || noticed.is_none() => Caught::Duplicate,
         Reaction::Reset | Reaction::Ended => Caught::Nobody,
-        Reaction::Taken if !matches!(cure, Cure::Itself) => Caught::Nobody,
+        Reaction::Taken if !matches!(cure, Cure::Itself | Cure::Retransmission { .. }) => {
+            Caught::Nobody
+        }
         _ => match noticed {
             Some(noticed) => noticed,
             None if trace.provoked => Caught::NoAcknowledgment,
@@ -1014,6 +1063,7 @@ impl Side {
                 let waits = self.next.is_some_and(|next| after(next, una));
                 if segment.ack == una && segment.space() == 0 && waits {
                     self.repeats += 1;
+                    self.repeated_at = time;
                     self.sack |= segment.sack;
                 }
             }
