@@ -68,6 +68,7 @@ pub mod cli;
 pub mod cursor;
 pub mod demo;
 pub mod doctor;
+pub mod ends;
 pub mod file;
 pub mod filter;
 mod flow;
