@@ -23,4 +23,5 @@ mod memo;
 pub mod paint;
 pub mod sides;
 pub mod value;
+pub mod verdict;
 pub mod words;
