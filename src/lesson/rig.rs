@@ -3,24 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::tape::{Mark, START, Shot, Tape, Told, What};
+pub use crate::cli::lesson::Wire;
 use crate::packet::Time;
 use crate::wire::fault::{Deed, Rule};
 use crate::wire::memory::{self, Memory};
 use crate::wire::{Happening, Host, Packet, Script, Seen, Wire as _, WireError};
-
-/// Whose TCP/IP plays a lesson.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wire {
-    /// Two TCP/IP stacks in this program: no network, no privilege, the same every time
-    #[default]
-    Memory,
-    /// Linux's own TCP/IP in two network namespaces, this program being the wire between them
-    Tun,
-}
 
 /// What is played.
 #[derive(Debug)]
