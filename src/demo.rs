@@ -1,5 +1,6 @@
 //! The demonstration: a wire plays a chat, the session decodes every packet of it, a view shows them.
 
+mod both;
 mod scene;
 mod show;
 
@@ -18,6 +19,7 @@ use crate::view::journey::Journeys;
 use crate::view::ladder::Ladder;
 use crate::view::paint::Out;
 use crate::wire::{PORT, Script, Seen, WireError};
+use both::Both;
 use scene::Scene;
 use show::{Count, Show, name};
 
@@ -124,7 +126,10 @@ pub fn run(
         longest: demo.mtu as usize + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
+        heads: true,
     };
+    let mut both = Both::new(demo, screen, glossary, (links, port))?;
+    show.heads = both.is_none();
     let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
     let quiet = demo.output.takes_stdout();
     let most = demo.output.count.unwrap_or(u64::MAX);
@@ -136,6 +141,9 @@ pub fn run(
     let mut count = Count::default();
 
     show.begin(out, (title, port), &words);
+    if let Some(both) = &both {
+        both.begin(out);
+    }
     if quiet {
         out.clear();
     }
@@ -149,6 +157,11 @@ pub fn run(
                 break;
             }
         };
+        if let Some(both) = &mut both
+            && !matches!(&seen, Seen::Packet(packet) if packet.id > most)
+        {
+            both.take(out, &seen)?;
+        }
         match seen {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
@@ -176,7 +189,9 @@ pub fn run(
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
                     let picked = show.pick.takes(&event);
-                    show.packet(out, &packet, &event, picked);
+                    if both.is_none() {
+                        show.packet(out, &packet, &event, picked);
+                    }
                     if let Some(save) = &mut save
                         && picked
                     {
@@ -187,6 +202,7 @@ pub fn run(
                     }
                 }
             }
+            Seen::Kernel { .. } | Seen::Released { .. } if both.is_some() => {}
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
             Seen::Released { id, time, .. } => show.released(out, id, time),
             Seen::Chat { host, time, what } => {
@@ -204,6 +220,9 @@ pub fn run(
         }
     }
     count.unseen = wire.unseen();
+    if let Some(both) = &mut both {
+        both.end(out);
+    }
     show.end(out, &count, wire.faults());
     if quiet {
         out.clear();
