@@ -18,7 +18,13 @@ pub struct Lesson {
     #[arg(long, value_name = "DIR", global = true)]
     pub lessons: Option<PathBuf>,
     /// Whose TCP/IP plays the lesson: memory, or tun where the lesson is for it; what was begun goes on as it was begun
-    #[arg(long, value_enum, value_name = "WIRE", global = true)]
+    #[arg(
+        id = "lesson-wire",
+        long = "wire",
+        value_enum,
+        value_name = "WIRE",
+        global = true
+    )]
     pub wire: Option<Wire>,
     /// Your own number: it varies sequence numbers, messages and which packet is lost
     #[arg(long, value_name = "N", global = true)]

@@ -7,11 +7,12 @@ use std::path::Path;
 use super::check::{Verdict, condition};
 use super::console::{Console, prose};
 use super::load::{Answer, Kind, Lesson, LessonError, Step};
+use super::numbers;
 use super::play::{End, PlayError, Sitting};
 use super::progress::{Record, Store};
 use super::rig::Wire;
 use super::show::judged_at;
-use super::stage::Stage;
+use super::stage::{Stage, replace};
 use super::{Desk, LessonFailure};
 use crate::text::Glossary;
 use crate::view::paint::{Look, Out, Wish};
@@ -41,7 +42,7 @@ pub fn complaints(lesson: &Lesson, glossary: &Glossary, wire: Wire) -> Vec<Lesso
     for seed in 1..=seeds {
         // What is wrong for one seed is mostly wrong for all of them.
         if found.list.is_empty() {
-            numbers(&stage(seed), &mut found);
+            computed(&stage(seed), &mut found);
         }
     }
     if found.list.is_empty() {
@@ -108,7 +109,9 @@ fn shape(lesson: &Lesson, found: &mut Found) {
             expressions.extend(step.wrong.values());
         }
         for text in expressions {
-            if let Err(message) = condition(text) {
+            // Any number stands well where a value will.
+            let filled = replace(text, |_| Some("1".to_owned())).unwrap_or_default();
+            if let Err(message) = condition(&filled) {
                 found.say(lesson, text, message);
             }
         }
@@ -241,6 +244,7 @@ fn texts(lesson: &Lesson, found: &mut Found) {
         let run = lesson.step(key).is_some_and(|step| step.kind == Kind::Run);
         run || (lesson.step(step).is_some() && key.contains(".hints."))
     };
+    let mut used = BTreeSet::new();
     for (language, texts) in &lesson.texts {
         let mut complain = |message: String| {
             found.list.push(LessonError {
@@ -249,6 +253,27 @@ fn texts(lesson: &Lesson, found: &mut Found) {
                 message,
             });
         };
+        for key in texts.keys() {
+            let typed = numbers::typed(texts.find(key).unwrap_or(""));
+            for number in &typed.numbers {
+                if !lesson.data.numbers.contains_key(number) {
+                    complain(format!(
+                        "{key} says {number}: compute it from a packet ({{name}}, with the name under [values]), or say \
+                         under [numbers] why it stands there"
+                    ));
+                }
+            }
+            for section in typed
+                .sections
+                .iter()
+                .filter(|s| !lesson.data.rfc.contains(s))
+            {
+                complain(format!(
+                    "{key} cites {section}: add it to rfc in lesson.toml, or correct it"
+                ));
+            }
+            used.extend(typed.numbers);
+        }
         for key in &wanted {
             if texts.find(key).is_none_or(str::is_empty) {
                 complain(format!("{key} is missing: add it"));
@@ -273,10 +298,19 @@ fn texts(lesson: &Lesson, found: &mut Found) {
             }
         }
     }
+    for number in lesson.data.numbers.keys() {
+        if !used.contains(number) {
+            found.say(
+                lesson,
+                &format!("{number:?} ="),
+                format!("[numbers] explains {number}, which no text says: remove it"),
+            );
+        }
+    }
 }
 
 /// What is computed, for one seed.
-fn numbers(stage: &Stage<'_>, found: &mut Found) {
+fn computed(stage: &Stage<'_>, found: &mut Found) {
     let (lesson, seed) = (stage.lesson, stage.seed);
     for (name, run) in &lesson.data.runs {
         let Some(tape) = found.keep(stage.tape(name)) else {

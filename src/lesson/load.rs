@@ -81,6 +81,9 @@ pub struct Data {
     pub minutes: u32,
     /// Where its facts are specified: `RFC 9293, section 3.1`.
     pub rfc: Vec<String>,
+    /// Numbers that stand in its texts although no packet tells them, and why.
+    #[serde(default)]
+    pub numbers: BTreeMap<String, String>,
     /// The wires that it runs on, beside the memory wire.
     #[serde(default)]
     pub wires: Vec<Wire>,

@@ -18,6 +18,7 @@ pub mod check;
 pub mod console;
 pub mod dev;
 pub mod load;
+mod numbers;
 pub mod play;
 pub mod present;
 pub mod progress;

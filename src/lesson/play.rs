@@ -114,11 +114,17 @@ impl Sitting<'_, '_, '_> {
     fn read_more(&mut self) {
         let lesson = self.stage.lesson;
         self.console.heading(self.glossary.say("say.lesson.read"));
+        let [section, appendix] = ["section", "appendix"].map(|place| {
+            let key = format!("say.lesson.read.{place}");
+            let own = self.glossary.entry(&key);
+            own.map_or(place.to_owned(), |entry| entry.short.clone())
+        });
         for rfc in &lesson.data.rfc {
             let about = lesson.say(self.language, &format!("read.{rfc}")).to_owned();
             let out = &mut self.console.out;
             out.ascii(b"  ");
-            out.text(rfc);
+            let place = rfc.replace("section", &section);
+            out.text(&place.replace("appendix", &appendix));
             if out.look().plain {
                 out.ascii(b": ");
             } else {

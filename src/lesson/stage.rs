@@ -305,7 +305,7 @@ impl<'l> Stage<'l> {
 ///
 /// # Errors
 /// The first name for which there is nothing.
-fn replace(
+pub(crate) fn replace(
     text: &str,
     mut value: impl FnMut(&str) -> Option<String>,
 ) -> core::result::Result<String, String> {
