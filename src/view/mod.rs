@@ -8,6 +8,7 @@
 )]
 pub(crate) mod samples;
 
+pub mod arrows;
 pub mod comment;
 pub mod detail;
 mod errand;

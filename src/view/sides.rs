@@ -470,10 +470,12 @@ impl<'g> Sides<'g> {
             ("where", Some(event)) => self.place(out, event),
             _ => {}
         });
-        for (note, _) in notes {
-            out.byte(b' ');
-            out.sentence(self.glossary.say("say.sides.plain.note"), |out, _| out.text(note));
+        for (at, (note, _)) in notes.iter().enumerate() {
+            let follows = at > 0 && notes.get(at - 1).is_some_and(|(note, _)| note.ends_with(':'));
+            out.ascii(if follows { b" " } else { b"; " });
+            out.text(note);
         }
+        out.byte(b'.');
         if let Some(state) = moment.state {
             out.byte(b' ');
             self.plain_state(out, moment.host, state);
