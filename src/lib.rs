@@ -84,5 +84,6 @@ pub mod show;
 #[cfg(target_os = "linux")]
 pub(crate) mod sys;
 pub mod text;
+pub mod verdict;
 pub mod view;
 pub mod wire;

@@ -19,7 +19,8 @@ pub struct Demo {
     /// Whose TCP/IP carries it
     #[arg(long, value_enum, value_name = "WIRE")]
     pub wire: Option<Wire>,
-    /// memory: a number that all that is random comes from: the same seed, the same packets [default: 1]
+    /// memory: a number that all that is random comes from: the same seed, the same packets; tun: what --fault leaves to
+    /// chance, and nothing else [default: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// The most bytes an IP packet may have
@@ -34,10 +35,7 @@ pub struct Demo {
     /// tun: so many routers stand between A and B [default: 0]
     #[arg(long, value_name = "N")]
     pub hops: Option<usize>,
-    /// tun: lose the Nth packet that carries data, to see it sent again
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub drop: Option<u64>,
-    /// memory: do something to packets on their way; several are possible. Without more words, once:
+    /// memory, tun: do something to packets on their way; several are possible. Without more words, once:
     /// drop, delay 300ms, duplicate, reorder 2, flip chat.text, set ip.ttl 1 stale, swap16, truncate, replay, rst, fin,
     /// random loss 20%; then where EXPR (as with -Y), times N or always, after N
     #[arg(long, value_name = "RULE")]
@@ -92,7 +90,6 @@ impl Default for Demo {
             latency: None,
             link: None,
             hops: None,
-            drop: None,
             fault: Vec::new(),
             port: None,
             sides: false,

@@ -13,7 +13,7 @@ use crate::wire::fault::Rule;
 use crate::wire::memory::{self, Memory};
 use crate::wire::{Host, PORT, Script, Wire};
 #[cfg(target_os = "linux")]
-use crate::wire::{Link, loopback, lose_data, tun};
+use crate::wire::{Link, loopback, tun};
 
 /// A wire that is set up, and what the screen says about it.
 pub(super) struct Scene {
@@ -76,7 +76,8 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
     let asked = [
         (
             "--seed",
-            demo.seed.is_some(),
+            // What rules leave to chance may follow from it.
+            demo.seed.is_some() && (kind == Loopback || demo.fault.is_empty()),
             &[Memory][..],
             "the kernel's sequence numbers, ports and TLS's keys are really random",
         ),
@@ -99,16 +100,10 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
             "there is nothing between its hosts",
         ),
         (
-            "--drop",
-            demo.drop.is_some(),
-            &[Tun],
-            "nothing gets lost on it",
-        ),
-        (
             "--fault",
             !demo.fault.is_empty(),
-            &[Memory],
-            "rules are not yet carried out on it",
+            &[Tun, Memory],
+            "packets on lo do not pass through this program's hands, it only watches them",
         ),
         (
             "--port",
@@ -142,18 +137,13 @@ fn wire_name(kind: Kind) -> &'static str {
 fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let default = memory::Config::default();
     let config = memory::Config {
-        seed: demo.seed.unwrap_or(1),
+        seed: seed(demo),
         mtu: demo.mtu as usize,
         latency: demo.latency.unwrap_or(default.latency),
         ..default
     };
-    let mut rules = Vec::new();
-    for text in &demo.fault {
-        let rule = Rule::parse(text);
-        rules.push(rule.map_err(|error| DemoError::Usage(format!("--fault: {error}")))?);
-    }
     Ok(Scene {
-        wire: Box::new(Memory::new(&config, script)?.with_faults(rules)),
+        wire: Box::new(Memory::new(&config, script)?.with_faults(rules(demo)?)),
         hosts: two_hosts(),
         origin: memory::EPOCH,
         links: 1,
@@ -162,6 +152,18 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         title: "say.demo.title",
         words: Vec::new(),
     })
+}
+
+fn seed(demo: &cli::Demo) -> u64 {
+    demo.seed.unwrap_or(1)
+}
+
+/// What is to be done to packets.
+fn rules(demo: &cli::Demo) -> Result<Vec<Rule>, DemoError> {
+    let rules = demo.fault.iter().map(|text| Rule::parse(text));
+    rules
+        .collect::<Result<_, _>>()
+        .map_err(|error| DemoError::Usage(format!("--fault: {error}")))
 }
 
 /// A and B, each with an address of its own.
@@ -188,8 +190,7 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         hops: demo.hops.unwrap_or(0),
         ..default
     };
-    let policy = demo.drop.map(lose_data);
-    let wire = tun::Tun::with_policy(&config, script, policy)?;
+    let wire = tun::Tun::with_faults(&config, script, rules(demo)?, seed(demo))?;
     let mut words = vec![match (wire.carrier(), config.link) {
         (tun::Carrier::Tun, Link::Ip) => Words::new("say.demo.wire.tun"),
         (tun::Carrier::Tun, Link::Ethernet) => Words::new("say.demo.wire.tap"),

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +29,7 @@ use nix::sys::time::TimeSpec;
 use rustls::pki_types::{CertificateDer, ServerName};
 use time::OffsetDateTime;
 
+use super::fault::{Fates, Faults, Report};
 use super::refusal::{Refusal, Step};
 use super::{Answer, Happening, Host, Script, Seen, Texts, WireError};
 use crate::certs::{Authority, CertError, Identity, Validity};
@@ -79,10 +80,12 @@ pub(super) struct Shared {
     unseen: AtomicU64,
     /// The hosts' sockets, for the kernel's view of them.
     sockets: [OnceLock<OwnedFd>; 2],
+    /// What is done to packets, if anything. Never locked while something is waited for.
+    faults: Option<Mutex<Faults>>,
 }
 
 impl Shared {
-    fn new() -> Result<Self, WireError> {
+    fn new(faults: Option<Faults>) -> Result<Self, WireError> {
         let (stop, stopper) = pair()?;
         Ok(Self {
             clock: Clock::new(),
@@ -91,6 +94,7 @@ impl Shared {
             failure: Mutex::new(None),
             unseen: AtomicU64::new(0),
             sockets: [const { OnceLock::new() }; 2],
+            faults: faults.map(Mutex::new),
         })
     }
 
@@ -111,6 +115,11 @@ impl Shared {
 
     pub(super) fn lose_sight(&self, packets: u64) {
         self.unseen.fetch_add(packets, Ordering::Relaxed);
+    }
+
+    /// What is done to packets, if anything.
+    pub(super) fn faults(&self) -> Option<MutexGuard<'_, Faults>> {
+        self.faults.as_ref().map(lock)
     }
 
     fn socket(&self, host: Host) -> &OnceLock<OwnedFd> {
@@ -154,6 +163,11 @@ impl Log {
         let mut known = lock(&self.keys);
         for line in lines.take() {
             if known.insert(line.clone()) {
+                // The host writes to its socket after this, so no packet with a record that the secret opens can come to
+                // the rules before the secret does.
+                if let Some(mut faults) = self.shared.faults() {
+                    faults.key(&line);
+                }
                 // Fails when nobody wants to see any more; so below.
                 let _ = self.seen.send(Seen::Key { host, time, line });
             }
@@ -181,8 +195,8 @@ pub(super) struct Stage {
 }
 
 /// A stage, and the log of what is to be seen on it.
-pub(super) fn stage() -> Result<(Stage, Arc<Log>), WireError> {
-    let shared = Arc::new(Shared::new()?);
+pub(super) fn stage(faults: Option<Faults>) -> Result<(Stage, Arc<Log>), WireError> {
+    let shared = Arc::new(Shared::new(faults)?);
     let (sender, seen) = sync_channel(WAITING);
     let log = Log {
         shared: Arc::clone(&shared),
@@ -238,6 +252,12 @@ impl Stage {
 
     pub(super) fn unseen(&self) -> u64 {
         self.shared.unseen.load(Ordering::Relaxed)
+    }
+
+    /// What became of all packets, and of each rule; `None` where there are no rules.
+    pub(super) fn faults(&self) -> Option<(Fates, Vec<Report>)> {
+        let faults = self.shared.faults()?;
+        Some((faults.fates(), faults.reports()))
     }
 
     /// Ends everything that runs.
@@ -603,6 +623,6 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

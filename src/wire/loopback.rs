@@ -127,7 +127,7 @@ impl Loopback {
             server,
             watcher,
         } = ground;
-        let (mut stage, log) = kernel::stage()?;
+        let (mut stage, log) = kernel::stage(None)?;
         let (players, playing) = kernel::pair()?;
         let watch = watcher.watch(config, players)?;
         stage.spawn("wire", &log, move |log| {

@@ -18,14 +18,13 @@ use std::net::SocketAddrV4;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tun_tap::{Iface, Mode};
 
+use super::fault::{Fates, Faults, Report, Rule};
 use super::ground::{Network, gain_rights_safely};
 use super::kernel::{self, Part, Setting, Stage};
 use super::refusal::{Refusal, Step};
 use super::relay::{Plan, Port, Relay};
 use super::router::{gateway, mac};
-use super::{
-    Host, Link, MAX_HOPS, PORT, Policy, SERVER_NAME, Script, Seen, Wire, WireError, netlink,
-};
+use super::{Host, Link, MAX_HOPS, PORT, SERVER_NAME, Script, Seen, Wire, WireError, netlink};
 use crate::packet::Time;
 use crate::sys::device::{Device, Offload, descriptor, packet_socket};
 
@@ -94,17 +93,20 @@ impl Tun {
     /// # Errors
     /// When something in `config` is out of range, a text of the script cannot be said, or the system refuses a step.
     pub fn new(config: &Config, script: &Script) -> Result<Self, WireError> {
-        Self::with_policy(config, script, None)
+        Self::with_faults(config, script, Vec::new(), 0)
     }
 
-    /// The same, with somebody who decides what becomes of each packet on each link.
+    /// The same with faults on it. Rules act on each packet once, where its host puts it on its first link; routers and
+    /// what they say are spared. What is left to chance follows from `seed`, and from the packets that there are: the
+    /// seed reaches nothing else.
     ///
     /// # Errors
     /// As [`Tun::new`].
-    pub fn with_policy(
+    pub fn with_faults(
         config: &Config,
         script: &Script,
-        policy: Option<Policy>,
+        rules: Vec<Rule>,
+        seed: u64,
     ) -> Result<Self, WireError> {
         check(config)?;
         script.check()?;
@@ -117,7 +119,8 @@ impl Tun {
             a.within(kernel::tcp_socket)?,
             b.within(|| kernel::listener(to))?,
         ];
-        let (mut stage, log) = kernel::stage()?;
+        let (mut stage, log) =
+            kernel::stage((!rules.is_empty()).then(|| Faults::new(rules, seed)))?;
         let (players, playing) = kernel::pair()?;
         let plan = Plan {
             link: config.link,
@@ -127,7 +130,7 @@ impl Tun {
         };
         let (ports, networks) = (ground.ports, ground.networks);
         stage.spawn("wire", &log, move |log| {
-            let result = Relay::new(ports, &plan, policy, log).run(players);
+            let result = Relay::new(ports, &plan, log).run(players);
             drop(networks);
             result
         })?;
@@ -175,6 +178,10 @@ impl Wire for Tun {
 
     fn unseen(&self) -> u64 {
         self.stage.unseen()
+    }
+
+    fn faults(&self) -> Option<(Fates, Vec<Report>)> {
+        self.stage.faults()
     }
 }
 
