@@ -8,6 +8,7 @@ use crate::show::Pick;
 use crate::text::Glossary;
 use crate::view::arrows::Arrows;
 use crate::view::paint::Out;
+use crate::view::plot::Plot;
 use crate::view::sides::Sides;
 use crate::wire::{PORT, Seen};
 
@@ -21,6 +22,7 @@ pub(super) struct Both<'g> {
 enum View<'g> {
     Sides(Sides<'g>),
     Arrows(Arrows<'g>),
+    Plot(Plot<'g>),
 }
 
 impl<'g> Both<'g> {
@@ -35,6 +37,8 @@ impl<'g> Both<'g> {
             ("--sides", View::Sides(Sides::new(glossary)))
         } else if demo.ladder {
             ("--ladder", View::Arrows(Arrows::new(glossary)))
+        } else if demo.plot {
+            ("--plot", View::Plot(Plot::new(glossary)))
         } else {
             return Ok(None);
         };
@@ -59,6 +63,7 @@ impl<'g> Both<'g> {
         match &self.view {
             View::Sides(sides) => sides.head(out),
             View::Arrows(arrows) => arrows.head(out),
+            View::Plot(_) => {}
         }
     }
 
@@ -74,6 +79,7 @@ impl<'g> Both<'g> {
         match view {
             View::Sides(sides) => sides.end(out, &ends.confirmed()),
             View::Arrows(arrows) => arrows.end(out),
+            View::Plot(plot) => plot.end(out),
         }
     }
 }
@@ -85,5 +91,6 @@ fn tell(view: &mut View<'_>, pick: &Pick, out: &mut Out, moment: &Moment<'_>) {
     match view {
         View::Sides(sides) => sides.moment(out, moment),
         View::Arrows(arrows) => arrows.moment(out, moment),
+        View::Plot(plot) => plot.moment(moment),
     }
 }
