@@ -350,7 +350,10 @@ impl<'g> Sides<'g> {
         if !numbered {
             let with_numbers = label(out, rest.saturating_sub(numbers.len() + 1));
             let data = matches!(Numbers::of(event), Numbers::Data { .. });
-            if data || out.look().text_width(&name) > rest {
+            // What it is comes first.
+            if with_numbers == "…" || with_numbers == "..." {
+                name = label(out, rest);
+            } else if data || out.look().text_width(&name) > rest {
                 name = with_numbers;
                 numbered = !numbers.is_empty();
             }
