@@ -262,7 +262,10 @@ impl Ends {
             Host::B => (*links - 1, 0),
         };
         *count += 1;
-        let held = packet.touched.iter().any(|t| matches!(t.deed, Deed::Held(_)));
+        let held = packet
+            .touched
+            .iter()
+            .any(|t| matches!(t.deed, Deed::Held(_)));
         let lost = packet.arrives.is_none() && !held;
         let known = under_way.contains_key(&packet.id);
         if under_way.len() >= MAX_UNDER_WAY {
@@ -355,7 +358,10 @@ impl Side {
             self.life.end.sends(&segment);
             moment.state = self.life.new_state();
             let flags = segment.flags & (Segment::SYN | Segment::FIN);
-            let behind = segment.seq.wrapping_add(segment.len).wrapping_add(u32::from(flags != 0));
+            let behind = segment
+                .seq
+                .wrapping_add(segment.len)
+                .wrapping_add(u32::from(flags != 0));
             if behind != segment.seq {
                 let within = |(start, end): (u32, u32)| {
                     !after(start, segment.seq) && after(end, segment.seq)
@@ -456,7 +462,11 @@ fn segment(event: &Event<'_>) -> Option<Segment> {
 
 /// Whether the checksums fit, so that the receiver takes it.
 fn is_whole(event: &Event<'_>) -> bool {
-    let bad = |def| event.note(def).is_some_and(|note| note.value.uint() == Some(0));
+    let bad = |def| {
+        event
+            .note(def)
+            .is_some_and(|note| note.value.uint() == Some(0))
+    };
     !bad(&ipv4::CHECKSUM_STATUS) && !bad(&tcp::CHECKSUM_STATUS)
 }
 
@@ -514,7 +524,11 @@ impl Received {
         }
         let mut reached = end;
         let waited = !self.early.is_empty();
-        while let Some(at) = self.early.iter().position(|(from, _)| !after(*from, reached)) {
+        while let Some(at) = self
+            .early
+            .iter()
+            .position(|(from, _)| !after(*from, reached))
+        {
             let (_, to) = self.early.swap_remove(at);
             if after(to, reached) {
                 reached = to;

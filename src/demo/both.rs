@@ -85,7 +85,11 @@ impl<'g> Both<'g> {
 }
 
 fn tell(view: &mut View<'_>, pick: &Pick, out: &mut Out, moment: &Moment<'_>) {
-    if moment.event.as_ref().is_some_and(|event| !pick.takes(event)) {
+    if moment
+        .event
+        .as_ref()
+        .is_some_and(|event| !pick.takes(event))
+    {
         return;
     }
     match view {

@@ -13,7 +13,7 @@
 
 use super::ladder::milliseconds;
 use super::paint::{Out, Role};
-use super::sides::{Marks, name};
+use super::sides::{Marks, cut, name};
 use super::words::{self, Deed};
 use crate::ends::{Act, Moment, Place};
 use crate::packet::Time;
@@ -136,12 +136,15 @@ impl<'g> Arrows<'g> {
         out.newline();
         let marks = Marks::of(out);
         let gap = gap_mark(out);
-        out.sentence(self.glossary.say("say.arrows.marks"), |out, name| match name {
-            "lost" => out.paint(Role::Bad, marks.lost),
-            "changed" => out.paint(Role::Bad, marks.changed),
-            "nobody" => out.paint(Role::Bad, marks.nobody),
-            _ => out.text(gap),
-        });
+        out.sentence(
+            self.glossary.say("say.arrows.marks"),
+            |out, name| match name {
+                "lost" => out.paint(Role::Bad, marks.lost),
+                "changed" => out.paint(Role::Bad, marks.changed),
+                "nobody" => out.paint(Role::Bad, marks.nobody),
+                _ => out.text(gap),
+            },
+        );
         out.newline();
         out.newline();
     }
@@ -180,7 +183,10 @@ impl<'g> Arrows<'g> {
     fn begin(&mut self, out: &mut Out, moment: &Moment<'_>) {
         let passage = moment.passage;
         let lost = moment.act == Act::Sends { lost: true };
-        let bulk = moment.event.as_ref().is_some_and(|event| Deed::of(event).bulk);
+        let bulk = moment
+            .event
+            .as_ref()
+            .is_some_and(|event| Deed::of(event).bulk);
         if bulk && !lost && passage.touched.is_empty() && moment.again.is_none() {
             self.quiet += 1;
             if self.quiet > QUIET_DRAWN {
@@ -202,10 +208,10 @@ impl<'g> Arrows<'g> {
             };
             let wide = label(out, columns + 2);
             if out.look().text_width(&wide) <= columns {
-                wide
-            } else {
-                label(out, columns)
+                return wide;
             }
+            let label = label(out, columns);
+            cut(out, &label, columns).to_owned()
         });
         let note = if passage.made {
             self.say(out, "say.arrows.nobody", &[("n", passage.id)])
@@ -277,7 +283,10 @@ impl<'g> Arrows<'g> {
             }
         }
         let usual = self.rows().usual;
-        let flights = self.arrows.iter().filter_map(|a| Some((self.flight(a)?, a.id)));
+        let flights = self
+            .arrows
+            .iter()
+            .filter_map(|a| Some((self.flight(a)?, a.id)));
         if let Some((took, id)) = flights.max().filter(|(took, _)| *took > usual * 2) {
             let words = self.glossary.say("say.arrows.longest");
             remarks.push(out.aside(|out| {
@@ -370,21 +379,36 @@ impl<'g> Arrows<'g> {
         let right = (columns * across - 1) as f64;
         let row = |point: usize| rows.of.get(point).copied().unwrap_or(0);
         let start = row(arrow.start);
-        // What gets lost sinks as fast as others do.
-        let end = arrow.end.map_or(start + 2, row);
+        let end = arrow.end.map_or_else(|| self.would_end(arrow, rows), row);
         let middle = |row: usize| (row * down) as f64 + 1.5;
         let (mut from, mut to) = ((0.0, middle(start)), (right, middle(end)));
+        // What is made up begins halfway, what gets lost ends there.
+        let half = ((right / 2.0).floor(), f64::midpoint(from.1, to.1));
         if arrow.made {
-            from.0 = (right / 2.0).floor();
+            from = half;
         }
         if arrow.end.is_none() {
-            to.0 = (right / 2.0).floor();
+            to = half;
         }
         if arrow.from == Host::B {
             from.0 = right - from.0;
             to.0 = right - to.0;
         }
         Line { from, to }
+    }
+
+    /// The row where it would have ended: behind what was sent before it, after as long as others take.
+    fn would_end(&self, arrow: &Arrow, rows: &Rows) -> usize {
+        let row = |point: usize| rows.of.get(point).copied().unwrap_or(0);
+        let sent = self.time(arrow.start).unwrap_or_default();
+        let before = self.arrows.iter().filter(|other| {
+            let took = other.end.and_then(|end| self.time(end));
+            other.from == arrow.from
+                && other.start < arrow.start
+                && took.is_some_and(|took| took.since(sent) <= rows.usual)
+        });
+        let behind = before.filter_map(|other| other.end).map(row).max();
+        behind.map_or(0, |row| row + 1).max(row(arrow.start) + 3)
     }
 
     fn picture(&self, out: &mut Out) {
@@ -412,8 +436,14 @@ impl<'g> Arrows<'g> {
                 canvas.mark(line.from, marks.nobody, Role::Bad);
             }
             if arrow.changed {
-                let half = ((line.from.0 + line.to.0) / 2.0, (line.from.1 + line.to.1) / 2.0);
-                canvas.mark(half, marks.changed, Role::Bad);
+                // Halfway, but not on a crossing.
+                let places = [2.0, 3.0, 1.5, 4.0].map(|part| {
+                    let x = (line.from.0 + (line.to.0 - line.from.0) / part).floor();
+                    (x, line.at(x).unwrap_or(line.from.1))
+                });
+                let free = places.iter().find(|place| canvas.is_free(**place));
+                let place = free.or(places.first()).copied().unwrap_or(line.from);
+                canvas.mark(place, marks.changed, Role::Bad);
             }
             if arrow.end.is_some() {
                 canvas.mark(line.to, head, arrow.role);
@@ -429,7 +459,8 @@ impl<'g> Arrows<'g> {
         for row in 0..height {
             let points = || {
                 let here = rows.of.iter().zip(&self.points);
-                here.filter(move |(at, _)| **at == row).map(|(_, point)| point)
+                here.filter(move |(at, _)| **at == row)
+                    .map(|(_, point)| point)
             };
             if let Some(point) = points().next()
                 && shown != Some(point.time)
@@ -460,10 +491,18 @@ impl<'g> Arrows<'g> {
                 self.text(out, point, cell, Some(wall - 1));
             }
             out.to_column(wall);
-            out.text(if fold.is_some() { glyphs.dashed } else { glyphs.vertical });
+            out.text(if fold.is_some() {
+                glyphs.dashed
+            } else {
+                glyphs.vertical
+            });
             canvas.row(out, row);
             out.to_column(wall + columns + 1);
-            out.text(if fold.is_some() { glyphs.dashed } else { glyphs.vertical });
+            out.text(if fold.is_some() {
+                glyphs.dashed
+            } else {
+                glyphs.vertical
+            });
             out.byte(b' ');
             for point in points().filter(|point| self.host(point) == Some(Host::B)) {
                 self.text(out, point, cell, None);
@@ -505,7 +544,8 @@ impl<'g> Arrows<'g> {
         } else {
             [arrow.id.to_string().as_str(), " ", arrow.label.as_str()].concat()
         };
-        let width = out.look().text_width(&text).min(cell);
+        let text = cut(out, &text, cell);
+        let width = out.look().text_width(text);
         if let Some(ends) = ends {
             out.to_column(ends.saturating_sub(width));
         }
@@ -515,7 +555,7 @@ impl<'g> Arrows<'g> {
             (true, false) => Role::Dim,
             (false, false) => arrow.role,
         };
-        out.paint(role, &text);
+        out.paint(role, text);
     }
 
     /// The same in words.
@@ -635,7 +675,13 @@ impl Canvas {
             let Some(y) = line.at(x as f64) else { continue };
             let y = y.round() as usize;
             // Where it is steep, it goes on in the same column.
-            let from = last.map_or(y, |last| if last < y { last + 1 } else { last.saturating_sub(1).max(y) });
+            let from = last.map_or(y, |last| {
+                if last < y {
+                    last + 1
+                } else {
+                    last.saturating_sub(1).max(y)
+                }
+            });
             for y in from.min(y)..=from.max(y) {
                 self.dot(x, y, role);
             }
@@ -661,8 +707,14 @@ impl Canvas {
         }
     }
 
+    /// Whether nothing stands there but perhaps a line.
+    fn is_free(&mut self, (x, y): (f64, f64)) -> bool {
+        let cell = self.cell(x as usize, y.round() as usize);
+        cell.is_some_and(|cell| !cell.crossing && cell.mark.is_none())
+    }
+
     fn mark(&mut self, (x, y): (f64, f64), mark: &'static str, role: Role) {
-        if let Some(cell) = self.cell(x as usize, y as usize) {
+        if let Some(cell) = self.cell(x as usize, y.round() as usize) {
             (cell.mark, cell.role) = (Some(mark), Some(role));
         }
     }
@@ -677,7 +729,13 @@ impl Canvas {
             let braille = char::from_u32(0x2800 + u32::from(cell.dots)).unwrap_or(' ');
             let glyph = match (cell.mark, cell.dots) {
                 (Some(mark), _) => mark,
-                (None, _) if cell.crossing => if ascii { "X" } else { "╳" },
+                (None, _) if cell.crossing => {
+                    if ascii {
+                        "X"
+                    } else {
+                        "╳"
+                    }
+                }
                 (None, 0) => " ",
                 (None, dots) if ascii => level(dots),
                 (None, _) => braille.encode_utf8(&mut utf8),

@@ -193,13 +193,20 @@ impl<'g> Plot<'g> {
             return self.omitted(out);
         }
         let marks = Marks::of(out);
-        let (block, line) = if out.look().ascii { ("#", "-") } else { ("█", "─") };
-        out.sentence(self.glossary.say("say.plot.legend"), |out, word| match word {
-            "sent" => out.paint(Role::App, block),
-            "again" => out.paint(Role::Warn, "R"),
-            "lost" => out.paint(Role::Bad, marks.lost),
-            _ => out.paint(Role::Tcp, line),
-        });
+        let (block, line) = if out.look().ascii {
+            ("#", "-")
+        } else {
+            ("█", "─")
+        };
+        out.sentence(
+            self.glossary.say("say.plot.legend"),
+            |out, word| match word {
+                "sent" => out.paint(Role::App, block),
+                "again" => out.paint(Role::Warn, "R"),
+                "lost" => out.paint(Role::Bad, marks.lost),
+                _ => out.paint(Role::Tcp, line),
+            },
+        );
         out.newline();
         let alone = first.sent.is_empty() != second.sent.is_empty();
         for (way, other) in [(first, second), (second, first)] {
@@ -279,7 +286,11 @@ impl<'g> Plot<'g> {
                 amount(out, label, scale.top, AXIS - 2);
             }
             out.to_column(AXIS - 1);
-            out.text(if label.is_some() { glyphs.tee_left } else { glyphs.vertical });
+            out.text(if label.is_some() {
+                glyphs.tee_left
+            } else {
+                glyphs.vertical
+            });
             field.row(out, row);
             out.newline();
         }
@@ -292,7 +303,11 @@ impl<'g> Plot<'g> {
         for (at, since) in ticks.into_iter().enumerate() {
             let text = out.aside(|out| duration(out, since, scale.length));
             let middle = AXIS - 1 + columns * at / 2;
-            let back = if at == 2 { text.len() - 1 } else { text.len() / 2 };
+            let back = if at == 2 {
+                text.len() - 1
+            } else {
+                text.len() / 2
+            };
             out.to_column(middle.saturating_sub(back));
             out.paint(Role::Dim, &text);
         }
@@ -356,7 +371,10 @@ impl<'g> Plot<'g> {
 
 /// The bytes of a segment, by their relative numbers; `None` if it carries none.
 fn bytes(event: &Event<'_>) -> Option<(u64, u64)> {
-    let (from, len) = (words::fact(event, &tcp::SEQ)?, words::fact(event, &tcp::LEN)?);
+    let (from, len) = (
+        words::fact(event, &tcp::SEQ)?,
+        words::fact(event, &tcp::LEN)?,
+    );
     (len > 0).then_some((from, from + len))
 }
 

@@ -123,13 +123,16 @@ impl<'g> Sides<'g> {
             return;
         }
         let marks = Marks::of(out);
-        out.sentence(self.glossary.say("say.sides.marks"), |out, name| match name {
-            "lost" => out.paint(Role::Bad, marks.lost),
-            "changed" => out.paint(Role::Bad, marks.changed),
-            "late" => out.paint(Role::Warn, marks.late),
-            "again" => out.paint(Role::Warn, marks.again),
-            _ => out.paint(Role::Bad, marks.nobody),
-        });
+        out.sentence(
+            self.glossary.say("say.sides.marks"),
+            |out, name| match name {
+                "lost" => out.paint(Role::Bad, marks.lost),
+                "changed" => out.paint(Role::Bad, marks.changed),
+                "late" => out.paint(Role::Warn, marks.late),
+                "again" => out.paint(Role::Warn, marks.again),
+                _ => out.paint(Role::Bad, marks.nobody),
+            },
+        );
         out.newline();
         out.newline();
         let columns = Columns::of(out);
@@ -191,7 +194,11 @@ impl<'g> Sides<'g> {
         let mut other = Vec::new();
         for (text, there) in notes {
             let cells = if there { &mut other } else { &mut own };
-            let indent = if there || moment.event.is_none() { "" } else { "    " };
+            let indent = if there || moment.event.is_none() {
+                ""
+            } else {
+                "    "
+            };
             for line in fold(out, &text, cell.saturating_sub(indent.len())) {
                 cells.push(Line {
                     role: Role::Computed,
@@ -307,7 +314,10 @@ impl<'g> Sides<'g> {
 
     /// Whether it is one of many in a bulk transfer, and nothing about it is worth a line.
     fn is_quiet(&self, moment: &Moment<'_>) -> bool {
-        let bulk = moment.event.as_ref().is_some_and(|event| Deed::of(event).bulk);
+        let bulk = moment
+            .event
+            .as_ref()
+            .is_some_and(|event| Deed::of(event).bulk);
         let amiss = moment.passage.made
             || !moment.passage.touched.is_empty()
             || moment.overtaken.is_some()
@@ -359,11 +369,13 @@ impl<'g> Sides<'g> {
             }
         }
         let id = moment.passage.id;
+        let taken = if numbered { numbers.len() + 1 } else { 0 };
+        let name = cut(out, &name, rest.saturating_sub(taken));
         let text = out.aside(|out| {
             out.spaces(3_usize.saturating_sub(id.max(1).ilog10() as usize + 1));
             out.number(id);
             out.byte(b' ');
-            out.text(&name);
+            out.text(name);
             if numbered {
                 out.byte(b' ');
                 out.text(&numbers);
@@ -452,29 +464,28 @@ impl<'g> Sides<'g> {
         notes
     }
 
-    fn plain(
-        &self,
-        out: &mut Out,
-        moment: &Moment<'_>,
-        since: u64,
-        notes: &[(String, bool)],
-    ) {
+    fn plain(&self, out: &mut Out, moment: &Moment<'_>, since: u64, notes: &[(String, bool)]) {
         let key = match moment.act {
             Act::Sends { .. } => "say.sides.plain.sends",
             Act::Gets => "say.sides.plain.gets",
             Act::Appears | Act::Lost { .. } => "say.sides.plain.wire",
         };
         let mark = out.mark();
-        out.sentence(self.glossary.say(key), |out, word| match (word, &moment.event) {
-            ("ms", _) => milliseconds(out, since, 0),
-            ("host", _) => out.text(name(moment.host)),
-            ("n", _) => out.number(moment.passage.id),
-            ("label", Some(event)) => words::label(out, self.glossary, event, 60),
-            ("where", Some(event)) => self.place(out, event),
-            _ => {}
+        out.sentence(self.glossary.say(key), |out, word| {
+            match (word, &moment.event) {
+                ("ms", _) => milliseconds(out, since, 0),
+                ("host", _) => out.text(name(moment.host)),
+                ("n", _) => out.number(moment.passage.id),
+                ("label", Some(event)) => words::label(out, self.glossary, event, 60),
+                ("where", Some(event)) => self.place(out, event),
+                _ => {}
+            }
         });
         for (at, (note, _)) in notes.iter().enumerate() {
-            let follows = at > 0 && notes.get(at - 1).is_some_and(|(note, _)| note.ends_with(':'));
+            let follows = at > 0
+                && notes
+                    .get(at - 1)
+                    .is_some_and(|(note, _)| note.ends_with(':'));
             out.ascii(if follows { b" " } else { b"; " });
             out.text(note);
         }
@@ -503,11 +514,13 @@ impl<'g> Sides<'g> {
             Numbers::Ack(_) => "say.sides.where.ack",
             Numbers::None => "say.sides.where.none",
         };
-        out.sentence(self.glossary.say(key), |out, word| match (word, Numbers::of(event)) {
-            ("seq", Numbers::Data { seq, .. } | Numbers::Seq(seq)) => out.number(seq),
-            ("len", Numbers::Data { len, .. }) => out.number(len),
-            ("ack", Numbers::Ack(ack)) => out.number(ack),
-            _ => out.number(event.frame.wire_len.into()),
+        out.sentence(self.glossary.say(key), |out, word| {
+            match (word, Numbers::of(event)) {
+                ("seq", Numbers::Data { seq, .. } | Numbers::Seq(seq)) => out.number(seq),
+                ("len", Numbers::Data { len, .. }) => out.number(len),
+                ("ack", Numbers::Ack(ack)) => out.number(ack),
+                _ => out.number(event.frame.wire_len.into()),
+            }
         });
     }
 
@@ -651,7 +664,9 @@ fn changes(
         let index = (0..event.fields.len()).rev().find(covers);
         let field = index.and_then(|index| event.fields.get(index));
         let whole = field.map_or(at..after.len(), crate::packet::Field::bytes);
-        let end = (at..whole.end).find(|at| !differs(*at)).unwrap_or(whole.end);
+        let end = (at..whole.end)
+            .find(|at| !differs(*at))
+            .unwrap_or(whole.end);
         if field.is_some_and(|f| sums.iter().any(|sum| core::ptr::eq(f.def, *sum))) {
             summed = true;
             at = whole.end;
@@ -660,7 +675,11 @@ fn changes(
         places += 1;
         if places <= CHANGES_SHOWN {
             let small = whole.len() <= CHANGE_BYTES;
-            let shown = if small { whole.clone() } else { at..end.min(at + CHANGE_BYTES) };
+            let shown = if small {
+                whole.clone()
+            } else {
+                at..end.min(at + CHANGE_BYTES)
+            };
             let key = if small && field.is_some() {
                 "say.sides.changed"
             } else {
@@ -790,6 +809,17 @@ fn wire(out: &mut Out, moment: &Moment<'_>) {
         out.glyph(part);
     }
     out.end(role);
+}
+
+/// As much of a text as has room.
+pub(super) fn cut<'t>(out: &Out, text: &'t str, columns: usize) -> &'t str {
+    let mut width = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        width += out.look().char_width(*c);
+        width > columns
+    });
+    text.get(..end.map_or(text.len(), |(at, _)| at))
+        .unwrap_or(text)
 }
 
 /// Text broken into lines of so many columns.
