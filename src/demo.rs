@@ -140,6 +140,8 @@ pub fn run(
         session.treat_port(port, PORT);
     }
     let mut count = Count::default();
+    // So many packets were picked; the last of them.
+    let (mut picked, mut last) = (0, 0);
 
     show.begin(out, (title, port), &words);
     if let Some(both) = &both {
@@ -174,7 +176,8 @@ pub fn run(
                     save.secret(&line)?;
                 }
             }
-            Seen::Packet(packet) if packet.id > most => break,
+            // Every link that a packet passes counts with it.
+            Seen::Packet(packet) if picked >= most && packet.id > last => break,
             Seen::Packet(packet) => {
                 if packet.id > count.packets {
                     count.packets = packet.id;
@@ -189,12 +192,15 @@ pub fn run(
                 };
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
-                    let picked = show.pick.takes(&event);
+                    let takes = show.pick.takes(&event);
+                    if takes && packet.id > last {
+                        (picked, last) = (picked + 1, packet.id);
+                    }
                     if both.is_none() {
-                        show.packet(out, &packet, &event, picked);
+                        show.packet(out, &packet, &event, takes);
                     }
                     if let Some(save) = &mut save
-                        && picked
+                        && takes
                     {
                         save.describe(&event);
                         let interface =
@@ -230,7 +236,8 @@ pub fn run(
         out.clear();
     }
     if let Some(save) = save {
-        save.finish(out)?;
+        let for_people = !quiet && show.machine.is_none();
+        save.finish(for_people.then_some(&mut *out))?;
     }
     out.flush_to(to)?;
     failure.map_or(Ok(()), |error| Err(error.into()))
