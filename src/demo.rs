@@ -1,5 +1,6 @@
 //! The demonstration: a wire plays a chat, the session decodes every packet of it, a view shows them.
 
+mod both;
 mod scene;
 mod show;
 
@@ -18,6 +19,7 @@ use crate::view::journey::Journeys;
 use crate::view::ladder::Ladder;
 use crate::view::paint::Out;
 use crate::wire::{PORT, Script, Seen, WireError};
+use both::Both;
 use scene::Scene;
 use show::{Count, Faults, Show, name};
 
@@ -124,8 +126,11 @@ pub fn run(
         longest: demo.mtu as usize + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
+        heads: true,
         faults: (!demo.fault.is_empty()).then(|| Faults::new(demo.fault.len(), links)),
     };
+    let mut both = Both::new(demo, screen, glossary, (links, port))?;
+    show.heads = both.is_none();
     let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
     let quiet = demo.output.takes_stdout();
     let most = demo.output.count.unwrap_or(u64::MAX);
@@ -135,8 +140,13 @@ pub fn run(
         session.treat_port(port, PORT);
     }
     let mut count = Count::default();
+    // So many packets were picked; the last of them.
+    let (mut picked, mut last) = (0, 0);
 
     show.begin(out, (title, port), &words);
+    if let Some(both) = &both {
+        both.begin(out);
+    }
     if quiet {
         out.clear();
     }
@@ -150,6 +160,11 @@ pub fn run(
                 break;
             }
         };
+        if let Some(both) = &mut both
+            && !matches!(&seen, Seen::Packet(packet) if packet.id > most)
+        {
+            both.take(out, &seen)?;
+        }
         match seen {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
@@ -161,7 +176,8 @@ pub fn run(
                     save.secret(&line)?;
                 }
             }
-            Seen::Packet(packet) if packet.id > most => break,
+            // Every link that a packet passes counts with it.
+            Seen::Packet(packet) if picked >= most && packet.id > last => break,
             Seen::Packet(packet) => {
                 if packet.id > count.packets {
                     count.packets = packet.id;
@@ -176,10 +192,15 @@ pub fn run(
                 };
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
-                    let picked = show.pick.takes(&event);
-                    show.packet(out, &packet, &event, picked);
+                    let takes = show.pick.takes(&event);
+                    if takes && packet.id > last {
+                        (picked, last) = (picked + 1, packet.id);
+                    }
+                    if both.is_none() {
+                        show.packet(out, &packet, &event, takes);
+                    }
                     if let Some(save) = &mut save
-                        && picked
+                        && takes
                     {
                         save.describe(&event);
                         let interface =
@@ -188,6 +209,7 @@ pub fn run(
                     }
                 }
             }
+            Seen::Kernel { .. } | Seen::Released { .. } if both.is_some() => {}
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
             Seen::Released { id, time, arrives } => show.released(out, id, time, arrives),
             Seen::Chat { host, time, what } => {
@@ -206,12 +228,16 @@ pub fn run(
         }
     }
     count.unseen = wire.unseen();
+    if let Some(both) = &mut both {
+        both.end(out);
+    }
     show.end(out, &count, wire.faults());
     if quiet {
         out.clear();
     }
     if let Some(save) = save {
-        save.finish(out)?;
+        let for_people = !quiet && show.machine.is_none();
+        save.finish(for_people.then_some(&mut *out))?;
     }
     out.flush_to(to)?;
     failure.map_or(Ok(()), |error| Err(error.into()))

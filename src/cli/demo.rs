@@ -43,6 +43,15 @@ pub struct Demo {
     /// loopback: the server's port [default: 8080]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
+    /// Show both ends side by side: what A sent and what B got, what was lost, changed, overtaken on the way, TCP's states
+    #[arg(long, conflicts_with_all = ["ladder", "plot"])]
+    pub sides: bool,
+    /// Draw each packet's way in time: arrows that cross, get lost, or come late
+    #[arg(long, conflicts_with = "plot")]
+    pub ladder: bool,
+    /// Plot sequence numbers over time: sent, sent again, lost, acknowledged
+    #[arg(long)]
+    pub plot: bool,
     /// What else is done with the packets.
     #[command(flatten)]
     pub output: Output,
@@ -83,6 +92,9 @@ impl Default for Demo {
             hops: None,
             fault: Vec::new(),
             port: None,
+            sides: false,
+            ladder: false,
+            plot: false,
             output: Output::default(),
         }
     }

@@ -10,6 +10,7 @@ use crate::view::detail::Detail;
 use crate::view::journey::Journeys;
 use crate::view::ladder::{Ladder, milliseconds};
 use crate::view::paint::{Out, Role};
+use crate::view::sides;
 use crate::view::verdict;
 use crate::view::words::{self, Deed, Hosts};
 use crate::wire::{Happening, Host, Link, Packet, fault};
@@ -60,6 +61,8 @@ pub(super) struct Show<'s> {
     pub(super) longest: usize,
     pub(super) ladder: Ladder,
     pub(super) journeys: Journeys,
+    /// Whether the packets are shown here, and the screen begins with the head of the ladder.
+    pub(super) heads: bool,
     /// What comes of the faults, if there are any.
     pub(super) faults: Option<Faults>,
 }
@@ -120,8 +123,10 @@ impl Show<'_> {
         out.wrapped(&title, |_| ());
         out.end(Role::Heading);
         out.newline();
-        out.wrapped(self.glossary.say("say.demo.legend"), |_| ());
-        out.newline();
+        if self.heads {
+            out.wrapped(self.glossary.say("say.demo.legend"), |_| ());
+            out.newline();
+        }
         for Words {
             key,
             detail,
@@ -139,7 +144,7 @@ impl Show<'_> {
             out.newline();
         }
         out.newline();
-        if self.detail.is_none() {
+        if self.detail.is_none() && self.heads {
             self.ladder.head(
                 out,
                 [
@@ -250,11 +255,7 @@ impl Show<'_> {
             let text = out.aside(|out| match marks {
                 Some(_) => {
                     self.glyph(out, out.glyphs().bad, packet.id);
-                    let words = self.glossary.say("say.fault.touched");
-                    out.sentence(words, |out, word| match word {
-                        "rule" => out.number(touch.rule as u64 + 1),
-                        _ => self.deed(out, touch.deed),
-                    });
+                    sides::touched_by(out, self.glossary, touch);
                 }
                 None => {
                     let words = self.glossary.say("say.verdict.remark.many");
@@ -311,23 +312,6 @@ impl Show<'_> {
         if any && self.detail.is_some() {
             out.newline();
         }
-    }
-
-    fn deed(&self, out: &mut Out, deed: fault::Deed) {
-        use fault::Deed::{Changed, Delayed, Held, Truncated};
-        out.sentence(self.glossary.say(deed.key()), |out, word| {
-            match (deed, word) {
-                (Delayed(time), "time") => {
-                    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-                    milliseconds(out, nanos, 0);
-                    out.ascii(b" ms");
-                }
-                (Held(n), "n") => out.number(n),
-                (Changed { at, .. }, "at") => out.number(at as u64),
-                (Truncated { len, .. }, "n") => out.number(len as u64),
-                _ => {}
-            }
-        });
     }
 
     /// A packet that was held back goes on.
