@@ -1,7 +1,13 @@
 //! The demonstration: a wire plays a chat, the session decodes every packet of it, a view shows them.
 
+mod attack;
+mod downgrade;
+mod ending;
 mod scene;
 mod show;
+mod slow;
+mod tamper;
+mod watch;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -17,9 +23,9 @@ use crate::view::detail::{Depth, Detail};
 use crate::view::journey::Journeys;
 use crate::view::ladder::Ladder;
 use crate::view::paint::Out;
-use crate::wire::{PORT, Script, Seen, WireError};
+use crate::wire::{Host, PORT, Seen, WireError};
 use scene::Scene;
-use show::{Count, Show, name};
+use show::{Count, Show};
 
 /// Bytes of an Ethernet header, which the MTU does not count.
 const LINK_HEADER: usize = 14;
@@ -93,13 +99,12 @@ pub fn run(
     out: &mut Out,
     to: &mut impl Write,
 ) -> Result<(), DemoError> {
-    let mut script = Script {
-        messages: demo.messages.clone(),
-        ..Script::default()
-    };
-    if let Some(reply) = &demo.reply {
-        script.reply.clone_from(reply);
+    if demo.attack.tamper {
+        attack::refuse(demo, demo.wire.unwrap_or_default())?;
+        attack::refuse_beside_tamper(demo, screen)?;
+        return tamper::run(demo, glossary, out, to);
     }
+    let script = attack::script(demo);
     let Scene {
         mut wire,
         hosts,
@@ -108,6 +113,7 @@ pub fn run(
         kind,
         port,
         title,
+        legend,
         words,
     } = scene::set(demo, &script)?;
     let depth = Depth::of(screen.verbose);
@@ -121,9 +127,10 @@ pub fn run(
         kernel: screen.verbose > 0,
         hosts,
         links,
-        longest: demo.mtu as usize + LINK_HEADER,
+        longest: scene::mtu(demo) + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
+        watches: attack::watches(demo),
     };
     let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
     let quiet = demo.output.takes_stdout();
@@ -135,7 +142,7 @@ pub fn run(
     }
     let mut count = Count::default();
 
-    show.begin(out, (title, port), &words);
+    show.begin(out, (title, legend, port), &words);
     if quiet {
         out.clear();
     }
@@ -176,6 +183,9 @@ pub fn run(
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
                     let picked = show.pick.takes(&event);
+                    for watch in &mut show.watches {
+                        watch.packet(&packet, &event);
+                    }
                     show.packet(out, &packet, &event, picked);
                     if let Some(save) = &mut save
                         && picked
@@ -190,6 +200,9 @@ pub fn run(
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
             Seen::Released { id, time, .. } => show.released(out, id, time),
             Seen::Chat { host, time, what } => {
+                for watch in &mut show.watches {
+                    watch.chat(host, time, &what);
+                }
                 if let Some(line) = what.heard() {
                     count.messages += 1;
                     count.said += line.text.len() as u64 + 1;
@@ -212,7 +225,18 @@ pub fn run(
         save.finish(out)?;
     }
     out.flush_to(to)?;
-    failure.map_or(Ok(()), |error| Err(error.into()))
+    match failure {
+        Some(error) if !attack::is_expected(&demo.attack, &error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What a host is called on the screen.
+fn name(host: Host) -> &'static str {
+    match host {
+        Host::A => "A",
+        Host::B => "B",
+    }
 }
 
 /// What a capture file calls a link of the wire.

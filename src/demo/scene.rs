@@ -3,8 +3,9 @@
 
 #[cfg(target_os = "linux")]
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
-use super::{DemoError, name};
+use super::{DemoError, attack, name};
 use crate::cli;
 use crate::cli::demo::Wire as Kind;
 use crate::packet::Time;
@@ -29,6 +30,8 @@ pub(super) struct Scene {
     pub(super) port: u16,
     /// The glossary key of the title.
     pub(super) title: &'static str,
+    /// That of what is said below it.
+    pub(super) legend: &'static str,
     /// What is to be known about this wire.
     pub(super) words: Vec<Words>,
 }
@@ -55,6 +58,7 @@ impl Words {
 pub(super) fn set(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let kind = demo.wire.unwrap_or_default();
     refuse(demo, kind)?;
+    attack::refuse(demo, kind)?;
     match kind {
         Kind::Memory => memory(demo, script),
         #[cfg(target_os = "linux")]
@@ -131,7 +135,8 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
     Ok(())
 }
 
-fn wire_name(kind: Kind) -> &'static str {
+/// The wire's name, as one asks for it.
+pub(super) fn wire_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Memory => "memory",
         Kind::Tun => "tun",
@@ -141,27 +146,81 @@ fn wire_name(kind: Kind) -> &'static str {
 
 fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let default = memory::Config::default();
+    let latency = demo.latency.unwrap_or(default.latency);
+    // It reads the handshake and the beginning of the text, and then nothing for a while.
+    let pause = demo.attack.slow_reader.map(|_| {
+        let start = latency * 5 + Duration::from_millis(1);
+        start..start + Duration::from_secs(4)
+    });
     let config = memory::Config {
-        seed: demo.seed.unwrap_or(1),
-        mtu: demo.mtu as usize,
-        latency: demo.latency.unwrap_or(default.latency),
+        seed: seed(demo),
+        mtu: mtu(demo),
+        latency,
+        max_time: attack::patience(&demo.attack).unwrap_or(default.max_time),
+        plain: demo.attack.no_tls,
+        tls12: demo.attack.downgrade.is_some(),
+        buffer: if pause.is_some() {
+            attack::SMALL_BUFFER
+        } else {
+            default.buffer
+        },
+        pause,
         ..default
     };
-    let mut rules = Vec::new();
-    for text in &demo.fault {
-        let rule = Rule::parse(text);
-        rules.push(rule.map_err(|error| DemoError::Usage(format!("--fault: {error}")))?);
-    }
     Ok(Scene {
-        wire: Box::new(Memory::new(&config, script)?.with_faults(rules)),
+        wire: Box::new(Memory::new(&config, script)?.with_faults(rules(demo)?)),
         hosts: two_hosts(),
         origin: memory::EPOCH,
         links: 1,
         kind: wire_name(Kind::Memory),
         port: PORT,
-        title: "say.demo.title",
+        title: title(demo),
+        legend: legend(demo),
         words: Vec::new(),
     })
+}
+
+/// The most bytes of an IP packet.
+pub(super) fn mtu(demo: &cli::Demo) -> usize {
+    // With TLS 1.2 in it, too, A's offer is longer; it can be edited in one piece.
+    let default = if demo.attack.downgrade.is_some() {
+        2000
+    } else {
+        1500
+    };
+    demo.mtu.unwrap_or(default) as usize
+}
+
+fn seed(demo: &cli::Demo) -> u64 {
+    demo.seed.unwrap_or(1)
+}
+
+/// What is to be done to packets.
+fn rules(demo: &cli::Demo) -> Result<Vec<Rule>, DemoError> {
+    let own = attack::rules(&demo.attack).iter().copied();
+    let rules = own.chain(demo.fault.iter().map(String::as_str));
+    rules
+        .map(Rule::parse)
+        .collect::<Result<_, _>>()
+        .map_err(|error| DemoError::Usage(format!("--fault: {error}")))
+}
+
+fn title(demo: &cli::Demo) -> &'static str {
+    if demo.attack.no_tls {
+        "say.demo.title.plain"
+    } else if demo.attack.downgrade.is_some() {
+        "say.demo.title.downgrade"
+    } else {
+        "say.demo.title"
+    }
+}
+
+fn legend(demo: &cli::Demo) -> &'static str {
+    if demo.attack.no_tls {
+        "say.demo.legend.plain"
+    } else {
+        "say.demo.legend"
+    }
 }
 
 /// A and B, each with an address of its own.
@@ -182,7 +241,7 @@ fn link(demo: &cli::Demo) -> Link {
 fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let default = tun::Config::default();
     let config = tun::Config {
-        mtu: demo.mtu as usize,
+        mtu: mtu(demo),
         latency: demo.latency.unwrap_or(default.latency),
         link: link(demo),
         hops: demo.hops.unwrap_or(0),
@@ -212,7 +271,8 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         links: config.hops + 1,
         kind: wire_name(Kind::Tun),
         port: PORT,
-        title: "say.demo.title",
+        title: title(demo),
+        legend: legend(demo),
         words,
     })
 }
@@ -222,7 +282,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let default = loopback::Config::default();
     let config = loopback::Config {
         port: demo.port.unwrap_or(default.port),
-        mtu: demo.mtu as usize,
+        mtu: mtu(demo),
         link: link(demo),
         ..default
     };
@@ -246,6 +306,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         kind: wire_name(Kind::Loopback),
         port: config.port,
         title: "say.demo.title.loopback",
+        legend: "say.demo.legend",
         words: vec![
             words,
             Words::new("say.demo.wire.partial"),

@@ -12,17 +12,12 @@ use crate::view::paint::{Out, Role};
 use crate::view::words::{self, Deed, Hosts};
 use crate::wire::{Host, Link, Packet, fault};
 
+use super::name;
 use super::scene::Words;
+use super::watch::Watch;
 
 /// So many journeys are shown as a whole picture; the later ones in a line each.
 const PICTURES: usize = 4;
-
-pub(super) fn name(host: Host) -> &'static str {
-    match host {
-        Host::A => "A",
-        Host::B => "B",
-    }
-}
 
 /// What there was in all.
 #[derive(Debug, Default)]
@@ -52,10 +47,18 @@ pub(super) struct Show<'s> {
     pub(super) longest: usize,
     pub(super) ladder: Ladder,
     pub(super) journeys: Journeys,
+    /// Who says at the end what there was to be seen.
+    pub(super) watches: Vec<Box<dyn Watch>>,
 }
 
 impl Show<'_> {
-    pub(super) fn begin(&self, out: &mut Out, (title, port): (&str, u16), words: &[Words]) {
+    /// Title and legend, by their keys in the glossary, and what else is to be known.
+    pub(super) fn begin(
+        &self,
+        out: &mut Out,
+        (title, legend, port): (&str, &str, u16),
+        words: &[Words],
+    ) {
         if let Some(machine) = &self.machine {
             return machine.begin(out);
         }
@@ -66,7 +69,7 @@ impl Show<'_> {
         out.wrapped(&title, |_| ());
         out.end(Role::Heading);
         out.newline();
-        out.wrapped(self.glossary.say("say.demo.legend"), |_| ());
+        out.wrapped(self.glossary.say(legend), |_| ());
         out.newline();
         for Words {
             key,
@@ -319,8 +322,8 @@ impl Show<'_> {
             self.ladder.finish(out, self.glossary);
             out.newline();
         }
-        // Whoever looks for packets wants no pictures of messages.
-        if self.detail.is_none() && !self.pick.is_some() {
+        // Whoever looks for packets wants no pictures of messages, and an attack is a story of its own.
+        if self.detail.is_none() && !self.pick.is_some() && self.watches.is_empty() {
             let done = self.journeys.done();
             let (whole, lines) = done.split_at(done.len().min(PICTURES));
             for journey in whole {
@@ -335,6 +338,10 @@ impl Show<'_> {
             if !lines.is_empty() {
                 out.newline();
             }
+        }
+        for watch in &self.watches {
+            watch.end(out, self.glossary);
+            out.newline();
         }
         let mark = out.mark();
         out.sentence(self.glossary.say("say.demo.sum"), |out, name| match name {

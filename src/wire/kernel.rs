@@ -395,7 +395,7 @@ impl Part {
                     Ok(0) => {
                         self.ended = true;
                         let result = self.peer.eof();
-                        self.check(result, log);
+                        self.react(result, &mut stream, log)?;
                     }
                     Ok(count) => {
                         let bytes = buffer.get(..count).unwrap_or(&[]);
@@ -467,6 +467,16 @@ impl Part {
             return Ok(());
         }
         let result = self.peer.receive(bytes);
+        self.react(result, stream, log)
+    }
+
+    /// The application does something about what has happened to its peer.
+    fn react(
+        &mut self,
+        result: Result<(), ChatError>,
+        stream: &mut TcpStream,
+        log: &Log,
+    ) -> Result<(), WireError> {
         self.flush(stream, log)?;
         while let Some(event) = self.peer.next_event() {
             log.chat(self.host, Happening::Hears(event.clone()));

@@ -84,6 +84,8 @@ pub struct Config {
     pub verify: bool,
     /// Whether both ends also accept TLS 1.2. They do not unless told otherwise.
     pub tls12: bool,
+    /// Whether they chat without TLS. They do not unless told otherwise.
+    pub plain: bool,
     /// How much TCP keeps at B for its application, in bytes. 256 KiB unless told otherwise.
     pub buffer: usize,
     /// When B's application does not read, counted from the start. Never unless told otherwise.
@@ -135,6 +137,7 @@ impl Default for Config {
             server: Server::Genuine,
             verify: true,
             tls12: false,
+            plain: false,
             buffer: TCP_BUFFER,
             pause: None,
         }
@@ -331,6 +334,9 @@ const DAY: time::Duration = time::Duration::DAY;
 
 /// Room for a window beyond 64 KiB, so that window scaling is of use.
 const TCP_BUFFER: usize = 256 * 1024;
+
+/// What a host's system says when its connection was reset.
+const RESET: &str = "the connection was reset (RST)";
 
 /// A name that B does not have.
 const OTHER_NAME: &str = "m.example";
@@ -604,6 +610,7 @@ impl End {
         }
         let peer = random
             .within(|| match host {
+                _ if config.plain => Ok(Peer::plain()),
                 Host::A => {
                     let name = ServerName::try_from(SERVER_NAME)
                         .map_err(|error| ChatError::Tls(error.to_string()))?;
@@ -752,21 +759,32 @@ impl End {
         if !self.failed {
             let peer = &mut self.peer;
             let result = self.random.within(|| peer.receive(&bytes));
-            self.flush(log);
-            while let Some(event) = self.peer.next_event() {
-                log.chat(self.host, Happening::Hears(event.clone()));
-                if !self.failed {
-                    let result = self.answer(&event, log);
-                    self.check(result, log);
-                }
-            }
-            self.check(result, log);
+            self.react(result, log);
         }
         if !self.socket().may_recv() && !self.ended {
             self.ended = true;
-            let result = self.peer.eof();
-            self.check(result, log);
+            // After a FIN the stack still knows the connection.
+            let is_reset = self.socket().recv(|_| (0, ())) == Err(tcp::RecvError::InvalidState);
+            let result = if is_reset {
+                self.peer.lost(RESET)
+            } else {
+                self.peer.eof()
+            };
+            self.react(result, log);
         }
+    }
+
+    /// The application does something about what has happened to its peer.
+    fn react(&mut self, result: Result<(), ChatError>, log: &mut Log) {
+        self.flush(log);
+        while let Some(event) = self.peer.next_event() {
+            log.chat(self.host, Happening::Hears(event.clone()));
+            if !self.failed {
+                let result = self.answer(&event, log);
+                self.check(result, log);
+            }
+        }
+        self.check(result, log);
     }
 
     /// What the application does about an event.

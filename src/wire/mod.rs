@@ -148,7 +148,9 @@ impl Texts {
             (ChatEvent::Goodbye, _) => None,
             (_, Self::Messages(messages)) => messages.next(),
             (ChatEvent::Said(_), Self::Reply(reply)) => Some(reply.clone()),
-            (ChatEvent::Secured { .. }, Self::Reply(_)) => return Answer::Nothing,
+            (ChatEvent::Secured { .. } | ChatEvent::InClear, Self::Reply(_)) => {
+                return Answer::Nothing;
+            }
         };
         text.map_or(Answer::Goodbye, Answer::Say)
     }
