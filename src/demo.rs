@@ -1,6 +1,7 @@
 //! The demonstration: a wire plays a chat, the session decodes every packet of it, a view shows them.
 
 mod attack;
+mod both;
 mod downgrade;
 mod ending;
 mod scene;
@@ -24,6 +25,7 @@ use crate::view::journey::Journeys;
 use crate::view::ladder::Ladder;
 use crate::view::paint::Out;
 use crate::wire::{Host, PORT, Seen, WireError};
+use both::Both;
 use scene::Scene;
 use show::{Count, Show};
 
@@ -131,7 +133,10 @@ pub fn run(
         ladder: Ladder::default(),
         journeys: Journeys::default(),
         watches: attack::watches(demo),
+        heads: true,
     };
+    let mut both = Both::new(demo, screen, glossary, (links, port))?;
+    show.heads = both.is_none();
     let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
     let quiet = demo.output.takes_stdout();
     let most = demo.output.count.unwrap_or(u64::MAX);
@@ -143,6 +148,9 @@ pub fn run(
     let mut count = Count::default();
 
     show.begin(out, (title, legend, port), &words);
+    if let Some(both) = &both {
+        both.begin(out);
+    }
     if quiet {
         out.clear();
     }
@@ -156,6 +164,11 @@ pub fn run(
                 break;
             }
         };
+        if let Some(both) = &mut both
+            && !matches!(&seen, Seen::Packet(packet) if packet.id > most)
+        {
+            both.take(out, &seen)?;
+        }
         match seen {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
@@ -186,7 +199,9 @@ pub fn run(
                     for watch in &mut show.watches {
                         watch.packet(&packet, &event);
                     }
-                    show.packet(out, &packet, &event, picked);
+                    if both.is_none() {
+                        show.packet(out, &packet, &event, picked);
+                    }
                     if let Some(save) = &mut save
                         && picked
                     {
@@ -197,6 +212,7 @@ pub fn run(
                     }
                 }
             }
+            Seen::Kernel { .. } | Seen::Released { .. } if both.is_some() => {}
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
             Seen::Released { id, time, .. } => show.released(out, id, time),
             Seen::Chat { host, time, what } => {
@@ -217,6 +233,9 @@ pub fn run(
         }
     }
     count.unseen = wire.unseen();
+    if let Some(both) = &mut both {
+        both.end(out);
+    }
     show.end(out, &count, wire.faults());
     if quiet {
         out.clear();

@@ -17,9 +17,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use layerwise::lesson::check::Stage;
 use layerwise::lesson::load::{self, Kind, Lesson};
 use layerwise::lesson::progress::{Attempt, Store};
+use layerwise::lesson::stage::Stage;
 use layerwise::lesson::{dev, language};
 use layerwise::text::{Glossary, OTHERS};
 

@@ -19,7 +19,8 @@ pub struct Demo {
     /// Whose TCP/IP carries it
     #[arg(long, value_enum, value_name = "WIRE")]
     pub wire: Option<Wire>,
-    /// memory: a number that all that is random comes from: the same seed, the same packets [default: 1]
+    /// memory: a number that all that is random comes from: the same seed, the same packets; tun: what --fault leaves to
+    /// chance, and nothing else [default: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// The most bytes an IP packet may have [default: 1500]
@@ -34,10 +35,7 @@ pub struct Demo {
     /// tun: so many routers stand between A and B [default: 0]
     #[arg(long, value_name = "N")]
     pub hops: Option<usize>,
-    /// tun: lose the Nth packet that carries data, to see it sent again
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub drop: Option<u64>,
-    /// memory: do something to packets on their way; several are possible. Without more words, once:
+    /// memory, tun: do something to packets on their way; several are possible. Without more words, once:
     /// drop, delay 300ms, duplicate, reorder 2, flip chat.text, set ip.ttl 1 stale, swap16, truncate, replay, rst, fin,
     /// random loss 20%; then where EXPR (as with -Y), times N or always, after N
     #[arg(long, value_name = "RULE")]
@@ -48,6 +46,15 @@ pub struct Demo {
     /// What is done to the chat.
     #[command(flatten)]
     pub attack: Attack,
+    /// Show both ends side by side: what A sent and what B got, what was lost, changed, overtaken on the way, TCP's states
+    #[arg(long, conflicts_with_all = ["ladder", "plot"])]
+    pub sides: bool,
+    /// Draw each packet's way in time: arrows that cross, get lost, or come late
+    #[arg(long, conflicts_with = "plot")]
+    pub ladder: bool,
+    /// Plot sequence numbers over time: sent, sent again, lost, acknowledged
+    #[arg(long)]
+    pub plot: bool,
     /// What else is done with the packets.
     #[command(flatten)]
     pub output: Output,

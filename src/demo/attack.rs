@@ -80,8 +80,10 @@ pub(super) fn is_expected(attack: &Attack, error: &WireError) -> bool {
 }
 
 /// How long a chat is waited for that may never end by itself; `None` where it does.
-pub(super) fn patience(attack: &Attack) -> Option<Duration> {
-    matches!(attack.end, Some(End::Fin | End::Rst)).then_some(Duration::from_secs(20))
+pub(super) fn patience(attack: &Attack, kind: Kind) -> Option<Duration> {
+    // In memory nobody waits for it.
+    let seconds = if kind == Kind::Memory { 20 } else { 3 };
+    matches!(attack.end, Some(End::Fin | End::Rst)).then_some(Duration::from_secs(seconds))
 }
 
 /// Refuses what cannot be shown together, or not on this wire.
@@ -161,6 +163,9 @@ pub(super) fn refuse_beside_tamper(
         ("--hops", demo.hops.is_some()),
         ("--reply", demo.reply.is_some()),
         ("--eavesdropper", demo.attack.eavesdropper),
+        ("--sides", demo.sides),
+        ("--ladder", demo.ladder),
+        ("--plot", demo.plot),
         ("--write", output.write.is_some()),
         ("--count", output.count.is_some()),
         ("--filter", output.filter.is_some()),

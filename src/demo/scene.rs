@@ -14,7 +14,7 @@ use crate::wire::fault::Rule;
 use crate::wire::memory::{self, Memory};
 use crate::wire::{Host, PORT, Script, Wire};
 #[cfg(target_os = "linux")]
-use crate::wire::{Link, loopback, lose_data, tun};
+use crate::wire::{Link, loopback, tun};
 
 /// A wire that is set up, and what the screen says about it.
 pub(super) struct Scene {
@@ -80,7 +80,9 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
     let asked = [
         (
             "--seed",
-            demo.seed.is_some(),
+            // What rules leave to chance may follow from it.
+            demo.seed.is_some()
+                && (kind == Loopback || demo.fault.is_empty() && !demo.attack.tamper),
             &[Memory][..],
             "the kernel's sequence numbers, ports and TLS's keys are really random",
         ),
@@ -103,16 +105,10 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
             "there is nothing between its hosts",
         ),
         (
-            "--drop",
-            demo.drop.is_some(),
-            &[Tun],
-            "nothing gets lost on it",
-        ),
-        (
             "--fault",
             !demo.fault.is_empty(),
-            &[Memory],
-            "rules are not yet carried out on it",
+            &[Tun, Memory],
+            "packets on lo do not pass through this program's hands, it only watches them",
         ),
         (
             "--port",
@@ -148,7 +144,8 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let default = memory::Config::default();
     let latency = demo.latency.unwrap_or(default.latency);
     // It reads the handshake and the beginning of the text, and then nothing for a while.
-    let pause = demo.attack.slow_reader.map(|_| {
+    let slow = demo.attack.slow_reader.is_some();
+    let pause = slow.then(|| {
         let start = latency * 5 + Duration::from_millis(1);
         start..start + Duration::from_secs(4)
     });
@@ -156,10 +153,10 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         seed: seed(demo),
         mtu: mtu(demo),
         latency,
-        max_time: attack::patience(&demo.attack).unwrap_or(default.max_time),
+        max_time: attack::patience(&demo.attack, Kind::Memory).unwrap_or(default.max_time),
         plain: demo.attack.no_tls,
         tls12: demo.attack.downgrade.is_some(),
-        buffer: if pause.is_some() {
+        buffer: if slow {
             attack::SMALL_BUFFER
         } else {
             default.buffer
@@ -240,15 +237,19 @@ fn link(demo: &cli::Demo) -> Link {
 #[cfg(target_os = "linux")]
 fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let default = tun::Config::default();
+    let slow = demo.attack.slow_reader.is_some();
     let config = tun::Config {
         mtu: mtu(demo),
         latency: demo.latency.unwrap_or(default.latency),
         link: link(demo),
         hops: demo.hops.unwrap_or(0),
-        ..default
+        max_time: attack::patience(&demo.attack, Kind::Tun).unwrap_or(default.max_time),
+        plain: demo.attack.no_tls,
+        tls12: demo.attack.downgrade.is_some(),
+        buffer: slow.then_some(attack::SMALL_BUFFER),
+        pause: slow.then_some(Duration::from_millis(2500)),
     };
-    let policy = demo.drop.map(lose_data);
-    let wire = tun::Tun::with_policy(&config, script, policy)?;
+    let wire = tun::Tun::with_faults(&config, script, rules(demo)?, seed(demo))?;
     let mut words = vec![match (wire.carrier(), config.link) {
         (tun::Carrier::Tun, Link::Ip) => Words::new("say.demo.wire.tun"),
         (tun::Carrier::Tun, Link::Ethernet) => Words::new("say.demo.wire.tap"),

@@ -9,6 +9,7 @@ use crate::view::detail::Detail;
 use crate::view::journey::Journeys;
 use crate::view::ladder::{Ladder, milliseconds};
 use crate::view::paint::{Out, Role};
+use crate::view::sides;
 use crate::view::words::{self, Deed, Hosts};
 use crate::wire::{Host, Link, Packet, fault};
 
@@ -49,6 +50,8 @@ pub(super) struct Show<'s> {
     pub(super) journeys: Journeys,
     /// Who says at the end what there was to be seen.
     pub(super) watches: Vec<Box<dyn Watch>>,
+    /// Whether the packets are shown here, and the screen begins with the head of the ladder.
+    pub(super) heads: bool,
 }
 
 impl Show<'_> {
@@ -69,8 +72,10 @@ impl Show<'_> {
         out.wrapped(&title, |_| ());
         out.end(Role::Heading);
         out.newline();
-        out.wrapped(self.glossary.say(legend), |_| ());
-        out.newline();
+        if self.heads {
+            out.wrapped(self.glossary.say(legend), |_| ());
+            out.newline();
+        }
         for Words {
             key,
             detail,
@@ -88,7 +93,7 @@ impl Show<'_> {
             out.newline();
         }
         out.newline();
-        if self.detail.is_none() {
+        if self.detail.is_none() && self.heads {
             self.ladder.head(
                 out,
                 [
@@ -168,32 +173,9 @@ impl Show<'_> {
     /// What rules did to a packet.
     fn touched(&mut self, out: &mut Out, packet: &Packet, event: &Event<'_>) {
         for touch in &packet.touched {
-            let text = out.aside(|out| {
-                let words = self.glossary.say("say.fault.touched");
-                out.sentence(words, |out, word| match word {
-                    "rule" => out.number(touch.rule as u64 + 1),
-                    _ => self.deed(out, touch.deed),
-                });
-            });
+            let text = out.aside(|out| sides::touched_by(out, self.glossary, touch));
             self.say(out, packet.id, event.frame.time, &text);
         }
-    }
-
-    fn deed(&self, out: &mut Out, deed: fault::Deed) {
-        use fault::Deed::{Changed, Delayed, Held, Truncated};
-        out.sentence(self.glossary.say(deed.key()), |out, word| {
-            match (deed, word) {
-                (Delayed(time), "time") => {
-                    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-                    milliseconds(out, nanos, 0);
-                    out.ascii(b" ms");
-                }
-                (Held(n), "n") => out.number(n),
-                (Changed { at, .. }, "at") => out.number(at as u64),
-                (Truncated { len, .. }, "n") => out.number(len as u64),
-                _ => {}
-            }
-        });
     }
 
     /// A packet that was held back goes on.

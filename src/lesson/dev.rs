@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-use super::check::{Stage, Verdict, condition};
+use super::check::{Verdict, condition};
 use super::console::{Console, prose};
 use super::load::{Answer, Kind, Lesson, LessonError, Step};
-use super::play::{End, PlayError, Sitting, judged_at};
+use super::play::{End, PlayError, Sitting};
 use super::progress::{Record, Store};
+use super::show::judged_at;
+use super::stage::Stage;
 use super::{Desk, LessonFailure};
 use crate::text::Glossary;
 use crate::view::paint::{Look, Out, Wish};

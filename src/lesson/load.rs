@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::rig::Place;
+use super::tape::Place;
 
 /// The version of the format that this program reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -23,12 +23,16 @@ pub mod present;
 pub mod progress;
 pub mod report;
 pub mod rig;
+mod show;
+pub mod stage;
+mod tape;
+pub mod value;
 
-use check::Stage;
 use console::Console;
 use load::{Lesson, LessonError};
 use play::{End, PlayError, Sitting};
 use progress::{Aside, Progress, Record, Store, Why};
+use stage::Stage;
 
 /// Why a command about lessons failed.
 #[derive(Debug)]
@@ -431,7 +435,7 @@ impl<'d> Desk<'d> {
         let all = lesson.hints(&step.id) as u32;
         let stage = Stage::new(lesson, record.seed, self.glossary);
         let next = (taken + 1).min(all);
-        play::show_question(&stage, self.language, &mut console.out, step)?;
+        show::show_question(&stage, self.language, &mut console.out, step)?;
         for number in 1..=next {
             let key = format!("{}.hints.{number}", step.id);
             let text = stage.fill(lesson.say(self.language, &key))?;

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{self, Stage};
+use super::check;
 use super::console::{Console, Said, prose};
 use super::load::{Kind, Lesson, LessonError, Step};
 use super::progress::write_whole;
-use super::rig::START;
-use super::{Desk, LessonFailure, play};
+use super::stage::Stage;
+use super::tape::START;
+use super::{Desk, LessonFailure, show as screen};
 use crate::text::Glossary;
 use crate::view::ladder::Ladder;
 use crate::view::paint::{Out, Role};
@@ -65,7 +66,7 @@ fn slides<'l>(stage: &Stage<'l>, language: &str) -> Result<Vec<Slide<'l>>, Lesso
                 let of = matching(stage, step)?.len();
                 slides.extend((0..=of).map(|shown| Slide::Packet { step, shown, of }));
                 slides.extend(
-                    play::judged_at(&lesson.data.steps, at)
+                    screen::judged_at(&lesson.data.steps, at)
                         .into_iter()
                         .map(Slide::Reveal),
                 );
@@ -242,7 +243,7 @@ fn show(
         }
         Slide::Question(step) => {
             out.newline();
-            play::show_question(stage, language, out, step)?;
+            screen::show_question(stage, language, out, step)?;
             if let Some(counted) = hands.get(&step.id) {
                 out.newline();
                 bars(stage, language, out, step, counted);
@@ -262,7 +263,7 @@ fn show(
         }
         Slide::Reveal(step) => {
             let solution = stage.solution(step)?;
-            big(out, &play::answer_shown(stage, language, step, &solution));
+            big(out, &screen::answer_shown(stage, language, step, &solution));
             let text = stage.fill(lesson.say(language, &format!("{}.right", step.id)))?;
             prose(out, &text, 4);
             if let Some(counted) = hands.get(&step.id) {
@@ -310,7 +311,7 @@ fn packets(
         .run
         .as_deref()
         .unwrap_or_else(|| stage.lesson.first_run());
-    let hosts = play::hosts();
+    let hosts = screen::hosts();
     let mut ladder = Ladder::of_all(START);
     ladder.head(
         out,
@@ -319,7 +320,7 @@ fn packets(
     stage.watch(run, |event, mark| {
         if seen.contains(&event.frame.number) {
             ladder.packet(out, glossary, &hosts, event);
-            play::show_mark(glossary, out, mark);
+            screen::show_mark(glossary, out, mark);
         }
     })?;
     ladder.finish(out, glossary);
@@ -344,7 +345,7 @@ fn bars(
             out.fill_to(10 + (hands * 20 / most) as usize, glyph);
             out.to_column(32);
         }
-        let text = play::answer_shown(stage, language, step, answer);
+        let text = screen::answer_shown(stage, language, step, answer);
         out.wrapped(&text, |out| out.spaces(34));
         out.newline();
     }
@@ -472,7 +473,7 @@ fn about(
     console.line(&format!(
         "{} {}",
         desk.glossary.say("say.lesson.solution"),
-        play::answer_shown(stage, language, step, &solution)
+        screen::answer_shown(stage, language, step, &solution)
     ));
     let wrong = step
         .wrong
@@ -489,7 +490,7 @@ fn about(
             Some(calc) if step.answer != Some(super::load::Answer::Packet) => {
                 stage.calc(calc)?.shown()
             }
-            _ => play::answer_shown(stage, language, step, id),
+            _ => screen::answer_shown(stage, language, step, id),
         };
         prose(&mut console.out, &format!("{shown}: {first}"), 2);
     }

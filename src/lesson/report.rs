@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use super::check::{Stage, Verdict};
+use super::check::Verdict;
 use super::console::Console;
 use super::load::{Kind, Lesson};
 use super::progress::{Attempt, Progress, Record, write_whole};
-use super::{Desk, LessonFailure, play};
+use super::stage::Stage;
+use super::{Desk, LessonFailure, show};
 use crate::chat::printable;
 use crate::cli::lesson::Format;
 
@@ -171,7 +172,7 @@ fn answers<'r>(
             let answer = lesson
                 .step(&attempt.step)
                 .map_or(attempt.answer.clone(), |step| {
-                    play::answer_shown(&stage, desk.language, step, &attempt.answer)
+                    show::answer_shown(&stage, desk.language, step, &attempt.answer)
                 });
             (prompt, printable(&answer).into_owned(), attempt)
         })

@@ -21,5 +21,6 @@ pub mod ladder;
 pub mod line;
 mod memo;
 pub mod paint;
+pub mod sides;
 pub mod value;
 pub mod words;

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +29,7 @@ use nix::sys::time::TimeSpec;
 use rustls::pki_types::{CertificateDer, ServerName};
 use time::OffsetDateTime;
 
+use super::fault::{Fates, Faults, Report};
 use super::refusal::{Refusal, Step};
 use super::{Answer, Happening, Host, Script, Seen, Texts, WireError};
 use crate::certs::{Authority, CertError, Identity, Validity};
@@ -79,10 +80,12 @@ pub(super) struct Shared {
     unseen: AtomicU64,
     /// The hosts' sockets, for the kernel's view of them.
     sockets: [OnceLock<OwnedFd>; 2],
+    /// What is done to packets, if anything. Never locked while something is waited for.
+    faults: Option<Mutex<Faults>>,
 }
 
 impl Shared {
-    fn new() -> Result<Self, WireError> {
+    fn new(faults: Option<Faults>) -> Result<Self, WireError> {
         let (stop, stopper) = pair()?;
         Ok(Self {
             clock: Clock::new(),
@@ -91,6 +94,7 @@ impl Shared {
             failure: Mutex::new(None),
             unseen: AtomicU64::new(0),
             sockets: [const { OnceLock::new() }; 2],
+            faults: faults.map(Mutex::new),
         })
     }
 
@@ -111,6 +115,11 @@ impl Shared {
 
     pub(super) fn lose_sight(&self, packets: u64) {
         self.unseen.fetch_add(packets, Ordering::Relaxed);
+    }
+
+    /// What is done to packets, if anything.
+    pub(super) fn faults(&self) -> Option<MutexGuard<'_, Faults>> {
+        self.faults.as_ref().map(lock)
     }
 
     fn socket(&self, host: Host) -> &OnceLock<OwnedFd> {
@@ -154,6 +163,11 @@ impl Log {
         let mut known = lock(&self.keys);
         for line in lines.take() {
             if known.insert(line.clone()) {
+                // The host writes to its socket after this, so no packet with a record that the secret opens can come to
+                // the rules before the secret does.
+                if let Some(mut faults) = self.shared.faults() {
+                    faults.key(&line);
+                }
                 // Fails when nobody wants to see any more; so below.
                 let _ = self.seen.send(Seen::Key { host, time, line });
             }
@@ -181,8 +195,8 @@ pub(super) struct Stage {
 }
 
 /// A stage, and the log of what is to be seen on it.
-pub(super) fn stage() -> Result<(Stage, Arc<Log>), WireError> {
-    let shared = Arc::new(Shared::new()?);
+pub(super) fn stage(faults: Option<Faults>) -> Result<(Stage, Arc<Log>), WireError> {
+    let shared = Arc::new(Shared::new(faults)?);
     let (sender, seen) = sync_channel(WAITING);
     let log = Log {
         shared: Arc::clone(&shared),
@@ -238,6 +252,12 @@ impl Stage {
 
     pub(super) fn unseen(&self) -> u64 {
         self.shared.unseen.load(Ordering::Relaxed)
+    }
+
+    /// What became of all packets, and of each rule; `None` where there are no rules.
+    pub(super) fn faults(&self) -> Option<(Fates, Vec<Report>)> {
+        let faults = self.shared.faults()?;
+        Some((faults.fates(), faults.reports()))
     }
 
     /// Ends everything that runs.
@@ -313,6 +333,17 @@ impl Setting {
     }
 }
 
+/// What both hosts agree on, and how B's application behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Terms {
+    /// They chat without TLS.
+    pub(super) plain: bool,
+    /// They also accept TLS 1.2.
+    pub(super) tls12: bool,
+    /// So long B's application does not read, once the chat can begin.
+    pub(super) pause: Option<Duration>,
+}
+
 /// One host's part of the play: its application and its TLS.
 pub(super) struct Part {
     host: Host,
@@ -325,6 +356,11 @@ pub(super) struct Part {
     /// The other side's FIN was seen.
     ended: bool,
     failed: bool,
+    /// How long the application will not read, and from when on it reads again.
+    pause: Option<Duration>,
+    reads_again: Option<Instant>,
+    /// What the system said when nothing could be sent any more.
+    broken: Option<String>,
 }
 
 impl Part {
@@ -334,10 +370,15 @@ impl Part {
         script: &Script,
         setting: &Setting,
         name: &str,
+        terms: Terms,
     ) -> Result<Self, WireError> {
         let keys = Arc::new(KeyLines::default());
-        let setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        let mut setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        if terms.tls12 {
+            setup = setup.allow_tls12();
+        }
         let peer = match host {
+            _ if terms.plain => Peer::plain(),
             Host::A => ServerName::try_from(name.to_owned())
                 .map_err(|_| WireError::Certificate(CertError::Key))
                 .and_then(|name| {
@@ -360,6 +401,9 @@ impl Part {
             hung_up: false,
             ended: false,
             failed: false,
+            pause: terms.pause.filter(|_| host == Host::B),
+            reads_again: None,
+            broken: None,
         })
     }
 
@@ -378,6 +422,8 @@ impl Part {
         self.connected = true;
         log.chat(self.host, Happening::Connected);
         let mut buffer = vec![0; 64 << 10];
+        // Without TLS the chat can begin at once.
+        self.hear(&[], &mut stream, log)?;
         loop {
             self.flush(&mut stream, log)?;
             if self.hung_up && self.ended {
@@ -385,16 +431,23 @@ impl Part {
                 return Ok(());
             }
             let mut events = PollFlags::empty();
-            events.set(PollFlags::POLLIN, !self.ended);
+            let pause = self
+                .reads_again
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            let pause = pause.filter(|pause| !pause.is_zero());
+            events.set(PollFlags::POLLIN, !self.ended && pause.is_none());
             events.set(PollFlags::POLLOUT, !self.peer.outgoing().is_empty());
-            if !wait(shared, stream.as_fd(), events)? {
+            if !wait(shared, stream.as_fd(), events, pause)? {
                 return Ok(());
             }
-            if !self.ended {
+            if !self.ended && pause.is_none() {
                 match stream.read(&mut buffer) {
                     Ok(0) => {
                         self.ended = true;
-                        let result = self.peer.eof();
+                        let result = match &self.broken {
+                            Some(why) => self.peer.lost(why),
+                            None => self.peer.eof(),
+                        };
                         self.react(result, &mut stream, log)?;
                     }
                     Ok(count) => {
@@ -402,7 +455,12 @@ impl Part {
                         self.hear(bytes, &mut stream, log)?;
                     }
                     Err(error) if is_passing(&error) => {}
-                    Err(error) => return Err(self.tcp_error("receiving", &error)),
+                    Err(error) => {
+                        self.ended = true;
+                        self.unsendable(&error);
+                        let result = self.peer.lost(&error.to_string());
+                        self.check(result, log);
+                    }
                 }
             }
         }
@@ -421,7 +479,7 @@ impl Part {
                 Ok(()) | Err(Errno::EINPROGRESS) => {}
                 Err(errno) => return Err(self.tcp_error("connecting", &errno.into())),
             }
-            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT)? {
+            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT, None)? {
                 return Ok(None);
             }
             let stream = TcpStream::from(socket);
@@ -432,7 +490,7 @@ impl Part {
         } else {
             let listener = TcpListener::from(socket);
             loop {
-                if !wait(shared, listener.as_fd(), PollFlags::POLLIN)? {
+                if !wait(shared, listener.as_fd(), PollFlags::POLLIN, None)? {
                     return Ok(None);
                 }
                 match accept(&listener) {
@@ -479,6 +537,9 @@ impl Part {
     ) -> Result<(), WireError> {
         self.flush(stream, log)?;
         while let Some(event) = self.peer.next_event() {
+            if matches!(event, ChatEvent::Secured { .. } | ChatEvent::InClear) {
+                self.reads_again = self.pause.map(|pause| Instant::now() + pause);
+            }
             log.chat(self.host, Happening::Hears(event.clone()));
             if !self.failed {
                 let result = self.answer(&event, log);
@@ -514,6 +575,13 @@ impl Part {
         }
     }
 
+    /// The system says that the connection is gone: nothing more can be sent. What came before can still be read.
+    fn unsendable(&mut self, error: &io::Error) {
+        self.broken.get_or_insert_with(|| error.to_string());
+        self.hung_up = true;
+        self.peer.sent(self.peer.outgoing().len());
+    }
+
     /// Hands to TCP what the peer wants to send, as much as it takes.
     fn flush(&mut self, stream: &mut TcpStream, log: &Log) -> Result<(), WireError> {
         // Secrets go before the packets they protect.
@@ -523,7 +591,7 @@ impl Part {
                 Ok(taken) => self.peer.sent(taken),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_passing(&error) => {}
-                Err(error) => return Err(self.tcp_error("sending", &error)),
+                Err(error) => self.unsendable(&error),
             }
         }
         if self.peer.has_closed() && !self.hung_up {
@@ -542,13 +610,18 @@ impl Part {
     }
 }
 
-/// Waits until something can be done with a socket; `false` if all shall end.
-fn wait(shared: &Shared, socket: BorrowedFd<'_>, events: PollFlags) -> Result<bool, WireError> {
+/// Waits until something can be done with a socket, or so long; `false` if all shall end.
+fn wait(
+    shared: &Shared,
+    socket: BorrowedFd<'_>,
+    events: PollFlags,
+    most: Option<Duration>,
+) -> Result<bool, WireError> {
     let mut fds = [
         PollFd::new(shared.stop_fd(), PollFlags::POLLIN),
         PollFd::new(socket, events),
     ];
-    poll(&mut fds, None)?;
+    poll(&mut fds, most)?;
     let [stop, _] = fds;
     Ok(!stop.any().unwrap_or(false))
 }
@@ -589,8 +662,14 @@ pub(super) fn tcp_socket() -> Result<OwnedFd, Refusal> {
 }
 
 /// A TCP socket that listens for one connection.
-pub(super) fn listener(at: SocketAddrV4) -> Result<OwnedFd, Refusal> {
+///
+/// `buffer` is how much TCP keeps for the application, in bytes, where that is not left to the system; Linux takes it for
+/// the data alone and sets aside as much again.
+pub(super) fn listener(at: SocketAddrV4, buffer: Option<usize>) -> Result<OwnedFd, Refusal> {
     let made = tcp_socket()?;
+    if let Some(buffer) = buffer {
+        setsockopt(&made, sockopt::RcvBuf, &buffer).map_err(Refusal::at(Step::TcpSocket))?;
+    }
     // A connection of before that waits in TIME-WAIT is no obstacle.
     setsockopt(&made, sockopt::ReuseAddr, &true)
         .and_then(|()| bind(made.as_raw_fd(), &SockaddrIn::from(at)))
@@ -613,6 +692,6 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -164,7 +164,7 @@ pub trait Wire: Iterator<Item = Result<Seen, WireError>> {
     /// How many packets passed that nobody could be shown, because they came faster than they were taken.
     fn unseen(&self) -> u64;
 
-    /// What became of all packets, and of each fault rule; `None` where there are no rules.
+    /// What became of all packets that hosts sent, and of each fault rule; `None` where there are no rules.
     fn faults(&self) -> Option<(fault::Fates, Vec<fault::Report>)> {
         None
     }
@@ -189,63 +189,6 @@ impl Link {
             Self::Ethernet => LinkType::ETHERNET,
         }
     }
-}
-
-/// What is to become of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It goes on.
-    Pass,
-    /// It is lost.
-    Drop,
-    /// It goes on so much later.
-    Delay(Duration),
-}
-
-/// Decides about each packet on each link, when it is put on it; [`Packet::arrives`] says when it would arrive.
-pub type Policy = Box<dyn FnMut(&Packet) -> Verdict + Send>;
-
-/// A policy that loses one packet: the `nth` (from 1 on) that carries data over TCP which was not there before.
-#[must_use]
-pub fn lose_data(nth: u64) -> Policy {
-    let mut seen = 0;
-    // How far each host has come.
-    let mut sent: [Option<u32>; 2] = [None; 2];
-    Box::new(move |packet| {
-        let [a, b] = &mut sent;
-        let sent = if packet.from == Host::A { a } else { b };
-        let Some(end) = end_of_data(packet) else {
-            return Verdict::Pass;
-        };
-        // On a further link, or sent again, it is not new. Sequence numbers wrap around.
-        if sent.is_some_and(|sent| end.wrapping_sub(sent).cast_signed() <= 0) {
-            return Verdict::Pass;
-        }
-        *sent = Some(end);
-        seen += 1;
-        if seen == nth {
-            Verdict::Drop
-        } else {
-            Verdict::Pass
-        }
-    })
-}
-
-/// The sequence number behind the data of a packet, if it carries any, over IPv4 and TCP.
-fn end_of_data(packet: &Packet) -> Option<u32> {
-    let start = match packet.link {
-        Link::Ip => 0,
-        Link::Ethernet => ETHERNET_HEADER,
-    };
-    let ip = packet.bytes.get(start..)?;
-    let ip_header = usize::from(ip.first()? & 15) * 4;
-    let total = usize::from(u16::from_be_bytes(*ip.get(2..)?.first_chunk()?));
-    let is_tcp = ip.first()? >> 4 == 4 && ip.get(9) == Some(&6);
-    let tcp = ip.get(ip_header..).filter(|_| is_tcp)?;
-    let seq = u32::from_be_bytes(*tcp.get(4..)?.first_chunk()?);
-    let tcp_header = usize::from(tcp.get(12)? >> 4) * 4;
-    let len = total.checked_sub(ip_header + tcp_header)?;
-    (len > 0).then_some(seq.wrapping_add(len as u32))
 }
 
 /// Something a wire shows, in the order in which it happened.

@@ -18,14 +18,13 @@ use std::net::SocketAddrV4;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tun_tap::{Iface, Mode};
 
+use super::fault::{Fates, Faults, Report, Rule};
 use super::ground::{Network, gain_rights_safely};
-use super::kernel::{self, Part, Setting, Stage};
+use super::kernel::{self, Part, Setting, Stage, Terms};
 use super::refusal::{Refusal, Step};
 use super::relay::{Plan, Port, Relay};
 use super::router::{gateway, mac};
-use super::{
-    Host, Link, MAX_HOPS, PORT, Policy, SERVER_NAME, Script, Seen, Wire, WireError, netlink,
-};
+use super::{Host, Link, MAX_HOPS, PORT, SERVER_NAME, Script, Seen, Wire, WireError, netlink};
 use crate::packet::Time;
 use crate::sys::device::{Device, Offload, descriptor, packet_socket};
 
@@ -55,6 +54,14 @@ pub struct Config {
     pub hops: usize,
     /// The wire gives up after so much time. Ten minutes unless told otherwise.
     pub max_time: Duration,
+    /// Whether both ends also accept TLS 1.2. They do not unless told otherwise.
+    pub tls12: bool,
+    /// Whether they chat without TLS. They do not unless told otherwise.
+    pub plain: bool,
+    /// How much TCP keeps at B for its application, in bytes; what the system chooses unless told otherwise.
+    pub buffer: Option<usize>,
+    /// How long B's application does not read, once the chat can begin. It reads at once unless told otherwise.
+    pub pause: Option<Duration>,
 }
 
 impl Default for Config {
@@ -65,6 +72,10 @@ impl Default for Config {
             link: Link::Ip,
             hops: 0,
             max_time: Duration::from_secs(600),
+            tls12: false,
+            plain: false,
+            buffer: None,
+            pause: None,
         }
     }
 }
@@ -94,17 +105,20 @@ impl Tun {
     /// # Errors
     /// When something in `config` is out of range, a text of the script cannot be said, or the system refuses a step.
     pub fn new(config: &Config, script: &Script) -> Result<Self, WireError> {
-        Self::with_policy(config, script, None)
+        Self::with_faults(config, script, Vec::new(), 0)
     }
 
-    /// The same, with somebody who decides what becomes of each packet on each link.
+    /// The same with faults on it. Rules act on each packet once, where its host puts it on its first link; routers and
+    /// what they say are spared. What is left to chance follows from `seed`, and from the packets that there are: the
+    /// seed reaches nothing else.
     ///
     /// # Errors
     /// As [`Tun::new`].
-    pub fn with_policy(
+    pub fn with_faults(
         config: &Config,
         script: &Script,
-        policy: Option<Policy>,
+        rules: Vec<Rule>,
+        seed: u64,
     ) -> Result<Self, WireError> {
         check(config)?;
         script.check()?;
@@ -115,9 +129,10 @@ impl Tun {
         let to = SocketAddrV4::new(Host::B.address(), PORT);
         let sockets = [
             a.within(kernel::tcp_socket)?,
-            b.within(|| kernel::listener(to))?,
+            b.within(|| kernel::listener(to, config.buffer))?,
         ];
-        let (mut stage, log) = kernel::stage()?;
+        let (mut stage, log) =
+            kernel::stage((!rules.is_empty()).then(|| Faults::new(rules, seed)))?;
         let (players, playing) = kernel::pair()?;
         let plan = Plan {
             link: config.link,
@@ -127,15 +142,20 @@ impl Tun {
         };
         let (ports, networks) = (ground.ports, ground.networks);
         stage.spawn("wire", &log, move |log| {
-            let result = Relay::new(ports, &plan, policy, log).run(players);
+            let result = Relay::new(ports, &plan, log).run(players);
             drop(networks);
             result
         })?;
+        let terms = Terms {
+            plain: config.plain,
+            tls12: config.tls12,
+            pause: config.pause,
+        };
         for (host, socket) in [Host::B, Host::A]
             .into_iter()
             .zip(sockets.into_iter().rev())
         {
-            let part = Part::new(host, script, &setting, SERVER_NAME)?;
+            let part = Part::new(host, script, &setting, SERVER_NAME, terms)?;
             let done = playing.try_clone().map_err(Refusal::at(Step::TcpSocket))?;
             let to = (host == Host::A).then_some(to);
             let name = if host == Host::A { "host A" } else { "host B" };
@@ -175,6 +195,10 @@ impl Wire for Tun {
 
     fn unseen(&self) -> u64 {
         self.stage.unseen()
+    }
+
+    fn faults(&self) -> Option<(Fates, Vec<Report>)> {
+        self.stage.faults()
     }
 }
 
