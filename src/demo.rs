@@ -3,7 +3,9 @@
 mod attack;
 mod both;
 mod downgrade;
+mod eavesdropper;
 mod ending;
+mod mitm;
 mod scene;
 mod show;
 mod slow;
@@ -117,6 +119,7 @@ pub fn run(
         title,
         legend,
         words,
+        notebook,
     } = scene::set(demo, &script)?;
     let depth = Depth::of(screen.verbose);
     let detail = (screen.verbose > 0 || screen.hex)
@@ -132,7 +135,8 @@ pub fn run(
         longest: scene::mtu(demo) + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
-        watches: attack::watches(demo),
+        watches: attack::watches(demo, notebook, port),
+        lanes: demo.attack.mitm.map(|_| mitm::Lanes::new()),
         heads: true,
     };
     let mut both = Both::new(demo, screen, glossary, (links, port))?;

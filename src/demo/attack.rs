@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use super::DemoError;
 use super::downgrade::Downgrade;
+use super::eavesdropper::Eavesdropper;
 use super::ending::Ending;
+use super::mitm::InTheMiddle;
 use super::slow::SlowReader;
 use super::watch::Watch;
 use crate::cli;
 use crate::cli::demo::{Attack, Down, End, Wire as Kind};
 use crate::cli::output::Format;
+use crate::wire::mitm::Notebook;
 use crate::wire::{Script, WireError};
 
 /// What A says where the end comes in between: half of it means something else.
@@ -59,7 +62,11 @@ pub(super) fn rules(attack: &Attack) -> &'static [&'static str] {
 }
 
 /// Who looks at it, and says at the end what there was to be seen.
-pub(super) fn watches(demo: &cli::Demo) -> Vec<Box<dyn Watch>> {
+pub(super) fn watches(
+    demo: &cli::Demo,
+    notebook: Option<Notebook>,
+    port: u16,
+) -> Vec<Box<dyn Watch>> {
     let mut watches: Vec<Box<dyn Watch>> = Vec::new();
     if demo.attack.end.is_some() {
         watches.push(Box::new(Ending::new(demo.attack.no_tls)));
@@ -70,12 +77,20 @@ pub(super) fn watches(demo: &cli::Demo) -> Vec<Box<dyn Watch>> {
     if demo.attack.downgrade.is_some() {
         watches.push(Box::new(Downgrade::default()));
     }
+    if let Some(notebook) = notebook {
+        let insecure = demo.attack.insecure;
+        watches.push(Box::new(InTheMiddle::new(insecure, notebook, port)));
+    } else if demo.attack.eavesdropper {
+        watches.push(Box::new(Eavesdropper::new(port)));
+    }
     watches
 }
 
 /// Whether a chat that comes to this end is just what was to be shown.
 pub(super) fn is_expected(attack: &Attack, error: &WireError) -> bool {
-    let fails = matches!(attack.end, Some(End::Fin | End::Rst)) || attack.downgrade.is_some();
+    let fails = matches!(attack.end, Some(End::Fin | End::Rst))
+        || attack.downgrade.is_some()
+        || attack.mitm.is_some();
     fails && matches!(error, WireError::Chat { .. } | WireError::TooLong { .. })
 }
 
@@ -137,6 +152,25 @@ pub(super) fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
             "--insecure alone shows nothing: B's certificate is good, so A takes it in any case. Put it with --mitm"
                 .to_owned(),
         ));
+    }
+    let beside_mitm = [
+        (
+            "--fault",
+            !demo.fault.is_empty(),
+            "M is all that is done to this chat",
+        ),
+        (
+            "--hops",
+            demo.hops.is_some(),
+            "M stands where routers would",
+        ),
+    ];
+    for (option, given, why) in beside_mitm {
+        if given && attack.mitm.is_some() {
+            return Err(DemoError::Usage(format!(
+                "{option} and --mitm do not go together: {why}. Leave one of them out"
+            )));
+        }
     }
     let wire = (kind == Kind::Loopback)
         .then_some(first)

@@ -5,13 +5,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::{DemoError, attack, name};
+use super::{DemoError, attack, mitm, name};
 use crate::cli;
 use crate::cli::demo::Wire as Kind;
 use crate::packet::Time;
 use crate::view::words::Hosts;
 use crate::wire::fault::Rule;
 use crate::wire::memory::{self, Memory};
+use crate::wire::mitm::Notebook;
 use crate::wire::{Host, PORT, Script, Wire};
 #[cfg(target_os = "linux")]
 use crate::wire::{Link, loopback, tun};
@@ -34,6 +35,8 @@ pub(super) struct Scene {
     pub(super) legend: &'static str,
     /// What is to be known about this wire.
     pub(super) words: Vec<Words>,
+    /// What somebody in the middle writes down.
+    pub(super) notebook: Option<Notebook>,
 }
 
 /// A sentence of the glossary, and what fills it in.
@@ -155,6 +158,8 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         latency,
         max_time: attack::patience(&demo.attack, Kind::Memory).unwrap_or(default.max_time),
         plain: demo.attack.no_tls,
+        mitm: demo.attack.mitm.map(mitm::server),
+        verify: !demo.attack.insecure,
         tls12: demo.attack.downgrade.is_some(),
         buffer: if slow {
             attack::SMALL_BUFFER
@@ -164,11 +169,13 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         pause,
         ..default
     };
+    let wire = Memory::new(&config, script)?.with_faults(rules(demo)?);
     Ok(Scene {
-        wire: Box::new(Memory::new(&config, script)?.with_faults(rules(demo)?)),
+        notebook: wire.notebook(),
+        wire: Box::new(wire),
         hosts: two_hosts(),
         origin: memory::EPOCH,
-        links: 1,
+        links: if config.mitm.is_some() { 2 } else { 1 },
         kind: wire_name(Kind::Memory),
         port: PORT,
         title: title(demo),
@@ -207,6 +214,8 @@ fn title(demo: &cli::Demo) -> &'static str {
         "say.demo.title.plain"
     } else if demo.attack.downgrade.is_some() {
         "say.demo.title.downgrade"
+    } else if demo.attack.mitm.is_some() {
+        "say.demo.title.mitm"
     } else {
         "say.demo.title"
     }
@@ -215,6 +224,8 @@ fn title(demo: &cli::Demo) -> &'static str {
 fn legend(demo: &cli::Demo) -> &'static str {
     if demo.attack.no_tls {
         "say.demo.legend.plain"
+    } else if demo.attack.mitm.is_some() {
+        "say.demo.legend.mitm"
     } else {
         "say.demo.legend"
     }
@@ -267,6 +278,7 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     words.push(Words::new("say.demo.wire.differs"));
     Ok(Scene {
         origin: wire.started(),
+        notebook: None,
         wire: Box::new(wire),
         hosts: two_hosts(),
         links: config.hops + 1,
@@ -297,6 +309,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     };
     Ok(Scene {
         origin: wire.started(),
+        notebook: None,
         wire: Box::new(wire),
         hosts: Hosts::sharing(
             IpAddr::from(Ipv4Addr::LOCALHOST),

@@ -13,6 +13,7 @@ use crate::view::sides;
 use crate::view::words::{self, Deed, Hosts};
 use crate::wire::{Host, Link, Packet, fault};
 
+use super::mitm::Lanes;
 use super::name;
 use super::scene::Words;
 use super::watch::Watch;
@@ -48,6 +49,8 @@ pub(super) struct Show<'s> {
     pub(super) longest: usize,
     pub(super) ladder: Ladder,
     pub(super) journeys: Journeys,
+    /// Where there is somebody in the middle.
+    pub(super) lanes: Option<Lanes>,
     /// Who says at the end what there was to be seen.
     pub(super) watches: Vec<Box<dyn Watch>>,
     /// Whether the packets are shown here, and the screen begins with the head of the ladder.
@@ -93,7 +96,9 @@ impl Show<'_> {
             out.newline();
         }
         out.newline();
-        if self.detail.is_none() && self.heads {
+        if let (Some(lanes), true) = (&self.lanes, self.detail.is_none() && self.heads) {
+            lanes.head(out);
+        } else if self.detail.is_none() && self.heads {
             self.ladder.head(
                 out,
                 [
@@ -140,6 +145,9 @@ impl Show<'_> {
                 out.newline();
             }
             return;
+        }
+        if let Some(lanes) = &mut self.lanes {
+            return lanes.packet(out, self.glossary, packet, event);
         }
         let ttl = words::uint(event, &ipv4::TTL);
         // Routers pass on what has a TTL; anything else that is seen on their links is their own.

@@ -325,7 +325,7 @@ impl Setting {
             from: now - day,
             until: now + day * days,
         };
-        let authority = Authority::new("Layerwise Demo CA", valid(2))?;
+        let authority = Authority::new(super::mitm::AUTHORITY, valid(2))?;
         Ok(Self {
             roots: vec![authority.certificate().clone()],
             identity: authority.issue(names, valid(1))?,
