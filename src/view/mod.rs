@@ -22,6 +22,7 @@ pub mod ladder;
 pub mod line;
 mod memo;
 pub mod paint;
+pub mod panes;
 pub mod plot;
 pub mod sides;
 pub mod value;

@@ -335,12 +335,23 @@ impl Setting {
             from: now - day,
             until: now + day * days,
         };
-        let authority = Authority::new("Layerwise Demo CA", valid(2))?;
+        let authority = Authority::new(super::mitm::AUTHORITY, valid(2))?;
         Ok(Self {
             roots: vec![authority.certificate().clone()],
             identity: authority.issue(names, valid(1))?,
         })
     }
+}
+
+/// What both hosts agree on, and how B's application behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Terms {
+    /// They chat without TLS.
+    pub(super) plain: bool,
+    /// They also accept TLS 1.2.
+    pub(super) tls12: bool,
+    /// So long B's application does not read, once the chat can begin.
+    pub(super) pause: Option<Duration>,
 }
 
 /// One host's part of the play: its application and its TLS.
@@ -357,6 +368,9 @@ pub(super) struct Part {
     /// The connection is broken: nothing can be sent any more.
     broken: Option<Ending>,
     failed: bool,
+    /// How long the application will not read, and from when on it reads again.
+    pause: Option<Duration>,
+    reads_again: Option<Instant>,
 }
 
 impl Part {
@@ -366,10 +380,15 @@ impl Part {
         script: &Script,
         setting: &Setting,
         name: &str,
+        terms: Terms,
     ) -> Result<Self, WireError> {
         let keys = Arc::new(KeyLines::default());
-        let setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        let mut setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        if terms.tls12 {
+            setup = setup.allow_tls12();
+        }
         let peer = match host {
+            _ if terms.plain => Peer::plain(),
             Host::A => ServerName::try_from(name.to_owned())
                 .map_err(|_| WireError::Certificate(CertError::Key))
                 .and_then(|name| {
@@ -393,6 +412,8 @@ impl Part {
             ended: false,
             broken: None,
             failed: false,
+            pause: terms.pause.filter(|_| host == Host::B),
+            reads_again: None,
         })
     }
 
@@ -411,6 +432,8 @@ impl Part {
         self.connected = true;
         log.chat(self.host, Happening::Connected);
         let mut buffer = vec![0; 64 << 10];
+        // Without TLS the chat can begin at once.
+        self.hear(&[], &mut stream, log)?;
         loop {
             self.flush(&mut stream, log)?;
             if self.hung_up && self.ended {
@@ -418,22 +441,25 @@ impl Part {
                 return Ok(());
             }
             let mut events = PollFlags::empty();
-            events.set(PollFlags::POLLIN, !self.ended);
+            let pause = self
+                .reads_again
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            let pause = pause.filter(|pause| !pause.is_zero());
+            events.set(PollFlags::POLLIN, !self.ended && pause.is_none());
             events.set(PollFlags::POLLOUT, !self.peer.outgoing().is_empty());
-            if !wait(shared, stream.as_fd(), events)? {
+            if !wait(shared, stream.as_fd(), events, pause)? {
                 return Ok(());
             }
-            if !self.ended {
+            if !self.ended && pause.is_none() {
                 match stream.read(&mut buffer) {
-                    // After a write that failed the kernel speaks of no error again.
-                    Ok(0) => self.end(self.broken.unwrap_or(Ending::Fin), log),
+                    Ok(0) => self.end(self.broken.unwrap_or(Ending::Fin), &mut stream, log)?,
                     Ok(count) => {
                         let bytes = buffer.get(..count).unwrap_or(&[]);
                         self.hear(bytes, &mut stream, log)?;
                     }
                     Err(error) if is_passing(&error) => {}
                     Err(error) => match ending(&error) {
-                        Some(ending) => self.end(ending, log),
+                        Some(ending) => self.end(ending, &mut stream, log)?,
                         None => return Err(self.tcp_error("receiving", &error)),
                     },
                 }
@@ -442,16 +468,15 @@ impl Part {
     }
 
     /// TCP has nothing more for the application.
-    fn end(&mut self, ending: Ending, log: &Log) {
+    fn end(&mut self, ending: Ending, stream: &mut TcpStream, log: &Log) -> Result<(), WireError> {
         self.ended = true;
         // Before a FIN there may be more to be sent; after anything else there is nobody to get it.
         if ending != Ending::Fin {
-            self.broken = Some(ending);
-            self.hung_up = true;
+            self.unsendable(ending);
         }
         log.chat(self.host, Happening::Ended(ending));
-        let result = self.peer.eof();
-        self.check(result, log);
+        let result = ending.tell(&mut self.peer);
+        self.react(result, stream, log)
     }
 
     /// Connects, or is connected to; `None` if all shall end before.
@@ -468,24 +493,24 @@ impl Part {
                 Ok(()) | Err(Errno::EINPROGRESS) => {}
                 Err(errno) => return Err(self.tcp_error("connecting", &errno.into())),
             }
-            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT)? {
+            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT, None)? {
                 return Ok(None);
             }
-            let stream = TcpStream::from(socket);
+            let mut stream = TcpStream::from(socket);
             match stream.take_error() {
                 Ok(None) => stream,
                 Ok(Some(error)) | Err(error) => {
                     let Some(ending) = ending(&error) else {
                         return Err(self.tcp_error("connecting", &error));
                     };
-                    self.end(ending, log);
+                    self.end(ending, &mut stream, log)?;
                     return Ok(None);
                 }
             }
         } else {
             let listener = TcpListener::from(socket);
             loop {
-                if !wait(shared, listener.as_fd(), PollFlags::POLLIN)? {
+                if !wait(shared, listener.as_fd(), PollFlags::POLLIN, None)? {
                     return Ok(None);
                 }
                 match accept(&listener) {
@@ -520,8 +545,21 @@ impl Part {
             return Ok(());
         }
         let result = self.peer.receive(bytes);
+        self.react(result, stream, log)
+    }
+
+    /// The application does something about what has happened to its peer.
+    fn react(
+        &mut self,
+        result: Result<(), ChatError>,
+        stream: &mut TcpStream,
+        log: &Log,
+    ) -> Result<(), WireError> {
         self.flush(stream, log)?;
         while let Some(event) = self.peer.next_event() {
+            if matches!(event, ChatEvent::Secured { .. } | ChatEvent::InClear) {
+                self.reads_again = self.pause.map(|pause| Instant::now() + pause);
+            }
             log.chat(self.host, Happening::Hears(event.clone()));
             if !self.failed {
                 let result = self.answer(&event, log);
@@ -557,6 +595,13 @@ impl Part {
         }
     }
 
+    /// The system says that the connection is gone: nothing more can be sent. What came before can still be read.
+    fn unsendable(&mut self, ending: Ending) {
+        self.broken.get_or_insert(ending);
+        self.hung_up = true;
+        self.peer.sent(self.peer.outgoing().len());
+    }
+
     /// Hands to TCP what the peer wants to send, as much as it takes.
     fn flush(&mut self, stream: &mut TcpStream, log: &Log) -> Result<(), WireError> {
         // Secrets go before the packets they protect.
@@ -572,7 +617,7 @@ impl Part {
                 Err(error) if is_passing(&error) => {}
                 Err(error) => match ending(&error) {
                     // What came before is still there to be read.
-                    Some(ending) => self.broken = Some(ending),
+                    Some(ending) => self.unsendable(ending),
                     None => return Err(self.tcp_error("sending", &error)),
                 },
             }
@@ -593,13 +638,18 @@ impl Part {
     }
 }
 
-/// Waits until something can be done with a socket; `false` if all shall end.
-fn wait(shared: &Shared, socket: BorrowedFd<'_>, events: PollFlags) -> Result<bool, WireError> {
+/// Waits until something can be done with a socket, or so long; `false` if all shall end.
+fn wait(
+    shared: &Shared,
+    socket: BorrowedFd<'_>,
+    events: PollFlags,
+    most: Option<Duration>,
+) -> Result<bool, WireError> {
     let mut fds = [
         PollFd::new(shared.stop_fd(), PollFlags::POLLIN),
         PollFd::new(socket, events),
     ];
-    poll(&mut fds, None)?;
+    poll(&mut fds, most)?;
     let [stop, _] = fds;
     Ok(!stop.any().unwrap_or(false))
 }
@@ -640,8 +690,14 @@ pub(super) fn tcp_socket() -> Result<OwnedFd, Refusal> {
 }
 
 /// A TCP socket that listens for one connection.
-pub(super) fn listener(at: SocketAddrV4) -> Result<OwnedFd, Refusal> {
+///
+/// `buffer` is how much TCP keeps for the application, in bytes, where that is not left to the system; Linux takes it for
+/// the data alone and sets aside as much again.
+pub(super) fn listener(at: SocketAddrV4, buffer: Option<usize>) -> Result<OwnedFd, Refusal> {
     let made = tcp_socket()?;
+    if let Some(buffer) = buffer {
+        setsockopt(&made, sockopt::RcvBuf, &buffer).map_err(Refusal::at(Step::TcpSocket))?;
+    }
     // A connection of before that waits in TIME-WAIT is no obstacle.
     setsockopt(&made, sockopt::ReuseAddr, &true)
         .and_then(|()| bind(made.as_raw_fd(), &SockaddrIn::from(at)))

@@ -15,6 +15,7 @@ mod kernel;
 #[cfg(target_os = "linux")]
 pub mod loopback;
 pub mod memory;
+pub mod mitm;
 #[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
@@ -23,6 +24,7 @@ pub mod refusal;
 mod relay;
 #[cfg(target_os = "linux")]
 mod router;
+mod stack;
 #[cfg(target_os = "linux")]
 pub mod tun;
 
@@ -31,7 +33,7 @@ use core::time::Duration;
 use std::net::Ipv4Addr;
 
 use crate::certs::CertError;
-use crate::chat::{ChatError, ChatEvent, Limits, Line};
+use crate::chat::{ChatError, ChatEvent, Limits, Line, Peer};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::{LinkType, Time};
 
@@ -148,7 +150,9 @@ impl Texts {
             (ChatEvent::Goodbye, _) => None,
             (_, Self::Messages(messages)) => messages.next(),
             (ChatEvent::Said(_), Self::Reply(reply)) => Some(reply.clone()),
-            (ChatEvent::Secured { .. }, Self::Reply(_)) => return Answer::Nothing,
+            (ChatEvent::Secured { .. } | ChatEvent::InClear, Self::Reply(_)) => {
+                return Answer::Nothing;
+            }
         };
         text.map_or(Answer::Goodbye, Answer::Say)
     }
@@ -285,6 +289,18 @@ pub enum Ending {
     TimedOut,
     /// There is no way to the other side: nobody answers for its address.
     Unreachable,
+}
+
+impl Ending {
+    /// Tells the application.
+    fn tell(self, peer: &mut Peer) -> Result<(), ChatError> {
+        match self {
+            Self::Fin => peer.eof(),
+            Self::Reset => peer.lost("the connection was reset (RST)"),
+            Self::TimedOut => peer.lost("what was sent is not acknowledged"),
+            Self::Unreachable => peer.lost("there is no way to the other side"),
+        }
+    }
 }
 
 impl Happening {

@@ -20,7 +20,7 @@ use tun_tap::{Iface, Mode};
 
 use super::fault::{Fates, Faults, Report, Rule};
 use super::ground::{Network, gain_rights_safely};
-use super::kernel::{self, Part, Setting, Stage};
+use super::kernel::{self, Part, Setting, Stage, Terms};
 use super::refusal::{Refusal, Step};
 use super::relay::{Plan, Port, Relay};
 use super::router::{gateway, mac};
@@ -54,6 +54,14 @@ pub struct Config {
     pub hops: usize,
     /// The wire gives up after so much time. Ten minutes unless told otherwise.
     pub max_time: Duration,
+    /// Whether both ends also accept TLS 1.2. They do not unless told otherwise.
+    pub tls12: bool,
+    /// Whether they chat without TLS. They do not unless told otherwise.
+    pub plain: bool,
+    /// How much TCP keeps at B for its application, in bytes; what the system chooses unless told otherwise.
+    pub buffer: Option<usize>,
+    /// How long B's application does not read, once the chat can begin. It reads at once unless told otherwise.
+    pub pause: Option<Duration>,
 }
 
 impl Default for Config {
@@ -64,6 +72,10 @@ impl Default for Config {
             link: Link::Ip,
             hops: 0,
             max_time: Duration::from_secs(600),
+            tls12: false,
+            plain: false,
+            buffer: None,
+            pause: None,
         }
     }
 }
@@ -117,7 +129,7 @@ impl Tun {
         let to = SocketAddrV4::new(Host::B.address(), PORT);
         let sockets = [
             a.within(kernel::tcp_socket)?,
-            b.within(|| kernel::listener(to))?,
+            b.within(|| kernel::listener(to, config.buffer))?,
         ];
         let (mut stage, log) =
             kernel::stage((!rules.is_empty()).then(|| Faults::new(rules, seed)))?;
@@ -134,11 +146,16 @@ impl Tun {
             drop(networks);
             result
         })?;
+        let terms = Terms {
+            plain: config.plain,
+            tls12: config.tls12,
+            pause: config.pause,
+        };
         for (host, socket) in [Host::B, Host::A]
             .into_iter()
             .zip(sockets.into_iter().rev())
         {
-            let part = Part::new(host, script, &setting, SERVER_NAME)?;
+            let part = Part::new(host, script, &setting, SERVER_NAME, terms)?;
             let done = playing.try_clone().map_err(Refusal::at(Step::TcpSocket))?;
             let to = (host == Host::A).then_some(to);
             let name = if host == Host::A { "host A" } else { "host B" };
