@@ -31,8 +31,8 @@ use time::OffsetDateTime;
 
 use super::fault::{Fates, Faults, Report};
 use super::refusal::{Refusal, Step};
-use super::{Answer, Happening, Host, Script, Seen, Texts, WireError};
-use crate::certs::{Authority, CertError, Identity, Validity};
+use super::{Answer, Happening, Host, Script, Seen, Texts, WireError, mitm};
+use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 use crate::layers::tcp_info::{TcpInfo, state};
 use crate::packet::Time;
@@ -171,6 +171,14 @@ impl Log {
                 // Fails when nobody wants to see any more; so below.
                 let _ = self.seen.send(Seen::Key { host, time, line });
             }
+        }
+    }
+
+    /// A secret that neither of the hosts was the first to know.
+    pub(super) fn key(&self, host: Host, line: String) {
+        let time = self.shared.clock.now();
+        if lock(&self.keys).insert(line.clone()) {
+            self.pass(Seen::Key { host, time, line });
         }
     }
 
@@ -314,21 +322,26 @@ impl core::fmt::Debug for Stage {
 pub(super) struct Setting {
     roots: Vec<CertificateDer<'static>>,
     identity: Identity,
+    /// What the one in the middle shows.
+    pub(super) forged: Option<Identity>,
 }
 
 impl Setting {
-    /// With a certificate for these names, valid from yesterday to tomorrow.
-    pub(super) fn new(names: &[&str]) -> Result<Self, WireError> {
+    /// With a certificate for these names, valid from yesterday to tomorrow, and one for somebody in the middle.
+    pub(super) fn new(names: &[&str], mitm: Option<mitm::Server>) -> Result<Self, WireError> {
         let now = OffsetDateTime::now_utc();
         let day = time::Duration::DAY;
         let valid = |days: i32| Validity {
             from: now - day,
             until: now + day * days,
         };
-        let authority = Authority::new(super::mitm::AUTHORITY, valid(2))?;
+        let authority = Authority::new(mitm::AUTHORITY, valid(2))?;
         Ok(Self {
             roots: vec![authority.certificate().clone()],
             identity: authority.issue(names, valid(1))?,
+            forged: mitm
+                .map(|server| mitm::identity(server, &authority, names, now, &mut Material::fresh))
+                .transpose()?,
         })
     }
 }
@@ -340,6 +353,8 @@ pub(super) struct Terms {
     pub(super) plain: bool,
     /// They also accept TLS 1.2.
     pub(super) tls12: bool,
+    /// A takes any certificate.
+    pub(super) insecure: bool,
     /// So long B's application does not read, once the chat can begin.
     pub(super) pause: Option<Duration>,
 }
@@ -382,7 +397,11 @@ impl Part {
             Host::A => ServerName::try_from(name.to_owned())
                 .map_err(|_| WireError::Certificate(CertError::Key))
                 .and_then(|name| {
-                    let config = setup.client(&setting.roots);
+                    let config = if terms.insecure {
+                        setup.client_unverified()
+                    } else {
+                        setup.client(&setting.roots)
+                    };
                     config
                         .and_then(|config| Peer::client(config, name))
                         .map_err(|error| WireError::Chat { host, error })
