@@ -34,6 +34,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("demo.toml", include_str!("../glossary/en/demo.toml")),
     ("attack.toml", include_str!("../glossary/en/attack.toml")),
     ("ends.toml", include_str!("../glossary/en/ends.toml")),
+    ("verdict.toml", include_str!("../glossary/en/verdict.toml")),
     (
         "ethernet.toml",
         include_str!("../glossary/en/ethernet.toml"),

@@ -302,7 +302,7 @@ impl Side {
         if !self.stack.socket().may_recv() && !self.ended {
             self.ended = true;
             let result = if self.stack.is_reset() {
-                self.peer.lost("RST")
+                self.peer.broken()
             } else {
                 self.peer.eof()
             };

@@ -26,6 +26,13 @@ use crate::packet::Time;
 /// So many packets are taken from one host before the other has its turn.
 const TURN: usize = 64;
 
+/// After the chat has failed, one host may wait for ever for what the other does not say any more. So the wire ends when
+/// nothing has passed for so long since.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// And after so long in any case: hosts that an attacker has put out of step may never come to rest.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
 /// The longest frame there can be.
 const LONGEST: usize = ETHERNET_HEADER + 65_535;
 
@@ -78,6 +85,8 @@ pub(super) struct Relay<'r> {
     count: u64,
     /// Packets, each counted once.
     packets: u64,
+    /// For how long the wire had been running when a packet was sent last.
+    passed: Duration,
     /// What the kernels knew when it was shown last.
     known: [TcpInfo; 2],
     /// Who stands between the two links.
@@ -99,6 +108,7 @@ impl<'r> Relay<'r> {
             moving: BinaryHeap::new(),
             count: 0,
             packets: 0,
+            passed: Duration::ZERO,
             known: [TcpInfo::default(); 2],
             mitm,
         }
@@ -119,11 +129,8 @@ impl<'r> Relay<'r> {
             let mitm = self.mitm.as_mut().and_then(|mitm| mitm.timer(elapsed));
             let mitm = mitm.map(|at| Duration::from_nanos(at.saturating_sub(elapsed)));
             let timeout = due.unwrap_or(left).min(left).min(mitm.unwrap_or(left));
-            let timeout = if playing {
-                timeout
-            } else {
-                timeout.min(LINGER)
-            };
+            // Nobody wakes this thread when the chat fails.
+            let timeout = timeout.min(if playing { QUIET } else { LINGER });
             let [stop, a, b, over] = self.wait(&players, playing, timeout)?;
             if stop {
                 return Ok(());
@@ -142,6 +149,15 @@ impl<'r> Relay<'r> {
             }
             if !playing && self.moving.is_empty() && self.shared.is_closed() {
                 return Ok(());
+            }
+            if let Some(failed) = self.shared.failed_at() {
+                let running = self.shared.clock.running();
+                let quiet = running.saturating_sub(self.passed.max(failed)) >= QUIET;
+                let long = running.saturating_sub(failed) >= AFTER_FAILURE;
+                if long || (quiet && self.moving.is_empty()) {
+                    self.shared.stop();
+                    return Ok(());
+                }
             }
             if left.is_zero() {
                 return Err(WireError::TooLong {
@@ -217,6 +233,7 @@ impl<'r> Relay<'r> {
     /// A host has sent a frame: it is put on the first link, with what rules do to it.
     fn send(&mut self, from: Host, bytes: Vec<u8>) {
         let now = self.shared.clock.now();
+        self.passed = self.shared.clock.running();
         let kernel = self.shared.kernel(from);
         let way = Way {
             now,
