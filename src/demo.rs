@@ -124,6 +124,7 @@ pub fn run(
     let depth = Depth::of(screen.verbose);
     let detail = (screen.verbose > 0 || screen.hex)
         .then(|| Detail::new(glossary, depth, screen.hex, origin).in_words(hosts.clone()));
+    let rules = attack::rules(&demo.attack).len() + demo.fault.len();
     let mut show = Show {
         glossary,
         pick: Pick::new(&demo.output)?,
@@ -138,7 +139,8 @@ pub fn run(
         watches: attack::watches(demo, notebook, port),
         lanes: demo.attack.mitm.map(|_| mitm::Lanes::new()),
         heads: true,
-        faults: (!demo.fault.is_empty()).then(|| Faults::new(demo.fault.len(), links)),
+        // What comes of an attack's own rules, those say who watch it.
+        faults: (!demo.fault.is_empty()).then(|| Faults::new(rules, links)),
     };
     let mut both = Both::new(demo, screen, glossary, (links, port))?;
     show.heads = both.is_none();
@@ -204,11 +206,11 @@ pub fn run(
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
                     let takes = show.pick.takes(&event);
-                    if takes && packet.id > last {
-                        (picked, last) = (picked + 1, packet.id);
-                    }
                     for watch in &mut show.watches {
                         watch.packet(&packet, &event);
+                    }
+                    if takes && packet.id > last {
+                        (picked, last) = (picked + 1, packet.id);
                     }
                     if both.is_none() {
                         show.packet(out, &packet, &event, takes);
@@ -227,10 +229,10 @@ pub fn run(
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
             Seen::Released { id, time, arrives } => show.released(out, id, time, arrives),
             Seen::Chat { host, time, what } => {
-                show.chat(out, host, time, &what);
                 for watch in &mut show.watches {
                     watch.chat(host, time, &what);
                 }
+                show.chat(out, host, time, &what);
                 if let Some(line) = what.heard() {
                     count.messages += 1;
                     count.said += line.text.len() as u64 + 1;

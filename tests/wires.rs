@@ -565,7 +565,6 @@ fn told(wire: impl Wire) -> BTreeMap<char, Vec<String>> {
             Happening::Hears(ChatEvent::InClear) => "in clear".to_owned(),
             Happening::Ended(ending) => format!("{ending:?}"),
             Happening::Fails(ChatError::Truncated { .. }) => "cut off".to_owned(),
-            Happening::Fails(ChatError::Lost(_)) => "lost".to_owned(),
             Happening::Fails(error) => error.to_string(),
         });
     }
@@ -612,13 +611,13 @@ fn what_each_host_gets_to_know_is_told_alike_on_every_wire() {
         // left before the reset came in.
         (
             "rst where chat.text == \"bye\"",
-            with(&begins, &["Reset", "lost"]),
-            with(&hears, &["hears bye", "says hello", "Reset", "lost"]),
+            with(&begins, &["Reset", "cut off"]),
+            with(&hears, &["hears bye", "says hello", "Reset", "cut off"]),
         ),
         // As if nobody listened: B's SYN ACK becomes a RST ACK.
         (
             "set tcp.flags 0x14 where tcp.flags == 0x12",
-            with(&["Reset", "lost"], &[]),
+            with(&["Reset", "cut off"], &[]),
             Vec::new(),
         ),
     ] {

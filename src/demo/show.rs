@@ -521,11 +521,11 @@ impl Show<'_> {
                 out.newline();
             }
         }
-        self.verdicts(out);
         for watch in &self.watches {
             watch.end(out, self.glossary);
             out.newline();
         }
+        self.verdicts(out);
         let mark = out.mark();
         out.sentence(self.glossary.say("say.demo.sum"), |out, name| match name {
             "packets" => out.number(count.packets),

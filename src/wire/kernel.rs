@@ -31,8 +31,8 @@ use time::OffsetDateTime;
 
 use super::fault::{Fates, Faults, Report};
 use super::refusal::{Refusal, Step};
-use super::{Answer, Ending, Happening, Host, Script, Seen, Texts, WireError};
-use crate::certs::{Authority, CertError, Identity, Validity};
+use super::{Answer, Ending, Happening, Host, Script, Seen, Texts, WireError, mitm};
+use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 use crate::layers::tcp_info::{TcpInfo, state};
 use crate::packet::Time;
@@ -184,6 +184,14 @@ impl Log {
         }
     }
 
+    /// A secret that neither of the hosts was the first to know.
+    pub(super) fn key(&self, host: Host, line: String) {
+        let time = self.shared.clock.now();
+        if lock(&self.keys).insert(line.clone()) {
+            self.pass(Seen::Key { host, time, line });
+        }
+    }
+
     fn chat(&self, host: Host, what: Happening) {
         if let Happening::Fails(error) = &what {
             let error = error.clone();
@@ -324,21 +332,26 @@ impl core::fmt::Debug for Stage {
 pub(super) struct Setting {
     roots: Vec<CertificateDer<'static>>,
     identity: Identity,
+    /// What the one in the middle shows.
+    pub(super) forged: Option<Identity>,
 }
 
 impl Setting {
-    /// With a certificate for these names, valid from yesterday to tomorrow.
-    pub(super) fn new(names: &[&str]) -> Result<Self, WireError> {
+    /// With a certificate for these names, valid from yesterday to tomorrow, and one for somebody in the middle.
+    pub(super) fn new(names: &[&str], mitm: Option<mitm::Server>) -> Result<Self, WireError> {
         let now = OffsetDateTime::now_utc();
         let day = time::Duration::DAY;
         let valid = |days: i32| Validity {
             from: now - day,
             until: now + day * days,
         };
-        let authority = Authority::new(super::mitm::AUTHORITY, valid(2))?;
+        let authority = Authority::new(mitm::AUTHORITY, valid(2))?;
         Ok(Self {
             roots: vec![authority.certificate().clone()],
             identity: authority.issue(names, valid(1))?,
+            forged: mitm
+                .map(|server| mitm::identity(server, &authority, names, now, &mut Material::fresh))
+                .transpose()?,
         })
     }
 }
@@ -350,6 +363,8 @@ pub(super) struct Terms {
     pub(super) plain: bool,
     /// They also accept TLS 1.2.
     pub(super) tls12: bool,
+    /// A takes any certificate.
+    pub(super) insecure: bool,
     /// So long B's application does not read, once the chat can begin.
     pub(super) pause: Option<Duration>,
 }
@@ -392,7 +407,11 @@ impl Part {
             Host::A => ServerName::try_from(name.to_owned())
                 .map_err(|_| WireError::Certificate(CertError::Key))
                 .and_then(|name| {
-                    let config = setup.client(&setting.roots);
+                    let config = if terms.insecure {
+                        setup.client_unverified()
+                    } else {
+                        setup.client(&setting.roots)
+                    };
                     config
                         .and_then(|config| Peer::client(config, name))
                         .map_err(|error| WireError::Chat { host, error })
@@ -452,14 +471,15 @@ impl Part {
             }
             if !self.ended && pause.is_none() {
                 match stream.read(&mut buffer) {
-                    Ok(0) => self.end(self.broken.unwrap_or(Ending::Fin), &mut stream, log)?,
+                    // After a write that failed the kernel speaks of no error again.
+                    Ok(0) => self.end(self.broken.unwrap_or(Ending::Fin), log),
                     Ok(count) => {
                         let bytes = buffer.get(..count).unwrap_or(&[]);
                         self.hear(bytes, &mut stream, log)?;
                     }
                     Err(error) if is_passing(&error) => {}
                     Err(error) => match ending(&error) {
-                        Some(ending) => self.end(ending, &mut stream, log)?,
+                        Some(ending) => self.end(ending, log),
                         None => return Err(self.tcp_error("receiving", &error)),
                     },
                 }
@@ -468,15 +488,21 @@ impl Part {
     }
 
     /// TCP has nothing more for the application.
-    fn end(&mut self, ending: Ending, stream: &mut TcpStream, log: &Log) -> Result<(), WireError> {
+    fn end(&mut self, ending: Ending, log: &Log) {
         self.ended = true;
         // Before a FIN there may be more to be sent; after anything else there is nobody to get it.
         if ending != Ending::Fin {
-            self.unsendable(ending);
+            self.broken = Some(ending);
+            self.hung_up = true;
         }
         log.chat(self.host, Happening::Ended(ending));
-        let result = ending.tell(&mut self.peer);
-        self.react(result, stream, log)
+        let result = match ending {
+            Ending::Fin => self.peer.eof(),
+            _ => self.peer.broken(),
+        };
+        // Without a stream it cannot fail.
+        let _ = self.respond(None, log);
+        self.check(result, log);
     }
 
     /// Connects, or is connected to; `None` if all shall end before.
@@ -496,14 +522,14 @@ impl Part {
             if !wait(shared, socket.as_fd(), PollFlags::POLLOUT, None)? {
                 return Ok(None);
             }
-            let mut stream = TcpStream::from(socket);
+            let stream = TcpStream::from(socket);
             match stream.take_error() {
                 Ok(None) => stream,
                 Ok(Some(error)) | Err(error) => {
                     let Some(ending) = ending(&error) else {
                         return Err(self.tcp_error("connecting", &error));
                     };
-                    self.end(ending, &mut stream, log)?;
+                    self.end(ending, log);
                     return Ok(None);
                 }
             }
@@ -556,6 +582,13 @@ impl Part {
         log: &Log,
     ) -> Result<(), WireError> {
         self.flush(stream, log)?;
+        self.respond(Some(stream), log)?;
+        self.check(result, log);
+        Ok(())
+    }
+
+    /// The application answers what its peer has heard; without a stream, what it answers is sent later.
+    fn respond(&mut self, mut stream: Option<&mut TcpStream>, log: &Log) -> Result<(), WireError> {
         while let Some(event) = self.peer.next_event() {
             if matches!(event, ChatEvent::Secured { .. } | ChatEvent::InClear) {
                 self.reads_again = self.pause.map(|pause| Instant::now() + pause);
@@ -564,10 +597,11 @@ impl Part {
             if !self.failed {
                 let result = self.answer(&event, log);
                 self.check(result, log);
-                self.flush(stream, log)?;
+                if let Some(stream) = &mut stream {
+                    self.flush(stream, log)?;
+                }
             }
         }
-        self.check(result, log);
         Ok(())
     }
 
@@ -595,13 +629,6 @@ impl Part {
         }
     }
 
-    /// The system says that the connection is gone: nothing more can be sent. What came before can still be read.
-    fn unsendable(&mut self, ending: Ending) {
-        self.broken.get_or_insert(ending);
-        self.hung_up = true;
-        self.peer.sent(self.peer.outgoing().len());
-    }
-
     /// Hands to TCP what the peer wants to send, as much as it takes.
     fn flush(&mut self, stream: &mut TcpStream, log: &Log) -> Result<(), WireError> {
         // Secrets go before the packets they protect.
@@ -617,7 +644,7 @@ impl Part {
                 Err(error) if is_passing(&error) => {}
                 Err(error) => match ending(&error) {
                     // What came before is still there to be read.
-                    Some(ending) => self.unsendable(ending),
+                    Some(ending) => self.broken = Some(ending),
                     None => return Err(self.tcp_error("sending", &error)),
                 },
             }

@@ -691,7 +691,10 @@ impl End {
     fn end(&mut self, ending: Ending, log: &mut Log) {
         self.ended = true;
         log.chat(self.host, Happening::Ended(ending));
-        let result = ending.tell(&mut self.peer);
+        let result = match ending {
+            Ending::Fin => self.peer.eof(),
+            _ => self.peer.broken(),
+        };
         self.react(result, log);
     }
 

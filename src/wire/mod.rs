@@ -33,7 +33,7 @@ use core::time::Duration;
 use std::net::Ipv4Addr;
 
 use crate::certs::CertError;
-use crate::chat::{ChatError, ChatEvent, Limits, Line, Peer};
+use crate::chat::{ChatError, ChatEvent, Limits, Line};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::{LinkType, Time};
 
@@ -289,18 +289,6 @@ pub enum Ending {
     TimedOut,
     /// There is no way to the other side: nobody answers for its address.
     Unreachable,
-}
-
-impl Ending {
-    /// Tells the application.
-    fn tell(self, peer: &mut Peer) -> Result<(), ChatError> {
-        match self {
-            Self::Fin => peer.eof(),
-            Self::Reset => peer.lost("the connection was reset (RST)"),
-            Self::TimedOut => peer.lost("what was sent is not acknowledged"),
-            Self::Unreachable => peer.lost("there is no way to the other side"),
-        }
-    }
 }
 
 impl Happening {
