@@ -21,7 +21,7 @@ use crate::view::paint::Out;
 use crate::wire::{PORT, Script, Seen, WireError};
 use both::Both;
 use scene::Scene;
-use show::{Count, Show, name};
+use show::{Count, Faults, Show, name};
 
 /// Bytes of an Ethernet header, which the MTU does not count.
 const LINK_HEADER: usize = 14;
@@ -127,6 +127,7 @@ pub fn run(
         ladder: Ladder::default(),
         journeys: Journeys::default(),
         heads: true,
+        faults: (!demo.fault.is_empty()).then(|| Faults::new(demo.fault.len(), links)),
     };
     let mut both = Both::new(demo, screen, glossary, (links, port))?;
     show.heads = both.is_none();
@@ -204,8 +205,9 @@ pub fn run(
             }
             Seen::Kernel { .. } | Seen::Released { .. } if both.is_some() => {}
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
-            Seen::Released { id, time, .. } => show.released(out, id, time),
+            Seen::Released { id, time, arrives } => show.released(out, id, time, arrives),
             Seen::Chat { host, time, what } => {
+                show.chat(out, host, time, &what);
                 if let Some(line) = what.heard() {
                     count.messages += 1;
                     count.said += line.text.len() as u64 + 1;

@@ -33,6 +33,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("screen.toml", include_str!("../glossary/en/screen.toml")),
     ("demo.toml", include_str!("../glossary/en/demo.toml")),
     ("ends.toml", include_str!("../glossary/en/ends.toml")),
+    ("verdict.toml", include_str!("../glossary/en/verdict.toml")),
     (
         "ethernet.toml",
         include_str!("../glossary/en/ethernet.toml"),

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use layerwise::lesson::load::{self, Kind, Lesson};
 use layerwise::lesson::progress::{Attempt, Store};
+use layerwise::lesson::rig::Wire;
 use layerwise::lesson::stage::Stage;
 use layerwise::lesson::{dev, language};
 use layerwise::text::{Glossary, OTHERS};
@@ -314,7 +315,7 @@ fn every_lesson_is_right() {
     let glossary = Glossary::english().unwrap();
     let complaints: Vec<String> = lessons()
         .iter()
-        .flat_map(|lesson| dev::complaints(lesson, &glossary))
+        .flat_map(|lesson| dev::complaints(lesson, &glossary, Wire::Memory))
         .map(|complaint| complaint.to_string())
         .collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
@@ -336,7 +337,7 @@ fn what_is_wrong_with_a_lesson_is_said_with_file_line_and_fix() {
     let complain = |data: &str, english: &str| -> String {
         let texts = [("en".to_owned(), english.to_owned())];
         match Lesson::parse("17-mine", data, texts) {
-            Ok(lesson) => dev::complaints(&lesson, &glossary)
+            Ok(lesson) => dev::complaints(&lesson, &glossary, Wire::Memory)
                 .iter()
                 .map(|c| format!("{c}\n"))
                 .collect(),
@@ -640,6 +641,8 @@ fn plain_is_for_the_ear() {
 fn attempt(n: usize) -> Attempt {
     Attempt {
         round: 0,
+        seed: 1,
+        wire: Wire::Memory,
         step: format!("step{n}"),
         predicted: false,
         answer: n.to_string(),

@@ -52,13 +52,22 @@ impl Stage<'_> {
         Ok(true)
     }
 
+    /// An expression with the lesson's values in it: `frame.number == {lost}`.
+    ///
+    /// # Errors
+    /// When it cannot be understood, or there is no value of a name in it.
+    pub(crate) fn condition(&self, text: &str) -> Result<Condition> {
+        let filled = self.fill(text)?;
+        condition(&filled).map_err(|e| self.lesson.error(text, e))
+    }
+
     /// The packet that an expression picks: the first for which it holds.
     ///
     /// # Errors
     /// When it cannot be understood.
     pub fn packets(&self, step: &Step, text: &str) -> Result<Vec<u64>> {
         let lesson = self.lesson;
-        let filter = condition(text).map_err(|e| lesson.error(text, e))?;
+        let filter = self.condition(text)?;
         let run = step.run.as_deref().unwrap_or_else(|| lesson.first_run());
         let mut found = Vec::new();
         self.watch(run, |event, _| {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::rig::Wire;
 use super::tape::Place;
 
 /// The version of the format that this program reads.
@@ -78,8 +79,14 @@ pub struct Data {
     pub number: u32,
     /// How long it takes.
     pub minutes: u32,
-    /// Where its facts are specified.
+    /// Where its facts are specified: `RFC 9293, section 3.1`.
     pub rfc: Vec<String>,
+    /// Numbers that stand in its texts although no packet tells them, and why.
+    #[serde(default)]
+    pub numbers: BTreeMap<String, String>,
+    /// The wires that it runs on, beside the memory wire.
+    #[serde(default)]
+    pub wires: Vec<Wire>,
     /// Words that the seed chooses: a name, and what it may be.
     #[serde(default)]
     pub vary: BTreeMap<String, Vec<String>>,
@@ -421,6 +428,12 @@ impl Lesson {
     #[must_use]
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.data.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Whether the lesson runs on that wire.
+    #[must_use]
+    pub fn runs_on(&self, wire: Wire) -> bool {
+        wire == Wire::Memory || self.data.wires.contains(&wire)
     }
 
     /// How many hints a step has.

@@ -101,12 +101,39 @@ impl Sitting<'_, '_, '_> {
             let next = self.record.step + 1;
             self.keep(|record| record.step = next)?;
         }
+        self.read_more();
         let end = steps.len();
         self.keep(|record| {
             record.done = true;
             record.step = end;
         })?;
         Ok(End::Done)
+    }
+
+    /// Where the facts of the lesson are specified.
+    fn read_more(&mut self) {
+        let lesson = self.stage.lesson;
+        self.console.heading(self.glossary.say("say.lesson.read"));
+        let [section, appendix] = ["section", "appendix"].map(|place| {
+            let key = format!("say.lesson.read.{place}");
+            let own = self.glossary.entry(&key);
+            own.map_or(place.to_owned(), |entry| entry.short.clone())
+        });
+        for rfc in &lesson.data.rfc {
+            let about = lesson.say(self.language, &format!("read.{rfc}")).to_owned();
+            let out = &mut self.console.out;
+            out.ascii(b"  ");
+            let place = rfc.replace("section", &section);
+            out.text(&place.replace("appendix", &appendix));
+            if out.look().plain {
+                out.ascii(b": ");
+            } else {
+                out.to_column(28);
+            }
+            out.wrapped(&about, |out| out.spaces(28));
+            out.newline();
+        }
+        self.console.gap();
     }
 
     fn title(&self) -> Result<String> {
@@ -177,7 +204,7 @@ impl Sitting<'_, '_, '_> {
                 .lessons
                 .entry(id.clone())
                 .or_insert_with(|| mine.clone());
-            if record.round == mine.round && record.seed == mine.seed {
+            if record.round == mine.round && record.seed == mine.seed && record.wire == mine.wire {
                 change(record);
             } else if record.round < mine.round {
                 record.clone_from(mine);
@@ -189,6 +216,7 @@ impl Sitting<'_, '_, '_> {
         if let Some(record) = progress.lessons.get(id)
             && record.round == self.record.round
             && record.seed == self.record.seed
+            && record.wire == self.record.wire
         {
             self.record.attempts.clone_from(&record.attempts);
             self.record.hints.clone_from(&record.hints);
@@ -251,6 +279,8 @@ impl Sitting<'_, '_, '_> {
     ) -> Result<()> {
         let attempt = Attempt {
             round: self.record.round,
+            seed: self.record.seed,
+            wire: self.record.wire,
             step: step.id.clone(),
             predicted,
             answer,

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::check;
 use super::console::{Console, Said, prose};
 use super::load::{Kind, Lesson, LessonError, Step};
 use super::progress::write_whole;
@@ -98,8 +97,8 @@ fn matching(stage: &Stage<'_>, step: &Step) -> Result<Vec<u64>, LessonError> {
         .run
         .as_deref()
         .unwrap_or_else(|| stage.lesson.first_run());
-    let show = step.show.as_deref().map(check::condition).transpose();
-    let show = show.map_err(|e| stage.lesson.error(&step.id, e))?;
+    let show = step.show.as_deref().map(|text| stage.condition(text));
+    let show = show.transpose()?;
     let mut numbers = Vec::new();
     stage.watch(run, |event, mark| {
         if mark.is_some() || show.as_ref().is_none_or(|show| show.matches(event)) {

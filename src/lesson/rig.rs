@@ -3,24 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::tape::{Mark, START, Shot, Tape, Told, What};
+pub use crate::cli::lesson::Wire;
 use crate::packet::Time;
 use crate::wire::fault::{Deed, Rule};
 use crate::wire::memory::{self, Memory};
 use crate::wire::{Happening, Host, Packet, Script, Seen, Wire as _, WireError};
-
-/// Whose TCP/IP plays a lesson.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wire {
-    /// Two TCP/IP stacks in this program: no network, no privilege, the same every time
-    #[default]
-    Memory,
-    /// Linux's own TCP/IP in two network namespaces, this program being the wire between them
-    Tun,
-}
 
 /// What is played.
 #[derive(Debug)]
@@ -75,7 +63,7 @@ pub(crate) fn play(wire: Wire, play: &Play) -> Result<Tape, Unplayed> {
     match wire {
         Wire::Memory => on_memory(play, rules),
         #[cfg(target_os = "linux")]
-        Wire::Tun => todo!(),
+        Wire::Tun => on_tun(play, rules),
         #[cfg(not(target_os = "linux"))]
         Wire::Tun => Err(Unplayed::Refused(
             "the kernel's wire is there on Linux only".to_owned(),
@@ -104,7 +92,6 @@ fn on_memory(play: &Play, mut rules: Vec<Rule>) -> Result<Tape, Unplayed> {
 }
 
 #[cfg(target_os = "linux")]
-#[allow(dead_code)]
 fn on_tun(play: &Play, rules: Vec<Rule>) -> Result<Tape, Unplayed> {
     use crate::wire::tun;
 
@@ -116,7 +103,7 @@ fn on_tun(play: &Play, rules: Vec<Rule>) -> Result<Tape, Unplayed> {
         ..tun::Config::default()
     };
     let own = rules.len();
-    let mut wire = tun::Tun::new(&config, &play.script)?;
+    let mut wire = tun::Tun::with_faults(&config, &play.script, rules, play.config.seed)?;
     let mut recorder = Recorder::new(play, own, wire.started(), config.hops);
     for seen in &mut wire {
         match seen {

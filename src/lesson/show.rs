@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use super::check;
 use super::console::prose;
 use super::load::{Answer, Kind, LessonError, Step};
 use super::stage::Stage;
@@ -95,7 +94,7 @@ pub(crate) fn show_packets(
 ) -> core::result::Result<usize, LessonError> {
     let lesson = stage.lesson;
     let run = step.run.as_deref().unwrap_or_else(|| lesson.first_run());
-    let parse = |text: &str| check::condition(text).map_err(|e| lesson.error(text, e));
+    let parse = |text: &str| stage.condition(text);
     let show = step
         .show
         .as_deref()

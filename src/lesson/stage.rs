@@ -26,6 +26,8 @@ pub struct Stage<'l> {
     pub(super) glossary: &'l Glossary,
     /// Where the tapes of the kernel's wire are kept, and what their names begin with: it never plays the same twice.
     kept: Option<PathBuf>,
+    /// Nothing is played on the kernel's wire that is not kept.
+    quiet: bool,
     tapes: RefCell<HashMap<String, Rc<Tape>>>,
 }
 
@@ -41,6 +43,7 @@ impl<'l> Stage<'l> {
             wire: Wire::Memory,
             glossary,
             kept: None,
+            quiet: false,
             tapes: RefCell::default(),
         }
     }
@@ -50,6 +53,15 @@ impl<'l> Stage<'l> {
     #[must_use]
     pub fn on(self, wire: Wire, kept: Option<PathBuf>) -> Self {
         Self { wire, kept, ..self }
+    }
+
+    /// The same, but what was not kept is not played on the kernel's wire.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self {
+            quiet: true,
+            ..self
+        }
     }
 
     /// The text under a key in that language: on the kernel's wire the one below `tun.`, where there is one.
@@ -140,6 +152,11 @@ impl<'l> Stage<'l> {
         // A file that is not whole is as good as none: the run is played again.
         if let Some(tape) = read.and_then(|text| serde_json::from_slice::<Tape>(&text).ok()) {
             return Ok(Rc::new(tape));
+        }
+        if self.quiet && self.wire == Wire::Tun {
+            return Err(Unplayed::Wrong(
+                "its packets are not kept any more".to_owned(),
+            ));
         }
         let tape = rig::play(self.wire, &play)?;
         if let Some(file) = &file
@@ -288,7 +305,7 @@ impl<'l> Stage<'l> {
 ///
 /// # Errors
 /// The first name for which there is nothing.
-fn replace(
+pub(crate) fn replace(
     text: &str,
     mut value: impl FnMut(&str) -> Option<String>,
 ) -> core::result::Result<String, String> {

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::check::condition;
 use super::load::{LessonError, Shown, ValueDef};
 use super::stage::Stage;
 use crate::layers::{self, frame};
@@ -147,7 +146,7 @@ impl Stage<'_> {
             let host = host_named(host).ok_or_else(|| wrong("failure is A or B".into()))?;
             return Ok(Val::Text(tape.failure(host).unwrap_or_default().to_owned()));
         }
-        let parse = |text: &str| condition(text).map_err(wrong);
+        let parse = |text: &str| self.condition(text);
         if let Some(text) = &def.count {
             let condition = parse(text)?;
             let mut count = 0;

@@ -25,4 +25,5 @@ pub mod paint;
 pub mod plot;
 pub mod sides;
 pub mod value;
+pub mod verdict;
 pub mod words;

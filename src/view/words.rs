@@ -170,6 +170,17 @@ pub struct Deed {
 }
 
 impl Deed {
+    /// What a packet does that no host has sent: nothing that could be said of its sender.
+    #[must_use]
+    pub fn made_up() -> Self {
+        Self {
+            key: "say.packet.made_up",
+            number: 0,
+            and_fin: false,
+            bulk: false,
+        }
+    }
+
     /// What this packet does.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Self {

@@ -31,7 +31,7 @@ use time::OffsetDateTime;
 
 use super::fault::{Fates, Faults, Report};
 use super::refusal::{Refusal, Step};
-use super::{Answer, Happening, Host, Script, Seen, Texts, WireError};
+use super::{Answer, Ending, Happening, Host, Script, Seen, Texts, WireError};
 use crate::certs::{Authority, CertError, Identity, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 use crate::layers::tcp_info::{TcpInfo, state};
@@ -77,6 +77,8 @@ pub(super) struct Shared {
     stop: UnixStream,
     stopper: Mutex<Option<UnixStream>>,
     failure: Mutex<Option<WireError>>,
+    /// Set with the first failure: for how long the wire had been running.
+    failed_at: OnceLock<Duration>,
     unseen: AtomicU64,
     /// The hosts' sockets, for the kernel's view of them.
     sockets: [OnceLock<OwnedFd>; 2],
@@ -92,6 +94,7 @@ impl Shared {
             stop,
             stopper: Mutex::new(Some(stopper)),
             failure: Mutex::new(None),
+            failed_at: OnceLock::new(),
             unseen: AtomicU64::new(0),
             sockets: [const { OnceLock::new() }; 2],
             faults: faults.map(Mutex::new),
@@ -111,6 +114,13 @@ impl Shared {
     /// Records why the wire fails, if it is the first reason.
     pub(super) fn fail(&self, error: WireError) {
         lock(&self.failure).get_or_insert(error);
+        // It is set once, and is.
+        let _ = self.failed_at.set(self.clock.running());
+    }
+
+    /// For how long the wire had been running when the chat failed, if it did.
+    pub(super) fn failed_at(&self) -> Option<Duration> {
+        self.failed_at.get().copied()
     }
 
     pub(super) fn lose_sight(&self, packets: u64) {
@@ -342,8 +352,10 @@ pub(super) struct Part {
     connected: bool,
     /// Our FIN was asked for.
     hung_up: bool,
-    /// The other side's FIN was seen.
+    /// The other side's FIN was seen, or the connection is broken and all that came before is read.
     ended: bool,
+    /// The connection is broken: nothing can be sent any more.
+    broken: Option<Ending>,
     failed: bool,
 }
 
@@ -379,6 +391,7 @@ impl Part {
             connected: false,
             hung_up: false,
             ended: false,
+            broken: None,
             failed: false,
         })
     }
@@ -392,7 +405,7 @@ impl Part {
         done: UnixStream,
     ) -> Result<(), WireError> {
         let shared = &log.shared;
-        let Some(mut stream) = self.join(socket, to, shared)? else {
+        let Some(mut stream) = self.join(socket, to, log)? else {
             return Ok(());
         };
         self.connected = true;
@@ -412,20 +425,33 @@ impl Part {
             }
             if !self.ended {
                 match stream.read(&mut buffer) {
-                    Ok(0) => {
-                        self.ended = true;
-                        let result = self.peer.eof();
-                        self.check(result, log);
-                    }
+                    // After a write that failed the kernel speaks of no error again.
+                    Ok(0) => self.end(self.broken.unwrap_or(Ending::Fin), log),
                     Ok(count) => {
                         let bytes = buffer.get(..count).unwrap_or(&[]);
                         self.hear(bytes, &mut stream, log)?;
                     }
                     Err(error) if is_passing(&error) => {}
-                    Err(error) => return Err(self.tcp_error("receiving", &error)),
+                    Err(error) => match ending(&error) {
+                        Some(ending) => self.end(ending, log),
+                        None => return Err(self.tcp_error("receiving", &error)),
+                    },
                 }
             }
         }
+    }
+
+    /// TCP has nothing more for the application.
+    fn end(&mut self, ending: Ending, log: &Log) {
+        self.ended = true;
+        // Before a FIN there may be more to be sent; after anything else there is nobody to get it.
+        if ending != Ending::Fin {
+            self.broken = Some(ending);
+            self.hung_up = true;
+        }
+        log.chat(self.host, Happening::Ended(ending));
+        let result = self.peer.eof();
+        self.check(result, log);
     }
 
     /// Connects, or is connected to; `None` if all shall end before.
@@ -433,8 +459,9 @@ impl Part {
         &mut self,
         socket: OwnedFd,
         to: Option<SocketAddrV4>,
-        shared: &Shared,
+        log: &Log,
     ) -> Result<Option<TcpStream>, WireError> {
+        let shared = &log.shared;
         let connected = if let Some(to) = to {
             self.show(shared, &socket)?;
             match connect(socket.as_raw_fd(), &SockaddrIn::from(to)) {
@@ -447,7 +474,13 @@ impl Part {
             let stream = TcpStream::from(socket);
             match stream.take_error() {
                 Ok(None) => stream,
-                Ok(Some(error)) | Err(error) => return Err(self.tcp_error("connecting", &error)),
+                Ok(Some(error)) | Err(error) => {
+                    let Some(ending) = ending(&error) else {
+                        return Err(self.tcp_error("connecting", &error));
+                    };
+                    self.end(ending, log);
+                    return Ok(None);
+                }
             }
         } else {
             let listener = TcpListener::from(socket);
@@ -529,11 +562,19 @@ impl Part {
         // Secrets go before the packets they protect.
         log.keys(self.host, &self.keys);
         while !self.peer.outgoing().is_empty() {
+            if self.broken.is_some() {
+                self.peer.sent(self.peer.outgoing().len());
+                break;
+            }
             match stream.write(self.peer.outgoing()) {
                 Ok(taken) => self.peer.sent(taken),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_passing(&error) => {}
-                Err(error) => return Err(self.tcp_error("sending", &error)),
+                Err(error) => match ending(&error) {
+                    // What came before is still there to be read.
+                    Some(ending) => self.broken = Some(ending),
+                    None => return Err(self.tcp_error("sending", &error)),
+                },
             }
         }
         if self.peer.has_closed() && !self.hung_up {
@@ -621,6 +662,21 @@ fn is_passing(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
     )
+}
+
+/// How a connection has ended, if that is what the error says.
+fn ending(error: &io::Error) -> Option<Ending> {
+    match error.kind() {
+        // For a SYN, a reset means that nobody listens. After the other side's FIN, Linux speaks of a broken pipe.
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::BrokenPipe => Some(Ending::Reset),
+        io::ErrorKind::TimedOut => Some(Ending::TimedOut),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Some(Ending::Unreachable)
+        }
+        _ => None,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -42,7 +42,8 @@ use time::OffsetDateTime;
 
 use super::fault::{Fates, Faults, Going, Report, Rule, Sent, Way};
 use super::{
-    Answer, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire, WireError,
+    Answer, Ending, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire,
+    WireError,
 };
 use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
@@ -580,7 +581,7 @@ struct End {
     connected: bool,
     /// Our FIN was asked for.
     hung_up: bool,
-    /// The other side's FIN was seen.
+    /// The other side's FIN was seen, or its RST.
     ended: bool,
     failed: bool,
     /// When its application does not read, in nanoseconds since the start.
@@ -728,6 +729,10 @@ impl End {
                 self.send(log);
             }
             if !self.socket().may_send() {
+                let refused = self.socket().state() == tcp::State::Closed;
+                if refused && !self.ended {
+                    self.end(Ending::Reset, log);
+                }
                 return;
             }
             self.connected = true;
@@ -744,11 +749,18 @@ impl End {
     /// Gives to the application what TCP has, and to the wire what it answers.
     fn hear(&mut self, log: &mut Log) {
         let mut bytes = Vec::new();
-        // It fails when the other side has closed and all is read.
-        while let Ok(1..) = self.socket().recv(|data| {
-            bytes.extend_from_slice(data);
-            (data.len(), data.len())
-        }) {}
+        // It fails when the connection is over and all is read.
+        let ending = loop {
+            let read = self.socket().recv(|data| {
+                bytes.extend_from_slice(data);
+                (data.len(), data.len())
+            });
+            match read {
+                Ok(1..) => {}
+                Err(tcp::RecvError::InvalidState) => break Ending::Reset,
+                Ok(_) | Err(tcp::RecvError::Finished) => break Ending::Fin,
+            }
+        };
         if !self.failed {
             let peer = &mut self.peer;
             let result = self.random.within(|| peer.receive(&bytes));
@@ -763,10 +775,16 @@ impl End {
             self.check(result, log);
         }
         if !self.socket().may_recv() && !self.ended {
-            self.ended = true;
-            let result = self.peer.eof();
-            self.check(result, log);
+            self.end(ending, log);
         }
+    }
+
+    /// TCP has nothing more for the application.
+    fn end(&mut self, ending: Ending, log: &mut Log) {
+        self.ended = true;
+        log.chat(self.host, Happening::Ended(ending));
+        let result = self.peer.eof();
+        self.check(result, log);
     }
 
     /// What the application does about an event.

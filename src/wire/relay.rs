@@ -25,6 +25,13 @@ use crate::packet::Time;
 /// So many packets are taken from one host before the other has its turn.
 const TURN: usize = 64;
 
+/// After the chat has failed, one host may wait for ever for what the other does not say any more. So the wire ends when
+/// nothing has passed for so long since.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// And after so long in any case: hosts that an attacker has put out of step may never come to rest.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
 /// The longest frame there can be.
 const LONGEST: usize = ETHERNET_HEADER + 65_535;
 
@@ -77,6 +84,8 @@ pub(super) struct Relay<'r> {
     count: u64,
     /// Packets, each counted once.
     packets: u64,
+    /// For how long the wire had been running when a packet was sent last.
+    passed: Duration,
     /// What the kernels knew when it was shown last.
     known: [TcpInfo; 2],
 }
@@ -96,6 +105,7 @@ impl<'r> Relay<'r> {
             moving: BinaryHeap::new(),
             count: 0,
             packets: 0,
+            passed: Duration::ZERO,
             known: [TcpInfo::default(); 2],
         }
     }
@@ -112,11 +122,8 @@ impl<'r> Relay<'r> {
                 .map(|Reverse(next)| Duration::from_nanos(next.due.since(now)));
             let left = self.max_time.saturating_sub(self.shared.clock.running());
             let timeout = due.unwrap_or(left).min(left);
-            let timeout = if playing {
-                timeout
-            } else {
-                timeout.min(LINGER)
-            };
+            // Nobody wakes this thread when the chat fails.
+            let timeout = timeout.min(if playing { QUIET } else { LINGER });
             let [stop, a, b, over] = self.wait(&players, playing, timeout)?;
             if stop {
                 return Ok(());
@@ -130,6 +137,15 @@ impl<'r> Relay<'r> {
             self.carry()?;
             if !playing && self.moving.is_empty() && self.shared.is_closed() {
                 return Ok(());
+            }
+            if let Some(failed) = self.shared.failed_at() {
+                let running = self.shared.clock.running();
+                let quiet = running.saturating_sub(self.passed.max(failed)) >= QUIET;
+                let long = running.saturating_sub(failed) >= AFTER_FAILURE;
+                if long || (quiet && self.moving.is_empty()) {
+                    self.shared.stop();
+                    return Ok(());
+                }
             }
             if left.is_zero() {
                 return Err(WireError::TooLong {
@@ -205,6 +221,7 @@ impl<'r> Relay<'r> {
     /// A host has sent a frame: it is put on the first link, with what rules do to it.
     fn send(&mut self, from: Host, bytes: Vec<u8>) {
         let now = self.shared.clock.now();
+        self.passed = self.shared.clock.running();
         let kernel = self.shared.kernel(from);
         let way = Way {
             now,
