@@ -163,6 +163,8 @@ pub fn run(
         {
             both.take(out, &seen)?;
         }
+        // What comes of faults is followed all the same, and told at the end.
+        let hidden = both.is_some().then(|| out.mark());
         match seen {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
@@ -190,9 +192,7 @@ pub fn run(
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
                     let picked = show.pick.takes(&event);
-                    if both.is_none() {
-                        show.packet(out, &packet, &event, picked);
-                    }
+                    show.packet(out, &packet, &event, picked);
                     if let Some(save) = &mut save
                         && picked
                     {
@@ -203,7 +203,6 @@ pub fn run(
                     }
                 }
             }
-            Seen::Kernel { .. } | Seen::Released { .. } if both.is_some() => {}
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
             Seen::Released { id, time, arrives } => show.released(out, id, time, arrives),
             Seen::Chat { host, time, what } => {
@@ -214,6 +213,9 @@ pub fn run(
                     show.journeys.read(&show.hosts, name(host), time);
                 }
             }
+        }
+        if let Some(mark) = hidden {
+            out.back_to(mark);
         }
         if quiet {
             out.clear();

@@ -384,7 +384,8 @@ fn program(arguments: &[&str]) -> Output {
 fn screen(arguments: &[&str]) -> String {
     let output = program(&[&["demo", "--width", "80"], arguments].concat());
     let text = String::from_utf8(output.stdout).unwrap();
-    let end = text.find("\nIn all: ").unwrap_or(text.len());
+    let ends = ["\nWhat came of it", "\nIn all: "].map(|end| text.find(end));
+    let end = ends.into_iter().flatten().min().unwrap_or(text.len());
     text[..end].to_owned()
 }
 
