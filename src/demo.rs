@@ -140,6 +140,8 @@ pub fn run(
         session.treat_port(port, PORT);
     }
     let mut count = Count::default();
+    // So many packets were picked; the last of them.
+    let (mut picked, mut last) = (0, 0);
 
     show.begin(out, (title, port), &words);
     if let Some(both) = &both {
@@ -158,9 +160,11 @@ pub fn run(
                 break;
             }
         };
-        if let Some(both) = &mut both
-            && !matches!(&seen, Seen::Packet(packet) if packet.id > most)
-        {
+        // Every link that a packet passes counts with it.
+        if matches!(&seen, Seen::Packet(packet) if picked >= most && packet.id > last) {
+            break;
+        }
+        if let Some(both) = &mut both {
             both.take(out, &seen)?;
         }
         // What comes of faults is followed all the same, and told at the end.
@@ -176,7 +180,6 @@ pub fn run(
                     save.secret(&line)?;
                 }
             }
-            Seen::Packet(packet) if packet.id > most => break,
             Seen::Packet(packet) => {
                 if packet.id > count.packets {
                     count.packets = packet.id;
@@ -191,10 +194,13 @@ pub fn run(
                 };
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
-                    let picked = show.pick.takes(&event);
-                    show.packet(out, &packet, &event, picked);
+                    let takes = show.pick.takes(&event);
+                    if takes && packet.id > last {
+                        (picked, last) = (picked + 1, packet.id);
+                    }
+                    show.packet(out, &packet, &event, takes);
                     if let Some(save) = &mut save
-                        && picked
+                        && takes
                     {
                         save.describe(&event);
                         let interface =
@@ -232,7 +238,8 @@ pub fn run(
         out.clear();
     }
     if let Some(save) = save {
-        save.finish(out)?;
+        let for_people = !quiet && show.machine.is_none();
+        save.finish(for_people.then_some(&mut *out))?;
     }
     out.flush_to(to)?;
     failure.map_or(Ok(()), |error| Err(error.into()))

@@ -160,6 +160,7 @@ fn watch(
         CaptureError::Output(error) => Failure::Output(error),
         CaptureError::Usage(text) => Failure::Usage(text),
         CaptureError::System(text) => Failure::Other(text),
+        CaptureError::Write(error) => error.into(),
     })
 }
 

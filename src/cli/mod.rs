@@ -140,6 +140,15 @@ fn one_line(error: &clap::Error) -> String {
         .find(|line| !line.trim().is_empty())
         .unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
+    let missing = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing))
+            if error.kind() == ErrorKind::MissingRequiredArgument =>
+        {
+            format!(" {}", missing.join(", "))
+        }
+        _ => String::new(),
+    };
+    let first = format!("{first}{missing}");
     let hint = error.context().find_map(|(kind, value)| {
         let what = match kind {
             ContextKind::SuggestedArg
@@ -201,6 +210,7 @@ mod tests {
         assert!(error(&["demo", "--latency", "soon"]).contains("such as 5ms"));
         assert!(error(&["--color", "red"]).contains("auto, always, never"));
         assert!(error(&["--width", "3"]).contains("72..=500"));
+        assert!(error(&["demo", "--force"]).contains("not provided: --write <FILE> ("));
     }
 
     #[test]
