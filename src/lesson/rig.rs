@@ -14,6 +14,8 @@ use crate::wire::{Happening, Host, Packet, Script, Seen, Wire as _, WireError};
 #[derive(Debug)]
 pub(crate) struct Play {
     pub(crate) config: memory::Config,
+    /// TCP's buffer at B, if it is not the usual one.
+    pub(crate) buffer: Option<usize>,
     pub(crate) script: Script,
     /// Fault rules, as they are written.
     pub(crate) rules: Vec<String>,
@@ -100,6 +102,8 @@ fn on_tun(play: &Play, rules: Vec<Rule>) -> Result<Tape, Unplayed> {
         latency: play.config.latency,
         hops: play.hops.into(),
         max_time: LONGEST,
+        buffer: play.buffer,
+        pause: play.config.pause.clone(),
         ..tun::Config::default()
     };
     let own = rules.len();

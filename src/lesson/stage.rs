@@ -213,6 +213,7 @@ impl<'l> Stage<'l> {
         };
         Ok(Play {
             config,
+            buffer: run.buffer,
             script,
             rules: run.faults.iter().map(|rule| self.words(rule)).collect(),
             hops: run.hops,

@@ -7,6 +7,7 @@
 //!  thread of the wire: packets┘
 //! ```
 
+use core::ops::Range;
 use core::time::Duration;
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -345,6 +346,8 @@ pub(super) struct Part {
     /// The other side's FIN was seen.
     ended: bool,
     failed: bool,
+    /// When its application does not read, counted from the start.
+    pause: Option<Range<Duration>>,
 }
 
 impl Part {
@@ -380,7 +383,13 @@ impl Part {
             hung_up: false,
             ended: false,
             failed: false,
+            pause: None,
         })
+    }
+
+    /// The same, but its application does not read for a while, counted from the start.
+    pub(super) fn pausing(self, pause: Option<Range<Duration>>) -> Self {
+        Self { pause, ..self }
     }
 
     /// Plays it to its end on a socket: A's is unconnected, B's is listening. `done` is closed at the end.
@@ -405,12 +414,15 @@ impl Part {
                 return Ok(());
             }
             let mut events = PollFlags::empty();
-            events.set(PollFlags::POLLIN, !self.ended);
+            let now = shared.clock.running();
+            let resting = self.pause.as_ref().filter(|pause| pause.contains(&now));
+            let rest = resting.map(|pause| pause.end.saturating_sub(now));
+            events.set(PollFlags::POLLIN, !self.ended && rest.is_none());
             events.set(PollFlags::POLLOUT, !self.peer.outgoing().is_empty());
-            if !wait(shared, stream.as_fd(), events)? {
+            if !wait(shared, stream.as_fd(), events, rest)? {
                 return Ok(());
             }
-            if !self.ended {
+            if !self.ended && rest.is_none() {
                 match stream.read(&mut buffer) {
                     Ok(0) => {
                         self.ended = true;
@@ -441,7 +453,7 @@ impl Part {
                 Ok(()) | Err(Errno::EINPROGRESS) => {}
                 Err(errno) => return Err(self.tcp_error("connecting", &errno.into())),
             }
-            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT)? {
+            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT, None)? {
                 return Ok(None);
             }
             let stream = TcpStream::from(socket);
@@ -452,7 +464,7 @@ impl Part {
         } else {
             let listener = TcpListener::from(socket);
             loop {
-                if !wait(shared, listener.as_fd(), PollFlags::POLLIN)? {
+                if !wait(shared, listener.as_fd(), PollFlags::POLLIN, None)? {
                     return Ok(None);
                 }
                 match accept(&listener) {
@@ -552,13 +564,18 @@ impl Part {
     }
 }
 
-/// Waits until something can be done with a socket; `false` if all shall end.
-fn wait(shared: &Shared, socket: BorrowedFd<'_>, events: PollFlags) -> Result<bool, WireError> {
+/// Waits until something can be done with a socket, or so long; `false` if all shall end.
+fn wait(
+    shared: &Shared,
+    socket: BorrowedFd<'_>,
+    events: PollFlags,
+    longest: Option<Duration>,
+) -> Result<bool, WireError> {
     let mut fds = [
         PollFd::new(shared.stop_fd(), PollFlags::POLLIN),
         PollFd::new(socket, events),
     ];
-    poll(&mut fds, None)?;
+    poll(&mut fds, longest)?;
     let [stop, _] = fds;
     Ok(!stop.any().unwrap_or(false))
 }
@@ -599,8 +616,12 @@ pub(super) fn tcp_socket() -> Result<OwnedFd, Refusal> {
 }
 
 /// A TCP socket that listens for one connection.
-pub(super) fn listener(at: SocketAddrV4) -> Result<OwnedFd, Refusal> {
+pub(super) fn listener(at: SocketAddrV4, buffer: Option<usize>) -> Result<OwnedFd, Refusal> {
     let made = tcp_socket()?;
+    if let Some(bytes) = buffer {
+        // Before it listens: the window is offered in the SYN ACK.
+        setsockopt(&made, sockopt::RcvBuf, &bytes).map_err(Refusal::at(Step::TcpSocket))?;
+    }
     // A connection of before that waits in TIME-WAIT is no obstacle.
     setsockopt(&made, sockopt::ReuseAddr, &true)
         .and_then(|()| bind(made.as_raw_fd(), &SockaddrIn::from(at)))

@@ -197,7 +197,7 @@ impl Ground {
         let watcher = Watcher::new()?;
         Ok(Self {
             client: kernel::tcp_socket()?,
-            server: kernel::listener(to)?,
+            server: kernel::listener(to, None)?,
             watcher,
         })
     }

@@ -12,6 +12,7 @@
 //!
 //! Where there is no TUN, a pair of virtual Ethernet devices serves for each host ([`Carrier::Veth`]).
 
+use core::ops::Range;
 use core::time::Duration;
 use std::net::SocketAddrV4;
 
@@ -54,6 +55,11 @@ pub struct Config {
     pub hops: usize,
     /// The wire gives up after so much time. Ten minutes unless told otherwise.
     pub max_time: Duration,
+    /// What the kernel is asked to keep at B for its application, in bytes (SO_RCVBUF; it takes twice as much, and counts
+    /// its own bookkeeping in). The kernel's own choice unless told otherwise.
+    pub buffer: Option<usize>,
+    /// When B's application does not read, counted from the start. Never unless told otherwise.
+    pub pause: Option<Range<Duration>>,
 }
 
 impl Default for Config {
@@ -64,6 +70,8 @@ impl Default for Config {
             link: Link::Ip,
             hops: 0,
             max_time: Duration::from_secs(600),
+            buffer: None,
+            pause: None,
         }
     }
 }
@@ -117,7 +125,7 @@ impl Tun {
         let to = SocketAddrV4::new(Host::B.address(), PORT);
         let sockets = [
             a.within(kernel::tcp_socket)?,
-            b.within(|| kernel::listener(to))?,
+            b.within(|| kernel::listener(to, config.buffer))?,
         ];
         let (mut stage, log) =
             kernel::stage((!rules.is_empty()).then(|| Faults::new(rules, seed)))?;
@@ -138,7 +146,8 @@ impl Tun {
             .into_iter()
             .zip(sockets.into_iter().rev())
         {
-            let part = Part::new(host, script, &setting, SERVER_NAME)?;
+            let pause = config.pause.clone().filter(|_| host == Host::B);
+            let part = Part::new(host, script, &setting, SERVER_NAME)?.pausing(pause);
             let done = playing.try_clone().map_err(Refusal::at(Step::TcpSocket))?;
             let to = (host == Host::A).then_some(to);
             let name = if host == Host::A { "host A" } else { "host B" };
