@@ -1,8 +1,16 @@
 //! The demonstration: a wire plays a chat, the session decodes every packet of it, a view shows them.
 
+mod attack;
 mod both;
+mod downgrade;
+mod eavesdropper;
+mod ending;
+mod mitm;
 mod scene;
 mod show;
+mod slow;
+mod tamper;
+mod watch;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -18,10 +26,10 @@ use crate::view::detail::{Depth, Detail};
 use crate::view::journey::Journeys;
 use crate::view::ladder::Ladder;
 use crate::view::paint::Out;
-use crate::wire::{PORT, Script, Seen, WireError};
+use crate::wire::{Host, PORT, Seen, WireError};
 use both::Both;
 use scene::Scene;
-use show::{Count, Show, name};
+use show::{Count, Show};
 
 /// Bytes of an Ethernet header, which the MTU does not count.
 const LINK_HEADER: usize = 14;
@@ -95,13 +103,12 @@ pub fn run(
     out: &mut Out,
     to: &mut impl Write,
 ) -> Result<(), DemoError> {
-    let mut script = Script {
-        messages: demo.messages.clone(),
-        ..Script::default()
-    };
-    if let Some(reply) = &demo.reply {
-        script.reply.clone_from(reply);
+    if demo.attack.tamper {
+        attack::refuse(demo, demo.wire.unwrap_or_default())?;
+        attack::refuse_beside_tamper(demo, screen)?;
+        return tamper::run(demo, glossary, out, to);
     }
+    let script = attack::script(demo);
     let Scene {
         mut wire,
         hosts,
@@ -110,7 +117,9 @@ pub fn run(
         kind,
         port,
         title,
+        legend,
         words,
+        notebook,
     } = scene::set(demo, &script)?;
     let depth = Depth::of(screen.verbose);
     let detail = (screen.verbose > 0 || screen.hex)
@@ -123,9 +132,11 @@ pub fn run(
         kernel: screen.verbose > 0,
         hosts,
         links,
-        longest: demo.mtu as usize + LINK_HEADER,
+        longest: scene::mtu(demo) + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
+        watches: attack::watches(demo, notebook, port),
+        lanes: demo.attack.mitm.map(|_| mitm::Lanes::new()),
         heads: true,
     };
     let mut both = Both::new(demo, screen, glossary, (links, port))?;
@@ -140,7 +151,7 @@ pub fn run(
     }
     let mut count = Count::default();
 
-    show.begin(out, (title, port), &words);
+    show.begin(out, (title, legend, port), &words);
     if let Some(both) = &both {
         both.begin(out);
     }
@@ -189,6 +200,9 @@ pub fn run(
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
                     let picked = show.pick.takes(&event);
+                    for watch in &mut show.watches {
+                        watch.packet(&packet, &event);
+                    }
                     if both.is_none() {
                         show.packet(out, &packet, &event, picked);
                     }
@@ -206,6 +220,9 @@ pub fn run(
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
             Seen::Released { id, time, .. } => show.released(out, id, time),
             Seen::Chat { host, time, what } => {
+                for watch in &mut show.watches {
+                    watch.chat(host, time, &what);
+                }
                 if let Some(line) = what.heard() {
                     count.messages += 1;
                     count.said += line.text.len() as u64 + 1;
@@ -231,7 +248,18 @@ pub fn run(
         save.finish(out)?;
     }
     out.flush_to(to)?;
-    failure.map_or(Ok(()), |error| Err(error.into()))
+    match failure {
+        Some(error) if !attack::is_expected(&demo.attack, &error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What a host is called on the screen.
+fn name(host: Host) -> &'static str {
+    match host {
+        Host::A => "A",
+        Host::B => "B",
+    }
 }
 
 /// What a capture file calls a link of the wire.

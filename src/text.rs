@@ -32,6 +32,7 @@ use crate::packet::FieldDef;
 pub static ENGLISH: &[(&str, &str)] = &[
     ("screen.toml", include_str!("../glossary/en/screen.toml")),
     ("demo.toml", include_str!("../glossary/en/demo.toml")),
+    ("attack.toml", include_str!("../glossary/en/attack.toml")),
     ("ends.toml", include_str!("../glossary/en/ends.toml")),
     (
         "ethernet.toml",

@@ -97,13 +97,14 @@ fn on_memory(play: &Play, mut rules: Vec<Rule>) -> Result<Tape, Unplayed> {
 fn on_tun(play: &Play, rules: Vec<Rule>) -> Result<Tape, Unplayed> {
     use crate::wire::tun;
 
+    let pause = play.config.pause.clone();
     let config = tun::Config {
         mtu: play.config.mtu,
         latency: play.config.latency,
         hops: play.hops.into(),
         max_time: LONGEST,
         buffer: play.buffer,
-        pause: play.config.pause.clone(),
+        pause: pause.map(|pause| pause.end.saturating_sub(pause.start)),
         ..tun::Config::default()
     };
     let own = rules.len();

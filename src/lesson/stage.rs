@@ -204,6 +204,8 @@ impl<'l> Stage<'l> {
             },
             verify: run.verify,
             tls12: run.tls12,
+            plain: false,
+            mitm: None,
             buffer: run.buffer.unwrap_or(defaults.buffer),
             pause: run
                 .pause_ms

@@ -21,6 +21,7 @@ pub mod ladder;
 pub mod line;
 mod memo;
 pub mod paint;
+pub mod panes;
 pub mod sides;
 pub mod value;
 pub mod words;

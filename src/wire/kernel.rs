@@ -7,7 +7,6 @@
 //!  thread of the wire: packets┘
 //! ```
 
-use core::ops::Range;
 use core::time::Duration;
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -326,12 +325,23 @@ impl Setting {
             from: now - day,
             until: now + day * days,
         };
-        let authority = Authority::new("Layerwise Demo CA", valid(2))?;
+        let authority = Authority::new(super::mitm::AUTHORITY, valid(2))?;
         Ok(Self {
             roots: vec![authority.certificate().clone()],
             identity: authority.issue(names, valid(1))?,
         })
     }
+}
+
+/// What both hosts agree on, and how B's application behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Terms {
+    /// They chat without TLS.
+    pub(super) plain: bool,
+    /// They also accept TLS 1.2.
+    pub(super) tls12: bool,
+    /// So long B's application does not read, once the chat can begin.
+    pub(super) pause: Option<Duration>,
 }
 
 /// One host's part of the play: its application and its TLS.
@@ -346,8 +356,11 @@ pub(super) struct Part {
     /// The other side's FIN was seen.
     ended: bool,
     failed: bool,
-    /// When its application does not read, counted from the start.
-    pause: Option<Range<Duration>>,
+    /// How long the application will not read, and from when on it reads again.
+    pause: Option<Duration>,
+    reads_again: Option<Instant>,
+    /// What the system said when nothing could be sent any more.
+    broken: Option<String>,
 }
 
 impl Part {
@@ -357,10 +370,15 @@ impl Part {
         script: &Script,
         setting: &Setting,
         name: &str,
+        terms: Terms,
     ) -> Result<Self, WireError> {
         let keys = Arc::new(KeyLines::default());
-        let setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        let mut setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        if terms.tls12 {
+            setup = setup.allow_tls12();
+        }
         let peer = match host {
+            _ if terms.plain => Peer::plain(),
             Host::A => ServerName::try_from(name.to_owned())
                 .map_err(|_| WireError::Certificate(CertError::Key))
                 .and_then(|name| {
@@ -383,13 +401,10 @@ impl Part {
             hung_up: false,
             ended: false,
             failed: false,
-            pause: None,
+            pause: terms.pause.filter(|_| host == Host::B),
+            reads_again: None,
+            broken: None,
         })
-    }
-
-    /// The same, but its application does not read for a while, counted from the start.
-    pub(super) fn pausing(self, pause: Option<Range<Duration>>) -> Self {
-        Self { pause, ..self }
     }
 
     /// Plays it to its end on a socket: A's is unconnected, B's is listening. `done` is closed at the end.
@@ -407,6 +422,8 @@ impl Part {
         self.connected = true;
         log.chat(self.host, Happening::Connected);
         let mut buffer = vec![0; 64 << 10];
+        // Without TLS the chat can begin at once.
+        self.hear(&[], &mut stream, log)?;
         loop {
             self.flush(&mut stream, log)?;
             if self.hung_up && self.ended {
@@ -414,27 +431,36 @@ impl Part {
                 return Ok(());
             }
             let mut events = PollFlags::empty();
-            let now = shared.clock.running();
-            let resting = self.pause.as_ref().filter(|pause| pause.contains(&now));
-            let rest = resting.map(|pause| pause.end.saturating_sub(now));
-            events.set(PollFlags::POLLIN, !self.ended && rest.is_none());
+            let pause = self
+                .reads_again
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            let pause = pause.filter(|pause| !pause.is_zero());
+            events.set(PollFlags::POLLIN, !self.ended && pause.is_none());
             events.set(PollFlags::POLLOUT, !self.peer.outgoing().is_empty());
-            if !wait(shared, stream.as_fd(), events, rest)? {
+            if !wait(shared, stream.as_fd(), events, pause)? {
                 return Ok(());
             }
-            if !self.ended && rest.is_none() {
+            if !self.ended && pause.is_none() {
                 match stream.read(&mut buffer) {
                     Ok(0) => {
                         self.ended = true;
-                        let result = self.peer.eof();
-                        self.check(result, log);
+                        let result = match &self.broken {
+                            Some(why) => self.peer.lost(why),
+                            None => self.peer.eof(),
+                        };
+                        self.react(result, &mut stream, log)?;
                     }
                     Ok(count) => {
                         let bytes = buffer.get(..count).unwrap_or(&[]);
                         self.hear(bytes, &mut stream, log)?;
                     }
                     Err(error) if is_passing(&error) => {}
-                    Err(error) => return Err(self.tcp_error("receiving", &error)),
+                    Err(error) => {
+                        self.ended = true;
+                        self.unsendable(&error);
+                        let result = self.peer.lost(&error.to_string());
+                        self.check(result, log);
+                    }
                 }
             }
         }
@@ -499,8 +525,21 @@ impl Part {
             return Ok(());
         }
         let result = self.peer.receive(bytes);
+        self.react(result, stream, log)
+    }
+
+    /// The application does something about what has happened to its peer.
+    fn react(
+        &mut self,
+        result: Result<(), ChatError>,
+        stream: &mut TcpStream,
+        log: &Log,
+    ) -> Result<(), WireError> {
         self.flush(stream, log)?;
         while let Some(event) = self.peer.next_event() {
+            if matches!(event, ChatEvent::Secured { .. } | ChatEvent::InClear) {
+                self.reads_again = self.pause.map(|pause| Instant::now() + pause);
+            }
             log.chat(self.host, Happening::Hears(event.clone()));
             if !self.failed {
                 let result = self.answer(&event, log);
@@ -536,6 +575,13 @@ impl Part {
         }
     }
 
+    /// The system says that the connection is gone: nothing more can be sent. What came before can still be read.
+    fn unsendable(&mut self, error: &io::Error) {
+        self.broken.get_or_insert_with(|| error.to_string());
+        self.hung_up = true;
+        self.peer.sent(self.peer.outgoing().len());
+    }
+
     /// Hands to TCP what the peer wants to send, as much as it takes.
     fn flush(&mut self, stream: &mut TcpStream, log: &Log) -> Result<(), WireError> {
         // Secrets go before the packets they protect.
@@ -545,7 +591,7 @@ impl Part {
                 Ok(taken) => self.peer.sent(taken),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_passing(&error) => {}
-                Err(error) => return Err(self.tcp_error("sending", &error)),
+                Err(error) => self.unsendable(&error),
             }
         }
         if self.peer.has_closed() && !self.hung_up {
@@ -569,13 +615,13 @@ fn wait(
     shared: &Shared,
     socket: BorrowedFd<'_>,
     events: PollFlags,
-    longest: Option<Duration>,
+    most: Option<Duration>,
 ) -> Result<bool, WireError> {
     let mut fds = [
         PollFd::new(shared.stop_fd(), PollFlags::POLLIN),
         PollFd::new(socket, events),
     ];
-    poll(&mut fds, longest)?;
+    poll(&mut fds, most)?;
     let [stop, _] = fds;
     Ok(!stop.any().unwrap_or(false))
 }
@@ -616,11 +662,13 @@ pub(super) fn tcp_socket() -> Result<OwnedFd, Refusal> {
 }
 
 /// A TCP socket that listens for one connection.
+///
+/// `buffer` is how much TCP keeps for the application, in bytes, where that is not left to the system; Linux takes it for
+/// the data alone and sets aside as much again.
 pub(super) fn listener(at: SocketAddrV4, buffer: Option<usize>) -> Result<OwnedFd, Refusal> {
     let made = tcp_socket()?;
-    if let Some(bytes) = buffer {
-        // Before it listens: the window is offered in the SYN ACK.
-        setsockopt(&made, sockopt::RcvBuf, &bytes).map_err(Refusal::at(Step::TcpSocket))?;
+    if let Some(buffer) = buffer {
+        setsockopt(&made, sockopt::RcvBuf, &buffer).map_err(Refusal::at(Step::TcpSocket))?;
     }
     // A connection of before that waits in TIME-WAIT is no obstacle.
     setsockopt(&made, sockopt::ReuseAddr, &true)

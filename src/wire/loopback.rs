@@ -136,7 +136,13 @@ impl Loopback {
             result
         })?;
         for (host, socket) in [(Host::B, server), (Host::A, client)] {
-            let part = Part::new(host, script, &setting, SERVER_NAME)?;
+            let part = Part::new(
+                host,
+                script,
+                &setting,
+                SERVER_NAME,
+                kernel::Terms::default(),
+            )?;
             let done = playing.try_clone().map_err(Refusal::at(Step::TcpSocket))?;
             let to = (host == Host::A).then_some(to);
             let name = if host == Host::A { "host A" } else { "host B" };

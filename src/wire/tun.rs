@@ -12,7 +12,6 @@
 //!
 //! Where there is no TUN, a pair of virtual Ethernet devices serves for each host ([`Carrier::Veth`]).
 
-use core::ops::Range;
 use core::time::Duration;
 use std::net::SocketAddrV4;
 
@@ -21,7 +20,7 @@ use tun_tap::{Iface, Mode};
 
 use super::fault::{Fates, Faults, Report, Rule};
 use super::ground::{Network, gain_rights_safely};
-use super::kernel::{self, Part, Setting, Stage};
+use super::kernel::{self, Part, Setting, Stage, Terms};
 use super::refusal::{Refusal, Step};
 use super::relay::{Plan, Port, Relay};
 use super::router::{gateway, mac};
@@ -55,11 +54,14 @@ pub struct Config {
     pub hops: usize,
     /// The wire gives up after so much time. Ten minutes unless told otherwise.
     pub max_time: Duration,
-    /// What the kernel is asked to keep at B for its application, in bytes (SO_RCVBUF; it takes twice as much, and counts
-    /// its own bookkeeping in). The kernel's own choice unless told otherwise.
+    /// Whether both ends also accept TLS 1.2. They do not unless told otherwise.
+    pub tls12: bool,
+    /// Whether they chat without TLS. They do not unless told otherwise.
+    pub plain: bool,
+    /// How much TCP keeps at B for its application, in bytes; what the system chooses unless told otherwise.
     pub buffer: Option<usize>,
-    /// When B's application does not read, counted from the start. Never unless told otherwise.
-    pub pause: Option<Range<Duration>>,
+    /// How long B's application does not read, once the chat can begin. It reads at once unless told otherwise.
+    pub pause: Option<Duration>,
 }
 
 impl Default for Config {
@@ -70,6 +72,8 @@ impl Default for Config {
             link: Link::Ip,
             hops: 0,
             max_time: Duration::from_secs(600),
+            tls12: false,
+            plain: false,
             buffer: None,
             pause: None,
         }
@@ -142,12 +146,16 @@ impl Tun {
             drop(networks);
             result
         })?;
+        let terms = Terms {
+            plain: config.plain,
+            tls12: config.tls12,
+            pause: config.pause,
+        };
         for (host, socket) in [Host::B, Host::A]
             .into_iter()
             .zip(sockets.into_iter().rev())
         {
-            let pause = config.pause.clone().filter(|_| host == Host::B);
-            let part = Part::new(host, script, &setting, SERVER_NAME)?.pausing(pause);
+            let part = Part::new(host, script, &setting, SERVER_NAME, terms)?;
             let done = playing.try_clone().map_err(Refusal::at(Step::TcpSocket))?;
             let to = (host == Host::A).then_some(to);
             let name = if host == Host::A { "host A" } else { "host B" };
