@@ -1,6 +1,7 @@
 //! The stage of a lesson: plays a script on a wire, with the lesson's fault rules on it, and records it on a tape.
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::tape::{Mark, START, Shot, Tape, Told, What};
@@ -82,13 +83,23 @@ fn on_memory(play: &Play, mut rules: Vec<Rule>) -> Result<Tape, Unplayed> {
         rules.push(rule.map_err(|e| Unplayed::Wrong(e.to_string()))?);
     }
     let mut wire = Memory::new(&play.config, &play.script)?.with_faults(rules);
+    let notes = wire.notebook();
     let mut recorder = Recorder::new(play, own, START, 0);
+    recorder.tape.middle = notes.is_some().then(Vec::new);
     for seen in &mut wire {
         match seen {
             Ok(seen) => recorder.see(seen),
             Err(WireError::Chat { .. } | WireError::TooLong { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+    if let Some(notes) = notes {
+        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = notes.iter().filter_map(|(host, what)| {
+            let what = What::Hears(what.heard()?.text.clone());
+            Some(Told { host: *host, what })
+        });
+        recorder.tape.middle = Some(read.collect());
     }
     Ok(recorder.end(wire.faults()))
 }
@@ -217,6 +228,7 @@ impl<'p> Recorder<'p> {
             self.places.insert(packet.id, self.tape.shots.len());
             self.tape.shots.push(Shot {
                 from: packet.from,
+                side: if packet.hop == 0 { Host::A } else { Host::B },
                 sent,
                 bytes: packet.before.unwrap_or_else(|| packet.bytes.clone()),
                 made,
@@ -224,7 +236,7 @@ impl<'p> Recorder<'p> {
                 mark,
             });
         }
-        if packet.hop != last {
+        if packet.hop != last && self.tape.middle.is_none() {
             return;
         }
         match packet.arrives {

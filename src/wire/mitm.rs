@@ -198,7 +198,8 @@ impl Mitm {
             within(&mut || side.turn(now, other, leaving, &mut notes));
         }
         // Only when A believes it does it turn to B.
-        let begins = self.a.peer.is_secured() && !self.b.stack.socket().is_open() && !self.b.connected;
+        let begins =
+            self.a.peer.is_secured() && !self.b.stack.socket().is_open() && !self.b.connected;
         if let (true, Some(port)) = (begins, self.port) {
             self.b
                 .stack
