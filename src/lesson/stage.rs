@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::load::{Choice, Lesson, LessonError, Run, Step};
-use super::progress::write_whole;
+use super::progress::write_private;
 use super::rig::{self, Play, Unplayed, Wire};
 use super::tape::{Mark, Tape};
 use crate::packet::Event;
@@ -163,9 +163,9 @@ impl<'l> Stage<'l> {
             && let (Some(folder), Some(name)) = (file.parent(), file.file_name())
             && let Ok(text) = serde_json::to_vec(&tape)
         {
-            // Without the file, coming back means other packets, and nothing worse.
+            // It holds the secrets of the connection. Without the file, coming back means other packets, and nothing worse.
             let _ = std::fs::create_dir_all(folder)
-                .and_then(|()| write_whole(folder, &name.to_string_lossy(), &text));
+                .and_then(|()| write_private(folder, &name.to_string_lossy(), &text));
         }
         Ok(Rc::new(tape))
     }
