@@ -71,6 +71,7 @@ pub mod doctor;
 pub mod file;
 pub mod filter;
 mod flow;
+pub mod follow;
 mod interrupt;
 pub mod keylog;
 pub mod layers;
