@@ -131,6 +131,16 @@ pub fn ports(event: &Event<'_>) -> (Port, Port) {
     )
 }
 
+/// An address and a port.
+pub type End = (IpAddr, u64);
+
+/// Source and destination of a packet, if it has ports of its own.
+#[must_use]
+pub fn end_points(event: &Event<'_>) -> Option<(End, End)> {
+    let ((source, destination), (from, to)) = (ends(event)?, ports(event));
+    Some(((source, from?), (destination, to?)))
+}
+
 /// Whether the packet is a TCP segment, and does not only quote one.
 fn is_tcp(event: &Event<'_>) -> bool {
     let known = |def| {
