@@ -313,7 +313,7 @@ impl Hasher for ByText {
 
 /// Hashes an address: multiplied, so that the bits that differ reach the top.
 #[derive(Debug, Default)]
-struct ByAddress(u64);
+pub(crate) struct ByAddress(u64);
 
 impl Hasher for ByAddress {
     fn finish(&self) -> u64 {
