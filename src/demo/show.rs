@@ -509,11 +509,7 @@ impl Show<'_> {
             out.newline();
         }
         // Whoever looks for packets wants no pictures of messages, and an attack is a story of its own.
-        if self.detail.is_none()
-            && self.heads
-            && !self.pick.is_some()
-            && self.watches.is_empty()
-        {
+        if self.detail.is_none() && self.heads && !self.pick.is_some() && self.watches.is_empty() {
             let done = self.journeys.done();
             let (whole, lines) = done.split_at(done.len().min(PICTURES));
             for journey in whole {
