@@ -15,7 +15,10 @@ use crate::view::verdict;
 use crate::view::words::{self, Deed, Hosts};
 use crate::wire::{Happening, Host, Link, Packet, fault};
 
+use super::mitm::Lanes;
+use super::name;
 use super::scene::Words;
+use super::watch::Watch;
 
 /// So many journeys are shown as a whole picture; the later ones in a line each.
 const PICTURES: usize = 4;
@@ -25,13 +28,6 @@ const MARKED: usize = 8;
 
 /// So many verdicts about a rule are given one by one; of more there is a count.
 const VERDICTS: u64 = 6;
-
-pub(super) fn name(host: Host) -> &'static str {
-    match host {
-        Host::A => "A",
-        Host::B => "B",
-    }
-}
 
 /// What there was in all.
 #[derive(Debug, Default)]
@@ -61,6 +57,10 @@ pub(super) struct Show<'s> {
     pub(super) longest: usize,
     pub(super) ladder: Ladder,
     pub(super) journeys: Journeys,
+    /// Where there is somebody in the middle.
+    pub(super) lanes: Option<Lanes>,
+    /// Who says at the end what there was to be seen.
+    pub(super) watches: Vec<Box<dyn Watch>>,
     /// Whether the packets are shown here, and the screen begins with the head of the ladder.
     pub(super) heads: bool,
     /// What comes of the faults, if there are any.
@@ -112,7 +112,13 @@ impl Faults {
 }
 
 impl Show<'_> {
-    pub(super) fn begin(&self, out: &mut Out, (title, port): (&str, u16), words: &[Words]) {
+    /// Title and legend, by their keys in the glossary, and what else is to be known.
+    pub(super) fn begin(
+        &self,
+        out: &mut Out,
+        (title, legend, port): (&str, &str, u16),
+        words: &[Words],
+    ) {
         if let Some(machine) = &self.machine {
             return machine.begin(out);
         }
@@ -124,7 +130,7 @@ impl Show<'_> {
         out.end(Role::Heading);
         out.newline();
         if self.heads {
-            out.wrapped(self.glossary.say("say.demo.legend"), |_| ());
+            out.wrapped(self.glossary.say(legend), |_| ());
             out.newline();
         }
         for Words {
@@ -144,7 +150,9 @@ impl Show<'_> {
             out.newline();
         }
         out.newline();
-        if self.detail.is_none() && self.heads {
+        if let (Some(lanes), true) = (&self.lanes, self.detail.is_none() && self.heads) {
+            lanes.head(out);
+        } else if self.detail.is_none() && self.heads {
             self.ladder.head(
                 out,
                 [
@@ -199,6 +207,9 @@ impl Show<'_> {
             }
             self.remarks(out);
             return;
+        }
+        if let Some(lanes) = &mut self.lanes {
+            return lanes.packet(out, self.glossary, packet, event);
         }
         let ttl = words::uint(event, &ipv4::TTL);
         // Routers pass on what has a TTL; anything else that is seen on their links is their own.
@@ -488,13 +499,17 @@ impl Show<'_> {
         if let Some(faults) = &mut self.faults {
             faults.tracer.arrive(Time(u64::MAX));
         }
-        self.remarks(out);
+        if self.heads {
+            self.remarks(out);
+        }
         if self.detail.is_none() {
-            self.ladder.finish(out, self.glossary);
+            if self.heads {
+                self.ladder.finish(out, self.glossary);
+            }
             out.newline();
         }
-        // Whoever looks for packets wants no pictures of messages.
-        if self.detail.is_none() && !self.pick.is_some() {
+        // Whoever looks for packets wants no pictures of messages, and an attack is a story of its own.
+        if self.detail.is_none() && self.heads && !self.pick.is_some() && self.watches.is_empty() {
             let done = self.journeys.done();
             let (whole, lines) = done.split_at(done.len().min(PICTURES));
             for journey in whole {
@@ -509,6 +524,10 @@ impl Show<'_> {
             if !lines.is_empty() {
                 out.newline();
             }
+        }
+        for watch in &self.watches {
+            watch.end(out, self.glossary);
+            out.newline();
         }
         self.verdicts(out);
         let mark = out.mark();

@@ -31,8 +31,8 @@ use time::OffsetDateTime;
 
 use super::fault::{Fates, Faults, Report};
 use super::refusal::{Refusal, Step};
-use super::{Answer, Ending, Happening, Host, Script, Seen, Texts, WireError};
-use crate::certs::{Authority, CertError, Identity, Validity};
+use super::{Answer, Ending, Happening, Host, Script, Seen, Texts, WireError, mitm};
+use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 use crate::layers::tcp_info::{TcpInfo, state};
 use crate::packet::Time;
@@ -184,6 +184,14 @@ impl Log {
         }
     }
 
+    /// A secret that neither of the hosts was the first to know.
+    pub(super) fn key(&self, host: Host, line: String) {
+        let time = self.shared.clock.now();
+        if lock(&self.keys).insert(line.clone()) {
+            self.pass(Seen::Key { host, time, line });
+        }
+    }
+
     fn chat(&self, host: Host, what: Happening) {
         if let Happening::Fails(error) = &what {
             let error = error.clone();
@@ -324,23 +332,41 @@ impl core::fmt::Debug for Stage {
 pub(super) struct Setting {
     roots: Vec<CertificateDer<'static>>,
     identity: Identity,
+    /// What the one in the middle shows.
+    pub(super) forged: Option<Identity>,
 }
 
 impl Setting {
-    /// With a certificate for these names, valid from yesterday to tomorrow.
-    pub(super) fn new(names: &[&str]) -> Result<Self, WireError> {
+    /// With a certificate for these names, valid from yesterday to tomorrow, and one for somebody in the middle.
+    pub(super) fn new(names: &[&str], mitm: Option<mitm::Server>) -> Result<Self, WireError> {
         let now = OffsetDateTime::now_utc();
         let day = time::Duration::DAY;
         let valid = |days: i32| Validity {
             from: now - day,
             until: now + day * days,
         };
-        let authority = Authority::new("Layerwise Demo CA", valid(2))?;
+        let authority = Authority::new(mitm::AUTHORITY, valid(2))?;
         Ok(Self {
             roots: vec![authority.certificate().clone()],
             identity: authority.issue(names, valid(1))?,
+            forged: mitm
+                .map(|server| mitm::identity(server, &authority, names, now, &mut Material::fresh))
+                .transpose()?,
         })
     }
+}
+
+/// What both hosts agree on, and how B's application behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Terms {
+    /// They chat without TLS.
+    pub(super) plain: bool,
+    /// They also accept TLS 1.2.
+    pub(super) tls12: bool,
+    /// A takes any certificate.
+    pub(super) insecure: bool,
+    /// So long B's application does not read, once the chat can begin.
+    pub(super) pause: Option<Duration>,
 }
 
 /// One host's part of the play: its application and its TLS.
@@ -357,6 +383,9 @@ pub(super) struct Part {
     /// The connection is broken: nothing can be sent any more.
     broken: Option<Ending>,
     failed: bool,
+    /// How long the application will not read, and from when on it reads again.
+    pause: Option<Duration>,
+    reads_again: Option<Instant>,
 }
 
 impl Part {
@@ -366,14 +395,23 @@ impl Part {
         script: &Script,
         setting: &Setting,
         name: &str,
+        terms: Terms,
     ) -> Result<Self, WireError> {
         let keys = Arc::new(KeyLines::default());
-        let setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        let mut setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        if terms.tls12 {
+            setup = setup.allow_tls12();
+        }
         let peer = match host {
+            _ if terms.plain => Peer::plain(),
             Host::A => ServerName::try_from(name.to_owned())
                 .map_err(|_| WireError::Certificate(CertError::Key))
                 .and_then(|name| {
-                    let config = setup.client(&setting.roots);
+                    let config = if terms.insecure {
+                        setup.client_unverified()
+                    } else {
+                        setup.client(&setting.roots)
+                    };
                     config
                         .and_then(|config| Peer::client(config, name))
                         .map_err(|error| WireError::Chat { host, error })
@@ -393,6 +431,8 @@ impl Part {
             ended: false,
             broken: None,
             failed: false,
+            pause: terms.pause.filter(|_| host == Host::B),
+            reads_again: None,
         })
     }
 
@@ -411,6 +451,8 @@ impl Part {
         self.connected = true;
         log.chat(self.host, Happening::Connected);
         let mut buffer = vec![0; 64 << 10];
+        // Without TLS the chat can begin at once.
+        self.hear(&[], &mut stream, log)?;
         loop {
             self.flush(&mut stream, log)?;
             if self.hung_up && self.ended {
@@ -418,12 +460,16 @@ impl Part {
                 return Ok(());
             }
             let mut events = PollFlags::empty();
-            events.set(PollFlags::POLLIN, !self.ended);
+            let pause = self
+                .reads_again
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            let pause = pause.filter(|pause| !pause.is_zero());
+            events.set(PollFlags::POLLIN, !self.ended && pause.is_none());
             events.set(PollFlags::POLLOUT, !self.peer.outgoing().is_empty());
-            if !wait(shared, stream.as_fd(), events)? {
+            if !wait(shared, stream.as_fd(), events, pause)? {
                 return Ok(());
             }
-            if !self.ended {
+            if !self.ended && pause.is_none() {
                 match stream.read(&mut buffer) {
                     // After a write that failed the kernel speaks of no error again.
                     Ok(0) => self.end(self.broken.unwrap_or(Ending::Fin), log),
@@ -450,7 +496,12 @@ impl Part {
             self.hung_up = true;
         }
         log.chat(self.host, Happening::Ended(ending));
-        let result = self.peer.eof();
+        let result = match ending {
+            Ending::Fin => self.peer.eof(),
+            _ => self.peer.broken(),
+        };
+        // Without a stream it cannot fail.
+        let _ = self.respond(None, log);
         self.check(result, log);
     }
 
@@ -468,7 +519,7 @@ impl Part {
                 Ok(()) | Err(Errno::EINPROGRESS) => {}
                 Err(errno) => return Err(self.tcp_error("connecting", &errno.into())),
             }
-            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT)? {
+            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT, None)? {
                 return Ok(None);
             }
             let stream = TcpStream::from(socket);
@@ -485,7 +536,7 @@ impl Part {
         } else {
             let listener = TcpListener::from(socket);
             loop {
-                if !wait(shared, listener.as_fd(), PollFlags::POLLIN)? {
+                if !wait(shared, listener.as_fd(), PollFlags::POLLIN, None)? {
                     return Ok(None);
                 }
                 match accept(&listener) {
@@ -520,16 +571,37 @@ impl Part {
             return Ok(());
         }
         let result = self.peer.receive(bytes);
+        self.react(result, stream, log)
+    }
+
+    /// The application does something about what has happened to its peer.
+    fn react(
+        &mut self,
+        result: Result<(), ChatError>,
+        stream: &mut TcpStream,
+        log: &Log,
+    ) -> Result<(), WireError> {
         self.flush(stream, log)?;
+        self.respond(Some(stream), log)?;
+        self.check(result, log);
+        Ok(())
+    }
+
+    /// The application answers what its peer has heard; without a stream, what it answers is sent later.
+    fn respond(&mut self, mut stream: Option<&mut TcpStream>, log: &Log) -> Result<(), WireError> {
         while let Some(event) = self.peer.next_event() {
+            if matches!(event, ChatEvent::Secured { .. } | ChatEvent::InClear) {
+                self.reads_again = self.pause.map(|pause| Instant::now() + pause);
+            }
             log.chat(self.host, Happening::Hears(event.clone()));
             if !self.failed {
                 let result = self.answer(&event, log);
                 self.check(result, log);
-                self.flush(stream, log)?;
+                if let Some(stream) = &mut stream {
+                    self.flush(stream, log)?;
+                }
             }
         }
-        self.check(result, log);
         Ok(())
     }
 
@@ -593,13 +665,18 @@ impl Part {
     }
 }
 
-/// Waits until something can be done with a socket; `false` if all shall end.
-fn wait(shared: &Shared, socket: BorrowedFd<'_>, events: PollFlags) -> Result<bool, WireError> {
+/// Waits until something can be done with a socket, or so long; `false` if all shall end.
+fn wait(
+    shared: &Shared,
+    socket: BorrowedFd<'_>,
+    events: PollFlags,
+    most: Option<Duration>,
+) -> Result<bool, WireError> {
     let mut fds = [
         PollFd::new(shared.stop_fd(), PollFlags::POLLIN),
         PollFd::new(socket, events),
     ];
-    poll(&mut fds, None)?;
+    poll(&mut fds, most)?;
     let [stop, _] = fds;
     Ok(!stop.any().unwrap_or(false))
 }
@@ -640,8 +717,14 @@ pub(super) fn tcp_socket() -> Result<OwnedFd, Refusal> {
 }
 
 /// A TCP socket that listens for one connection.
-pub(super) fn listener(at: SocketAddrV4) -> Result<OwnedFd, Refusal> {
+///
+/// `buffer` is how much TCP keeps for the application, in bytes, where that is not left to the system; Linux takes it for
+/// the data alone and sets aside as much again.
+pub(super) fn listener(at: SocketAddrV4, buffer: Option<usize>) -> Result<OwnedFd, Refusal> {
     let made = tcp_socket()?;
+    if let Some(buffer) = buffer {
+        setsockopt(&made, sockopt::RcvBuf, &buffer).map_err(Refusal::at(Step::TcpSocket))?;
+    }
     // A connection of before that waits in TIME-WAIT is no obstacle.
     setsockopt(&made, sockopt::ReuseAddr, &true)
         .and_then(|()| bind(made.as_raw_fd(), &SockaddrIn::from(at)))

@@ -15,6 +15,7 @@ mod kernel;
 #[cfg(target_os = "linux")]
 pub mod loopback;
 pub mod memory;
+pub mod mitm;
 #[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
@@ -23,6 +24,7 @@ pub mod refusal;
 mod relay;
 #[cfg(target_os = "linux")]
 mod router;
+mod stack;
 #[cfg(target_os = "linux")]
 pub mod tun;
 
@@ -148,7 +150,9 @@ impl Texts {
             (ChatEvent::Goodbye, _) => None,
             (_, Self::Messages(messages)) => messages.next(),
             (ChatEvent::Said(_), Self::Reply(reply)) => Some(reply.clone()),
-            (ChatEvent::Secured { .. }, Self::Reply(_)) => return Answer::Nothing,
+            (ChatEvent::Secured { .. } | ChatEvent::InClear, Self::Reply(_)) => {
+                return Answer::Nothing;
+            }
         };
         text.map_or(Answer::Goodbye, Answer::Say)
     }

@@ -17,6 +17,7 @@ use nix::unistd::{read, write};
 
 use super::fault::{Going, Sent, Way};
 use super::kernel::{Log, Shared, poll};
+use super::mitm::{Leaving, Mitm};
 use super::router::{Numbered, Path, Routed, framed, is_carried, mac};
 use super::{ETHERNET_HEADER, Host, Link, Packet, Seen, WireError};
 use crate::layers::tcp_info::TcpInfo;
@@ -88,10 +89,12 @@ pub(super) struct Relay<'r> {
     passed: Duration,
     /// What the kernels knew when it was shown last.
     known: [TcpInfo; 2],
+    /// Who stands between the two links.
+    mitm: Option<Mitm>,
 }
 
 impl<'r> Relay<'r> {
-    pub(super) fn new(ports: [Port; 2], plan: &Plan, log: &'r Log) -> Self {
+    pub(super) fn new(ports: [Port; 2], plan: &Plan, mitm: Option<Mitm>, log: &'r Log) -> Self {
         let links = plan.hops as u64 + 1;
         let latency = u64::try_from(plan.latency.as_nanos()).unwrap_or(u64::MAX);
         Self {
@@ -107,6 +110,7 @@ impl<'r> Relay<'r> {
             packets: 0,
             passed: Duration::ZERO,
             known: [TcpInfo::default(); 2],
+            mitm,
         }
     }
 
@@ -121,7 +125,10 @@ impl<'r> Relay<'r> {
                 .peek()
                 .map(|Reverse(next)| Duration::from_nanos(next.due.since(now)));
             let left = self.max_time.saturating_sub(self.shared.clock.running());
-            let timeout = due.unwrap_or(left).min(left);
+            let elapsed = self.elapsed();
+            let mitm = self.mitm.as_mut().and_then(|mitm| mitm.timer(elapsed));
+            let mitm = mitm.map(|at| Duration::from_nanos(at.saturating_sub(elapsed)));
+            let timeout = due.unwrap_or(left).min(left).min(mitm.unwrap_or(left));
             // Nobody wakes this thread when the chat fails.
             let timeout = timeout.min(if playing { QUIET } else { LINGER });
             let [stop, a, b, over] = self.wait(&players, playing, timeout)?;
@@ -135,6 +142,11 @@ impl<'r> Relay<'r> {
                 }
             }
             self.carry()?;
+            self.middle()?;
+            if self.moving.is_empty() && self.mitm.as_ref().is_some_and(Mitm::was_left) {
+                self.shared.stop();
+                return Ok(());
+            }
             if !playing && self.moving.is_empty() && self.shared.is_closed() {
                 return Ok(());
             }
@@ -365,6 +377,11 @@ impl<'r> Relay<'r> {
                 self.fate(from_host, arrived);
                 continue;
             };
+            if let Some(mitm) = &mut self.mitm {
+                mitm.arrived(to.other(), frame.1);
+                self.middle()?;
+                continue;
+            }
             match self.path.route(hop, to, frame) {
                 Routed::On(frame) => self.put(next, to, from_host, frame),
                 Routed::Asks(frame) => {
@@ -386,6 +403,32 @@ impl<'r> Relay<'r> {
             }
         }
         Ok(())
+    }
+
+    /// Nanoseconds since the start.
+    fn elapsed(&self) -> u64 {
+        self.shared.clock.now().since(self.shared.clock.started())
+    }
+
+    /// Lets the one in the middle run, and takes what leaves it.
+    fn middle(&mut self) -> Result<(), WireError> {
+        let Some(mut mitm) = self.mitm.take() else {
+            return Ok(());
+        };
+        let result = mitm.turn(self.elapsed());
+        while let Some(leaving) = mitm.next() {
+            match leaving {
+                Leaving::Packet(to, bytes) => {
+                    // It stands at the far end of a host's first link.
+                    let hop = self.path.first(to);
+                    let frame = self.number(bytes);
+                    self.put(hop, to, false, frame);
+                }
+                Leaving::Key(host, line) => self.log.key(host, line),
+            }
+        }
+        self.mitm = Some(mitm);
+        result
     }
 
     /// Puts a frame into a host's device, and says whether there was room for it.
