@@ -173,11 +173,15 @@ pub fn run(
                 break;
             }
         };
-        if let Some(both) = &mut both
-            && !matches!(&seen, Seen::Packet(packet) if packet.id > most)
-        {
+        // Every link that a packet passes counts with it.
+        if matches!(&seen, Seen::Packet(packet) if picked >= most && packet.id > last) {
+            break;
+        }
+        if let Some(both) = &mut both {
             both.take(out, &seen)?;
         }
+        // What comes of faults is followed all the same, and told at the end.
+        let hidden = both.is_some().then(|| out.mark());
         match seen {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
@@ -189,8 +193,6 @@ pub fn run(
                     save.secret(&line)?;
                 }
             }
-            // Every link that a packet passes counts with it.
-            Seen::Packet(packet) if picked >= most && packet.id > last => break,
             Seen::Packet(packet) => {
                 if packet.id > count.packets {
                     count.packets = packet.id;
@@ -212,9 +214,7 @@ pub fn run(
                     if takes && packet.id > last {
                         (picked, last) = (picked + 1, packet.id);
                     }
-                    if both.is_none() {
-                        show.packet(out, &packet, &event, takes);
-                    }
+                    show.packet(out, &packet, &event, takes);
                     if let Some(save) = &mut save
                         && takes
                     {
@@ -225,7 +225,6 @@ pub fn run(
                     }
                 }
             }
-            Seen::Kernel { .. } | Seen::Released { .. } if both.is_some() => {}
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
             Seen::Released { id, time, arrives } => show.released(out, id, time, arrives),
             Seen::Chat { host, time, what } => {
@@ -239,6 +238,9 @@ pub fn run(
                     show.journeys.read(&show.hosts, name(host), time);
                 }
             }
+        }
+        if let Some(mark) = hidden {
+            out.back_to(mark);
         }
         if quiet {
             out.clear();

@@ -33,6 +33,15 @@ pub enum ReadError {
     Terminal,
     /// What was asked to be shown is not there.
     Show(ShowError),
+    /// There is no conversation of that number.
+    NoConversation {
+        /// The number that was asked for.
+        number: u64,
+        /// Among those over UDP, not those over TCP.
+        udp: bool,
+        /// The file.
+        file: String,
+    },
     /// The output cannot be written.
     Output(io::Error),
 }
@@ -44,7 +53,7 @@ impl ReadError {
         match self {
             Self::File(error) => error.is_unusable(),
             Self::Write(error) => error.is_usage(),
-            Self::KeyLog(..) | Self::Terminal | Self::Show(_) => true,
+            Self::KeyLog(..) | Self::Terminal | Self::Show(_) | Self::NoConversation { .. } => true,
             Self::Output(_) => false,
         }
     }
@@ -62,6 +71,11 @@ impl fmt::Display for ReadError {
             Self::Terminal => write!(
                 f,
                 "standard input is a terminal: pipe a capture into it, as in tcpdump -U -w - | layerwise read -"
+            ),
+            Self::NoConversation { number, udp, file } => write!(
+                f,
+                "{file} has no conversation {number} over {}: layerwise follow {file} lists those it has",
+                if *udp { "UDP" } else { "TCP" }
             ),
             Self::Output(error) => write!(f, "cannot write the output: {error}"),
         }

@@ -706,6 +706,11 @@ fn what_is_written_is_what_tcpdump_sees() {
                 "-i",
                 "lo",
                 "--immediate-mode",
+                // Otherwise its buffer has room for sixteen packets only.
+                "-s",
+                "2000",
+                "-B",
+                "8192",
                 "-U",
                 "-w",
                 "-",
@@ -724,6 +729,14 @@ fn what_is_written_is_what_tcpdump_sees() {
         exchange(8081);
         datagrams(7001, 20);
         let ended = capture.interrupt();
+        // If it has missed any, it is ended all the same.
+        let pid = Pid::from_raw(tcpdump.id() as i32);
+        let (alive, watchdog) = channel::<()>();
+        thread::spawn(move || {
+            if watchdog.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
         let mut theirs = Vec::new();
         let mut output = tcpdump.stdout.take().unwrap();
         while !theirs.ends_with(b"end") {
@@ -732,6 +745,7 @@ fn what_is_written_is_what_tcpdump_sees() {
             assert!(read > 0, "tcpdump has ended: {said}");
             theirs.extend_from_slice(&more[..read]);
         }
+        drop(alive);
         kill(Pid::from_raw(tcpdump.id() as i32), Signal::SIGTERM).unwrap();
         tcpdump.wait().unwrap();
         assert!(ended.status.success(), "{}", ended.notes);

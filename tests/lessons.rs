@@ -839,7 +839,7 @@ fn a_teacher_goes_forward_and_back_and_the_notes_follow() {
     let mut notes = Terminal::start(program(&state).args(["--plain", "notes", "9"]));
     notes.shows("The presentation has not begun");
     let mut teacher = Terminal::start(program(&state).args(["present", "9"]));
-    let keys = "[Enter: on, b: back, q: end]";
+    let keys = "[space: on, b: back, q: end]";
     let (page, _) = teacher.until(&[keys]);
     assert!(
         page.contains("blind spot") && page.contains("\x1b[H"),

@@ -49,7 +49,7 @@ struct Story {
 }
 
 impl Story {
-    fn of(wire: impl Iterator<Item = Seen>) -> Self {
+    fn of(links: usize, wire: impl Iterator<Item = Seen>) -> Self {
         let glossary = Glossary::english().unwrap();
         let wish = Wish {
             width: Some(80),
@@ -57,7 +57,7 @@ impl Story {
         };
         let mut out = Out::new(Look::new(wish, false, None));
         let mut arrows = Arrows::new(&glossary);
-        let mut ends = Ends::new(1, PORT, PORT);
+        let mut ends = Ends::new(links, PORT, PORT);
         let (mut packets, mut released) = (Vec::new(), BTreeMap::new());
         let mut happened = Vec::new();
         let mut tell = |moment: &Moment<'_>| {
@@ -116,7 +116,7 @@ impl Story {
         };
         let rules = rules.iter().map(|rule| Rule::parse(rule).unwrap());
         let wire = Memory::new(&config, &script).unwrap();
-        Self::of(wire.with_faults(rules.collect()).map_while(Result::ok))
+        Self::of(1, wire.with_faults(rules.collect()).map_while(Result::ok))
     }
 
     /// What happened with packets of that kind.
@@ -384,7 +384,8 @@ fn program(arguments: &[&str]) -> Output {
 fn screen(arguments: &[&str]) -> String {
     let output = program(&[&["demo", "--width", "80"], arguments].concat());
     let text = String::from_utf8(output.stdout).unwrap();
-    let end = text.find("\nIn all: ").unwrap_or(text.len());
+    let ends = ["\nWhat came of it", "\nIn all: "].map(|end| text.find(end));
+    let end = ends.into_iter().flatten().min().unwrap_or(text.len());
     text[..end].to_owned()
 }
 
@@ -418,7 +419,7 @@ fn the_screens() {
 
 #[test]
 fn no_line_is_wider_than_the_screen() {
-    let long = "x".repeat(20_000);
+    let long = "x".repeat(6000);
     for option in ["--sides", "--ladder", "--plot"] {
         for look in [&[][..], &["--ascii"], &["--plain"]] {
             for width in ["72", "80", "120"] {
@@ -526,21 +527,23 @@ fn a_connection_in_a_file_is_plotted() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// Linux's own TCP goes through the states that are derived for each end.
+/// Linux's own TCP goes through the states that are derived for each end; and with routers between, an end is an end.
 #[cfg(target_os = "linux")]
 #[test]
 fn linux_agrees_about_the_states() {
     use layerwise::wire::tun::{Config, Tun};
 
-    let config = Config {
-        latency: Duration::from_millis(1),
-        ..Config::default()
-    };
-    for rule in [
-        "drop where udp",
-        "drop where chat.text == \"hi\"",
-        "reorder where tcp.len > 0",
+    for (rule, hops) in [
+        ("drop where udp", 0),
+        ("drop where chat.text == \"hi\"", 0),
+        ("reorder where tcp.len > 0", 0),
+        ("drop where chat.text == \"hi\"", 2),
     ] {
+        let config = Config {
+            latency: Duration::from_millis(1),
+            hops,
+            ..Config::default()
+        };
         let rules = vec![Rule::parse(rule).unwrap()];
         let wire = match Tun::with_faults(&config, &Script::default(), rules, 1) {
             Ok(wire) => wire,
@@ -549,12 +552,27 @@ fn linux_agrees_about_the_states() {
                 return;
             }
         };
-        let story = Story::of(wire.map(Result::unwrap));
+        let story = Story::of(hops + 1, wire.map(Result::unwrap));
         let Confirmed { said, same } = &story.confirmed;
         assert_eq!(same, &[true, true], "{rule}: {said:?}");
         // ESTABLISHED, by the numbers of RFC 4022, and what follows.
         for said in said {
             assert!(said.contains(&5) && said.len() >= 3, "{rule}: {said:?}");
+        }
+        let sent = story.all(|h| matches!(h.act, Act::Sends { .. }));
+        let got = story.all(|h| h.act == Act::Gets);
+        let lost = story.all(|h| matches!(h.act, Act::Sends { lost: true } | Act::Lost { .. }));
+        assert_eq!(sent.len(), got.len() + lost.len(), "{rule} {hops}");
+        assert_eq!(
+            lost.len(),
+            usize::from(rule.contains("chat")),
+            "{rule} {hops}"
+        );
+        for h in got {
+            let sent = sent.iter().find(|sent| sent.id == h.id).unwrap();
+            // Each router takes one off the TTL.
+            assert_eq!(sent.bytes[8] - h.bytes[8], hops as u8, "{rule} {hops}");
+            assert_eq!(sent.bytes[20..], h.bytes[20..], "{rule} {hops}");
         }
     }
 }

@@ -562,6 +562,7 @@ fn told(wire: impl Wire) -> BTreeMap<char, Vec<String>> {
             Happening::Hears(ChatEvent::Said(line)) => format!("hears {}", line.text),
             Happening::Hears(ChatEvent::Goodbye) => "hears goodbye".to_owned(),
             Happening::Hears(ChatEvent::Secured { .. }) => "secured".to_owned(),
+            Happening::Hears(ChatEvent::InClear) => "in clear".to_owned(),
             Happening::Ended(ending) => format!("{ending:?}"),
             Happening::Fails(ChatError::Truncated { .. }) => "cut off".to_owned(),
             Happening::Fails(error) => error.to_string(),

@@ -1,12 +1,14 @@
 //! Secrets that appear while we watch: handshakes wait for theirs.
 //!
-//! A record can be opened only if its secret is known before the record is decoded. Whoever writes the key log writes a secret
-//! when it is derived: before the writer's own next packet, but after the packet of the other side that made it possible. So
-//! a packet of a handshake for which secrets are missing is held back (and all that follow, to keep the order) until
+//! A record can be opened only if its secret is known before the record is decoded; and Wireshark looks for the next secret of
+//! a direction when it sees that direction's Finished. Whoever writes the key log writes a secret when it is derived: after
+//! the packet of the other side that made it possible, before the writer's own next packet or right after it (OpenSSL derives its
+//! own application secret when its Finished is on the way). So a packet of a handshake for which secrets are missing is
+//! held back (and all that follow, to keep the order) until
 //!
 //! - the secrets are there, or
-//! - the side that receives it has answered: then it has derived its secrets, the key log was read after that, and none will
-//!   come any more; or
+//! - the client has sent something after it: by then it has derived what is missing, the key log was read after that, and none
+//!   will come any more; or
 //! - [`PATIENCE`] has passed.
 
 use std::collections::HashMap;
@@ -152,7 +154,6 @@ impl Patience {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Held {
     flow: Flow,
-    from_client: bool,
 }
 
 impl Handshakes {
@@ -188,7 +189,7 @@ impl Handshakes {
         } else {
             secret::HANDSHAKE
         };
-        (known & needed != needed).then_some(Held { flow, from_client })
+        (known & needed != needed).then_some(Held { flow })
     }
 
     /// Its secrets will not come.
@@ -198,13 +199,9 @@ impl Handshakes {
 }
 
 impl Held {
-    /// Whether this later packet answers the one that waits.
+    /// Whether the client has gone on with this later packet.
     pub(super) fn is_answered_by(&self, link: LinkType, data: &[u8]) -> bool {
-        let flow = segment(link, data).map(|(from, to, _)| match self.from_client {
-            true => (to, from),
-            false => (from, to),
-        });
-        flow == Some(self.flow)
+        segment(link, data).map(|(from, to, _)| (from, to)) == Some(self.flow)
     }
 }
 

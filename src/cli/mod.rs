@@ -12,6 +12,7 @@ pub mod chat;
 pub mod demo;
 pub mod doctor;
 pub mod fields;
+pub mod follow;
 pub mod lesson;
 pub mod output;
 pub mod read;
@@ -48,6 +49,8 @@ pub enum Command {
     Demo(Demo),
     /// Decode a capture file
     Read(read::Read),
+    /// What the two ends of a conversation in a capture file said to each other
+    Follow(follow::Follow),
     /// Watch an interface: every packet decoded and explained as it passes
     Capture(capture::Capture),
     /// A secure chat that many people use at once

@@ -499,13 +499,17 @@ impl Show<'_> {
         if let Some(faults) = &mut self.faults {
             faults.tracer.arrive(Time(u64::MAX));
         }
-        self.remarks(out);
+        if self.heads {
+            self.remarks(out);
+        }
         if self.detail.is_none() {
-            self.ladder.finish(out, self.glossary);
+            if self.heads {
+                self.ladder.finish(out, self.glossary);
+            }
             out.newline();
         }
         // Whoever looks for packets wants no pictures of messages, and an attack is a story of its own.
-        if self.detail.is_none() && !self.pick.is_some() && self.watches.is_empty() {
+        if self.detail.is_none() && self.heads && !self.pick.is_some() && self.watches.is_empty() {
             let done = self.journeys.done();
             let (whole, lines) = done.split_at(done.len().min(PICTURES));
             for journey in whole {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::rig::Wire;
 use super::tape::Place;
+use crate::wire::memory;
 
 /// The version of the format that this program reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -122,6 +123,9 @@ pub struct Run {
     pub hops: u8,
     /// Who answers at B's address: `genuine`, `unknown-authority`, `wrong-name`, `expired`.
     pub server: Server,
+    /// Somebody in the middle who shows A such a certificate, and passes on what it reads. Packets at `A` are then those
+    /// between A and it, packets at `B` those between it and B.
+    pub middle: Option<Server>,
     /// Whether A checks the certificate.
     pub verify: bool,
     /// Whether both ends also accept TLS 1.2.
@@ -148,6 +152,7 @@ impl Default for Run {
             faults: Vec::new(),
             hops: 0,
             server: Server::Genuine,
+            middle: None,
             verify: true,
             tls12: false,
             buffer: None,
@@ -170,6 +175,17 @@ pub enum Server {
     UnknownAuthority,
     WrongName,
     Expired,
+}
+
+impl From<Server> for memory::Server {
+    fn from(server: Server) -> Self {
+        match server {
+            Server::Genuine => Self::Genuine,
+            Server::UnknownAuthority => Self::UnknownAuthority,
+            Server::WrongName => Self::WrongName,
+            Server::Expired => Self::Expired,
+        }
+    }
 }
 
 /// How a named value is computed.
@@ -204,6 +220,8 @@ pub struct ValueDef {
     pub said: Option<String>,
     /// What the application of `A` or `B` heard.
     pub heard: Option<String>,
+    /// What the one in the middle read of what `A` or `B` said.
+    pub read: Option<String>,
     /// Why the chat of `A` or `B` failed.
     pub failure: Option<String>,
     /// A word that the seed chose.

@@ -17,6 +17,7 @@ use crate::view::paint::{Out, Role};
 pub mod check;
 pub mod console;
 pub mod dev;
+mod keys;
 pub mod load;
 mod numbers;
 pub mod play;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::console::{Console, Said, prose};
+use super::console::{Console, Pressed, prose};
 use super::load::{Kind, Lesson, LessonError, Step};
 use super::progress::write_whole;
 use super::stage::Stage;
@@ -146,26 +146,27 @@ pub(crate) fn present(
             _ => "say.lesson.present.keys",
         };
         let prompt = format!("{}/{} {} ", at + 1, slides.len(), desk.glossary.say(key));
-        let line = match console.ask(desk.glossary, &prompt)? {
-            Said::End => break,
-            Said::Line(line) => line,
-        };
-        match line.as_str() {
-            "" | "n" | "\u{1b}[C" | "\u{1b}[B" => at = (at + 1).min(slides.len()),
-            "b" | "p" | "\u{1b}[D" | "\u{1b}[A" => at = at.saturating_sub(1),
-            "q" => break,
-            other => {
-                if let Ok(number) = other.parse::<usize>()
-                    && !matches!(slide, Slide::Question(_))
-                {
-                    at = number.clamp(1, slides.len()) - 1;
-                } else if let Slide::Question(step) = slide
-                    && let Some(counted) = count(&stage, step, other)
-                {
-                    hands.insert(step.id.clone(), counted);
-                    at = (at + 1).min(slides.len());
+        let typing = matches!(slide, Slide::Question(_));
+        match console.key(desk.glossary, &prompt, typing)? {
+            Pressed::On => at = (at + 1).min(slides.len()),
+            Pressed::Back => at = at.saturating_sub(1),
+            Pressed::Quit => break,
+            Pressed::Line(line) => match slide {
+                Slide::Question(step) => match (line.as_str(), count(&stage, step, &line)) {
+                    ("b", _) => at = at.saturating_sub(1),
+                    (_, Some(counted)) => {
+                        hands.insert(step.id.clone(), counted);
+                        at = (at + 1).min(slides.len());
+                    }
+                    // It stays on the slide, which says what can be typed.
+                    (_, None) => {}
+                },
+                _ => {
+                    if let Ok(number) = line.parse::<usize>() {
+                        at = number.clamp(1, slides.len()) - 1;
+                    }
                 }
-            }
+            },
         }
     }
     tell(at, true);
@@ -374,6 +375,8 @@ pub(crate) fn notes(
         }
         return Ok(console.show(desk.glossary)?);
     }
+    // They follow by themselves.
+    console.unpaged();
     let file = desk.store.dir().map(|dir| dir.join(PLACE));
     let mut last = None;
     loop {
@@ -426,16 +429,22 @@ fn follow(
     let stage = Stage::new(lesson, place.seed, desk.glossary);
     let slides = slides(&stage, desk.language)?;
     console.heading(&format!("{}/{}", place.slide + 1, slides.len()));
+    let packets = |shown: &usize, of: &usize| {
+        desk.glossary
+            .say("say.lesson.present.packet")
+            .replace("{n}", &shown.to_string())
+            .replace("{of}", &of.to_string())
+    };
     match slides.get(place.slide) {
-        Some(Slide::Title | Slide::End) | None => {
+        Some(Slide::Question(step) | Slide::Reveal(step)) => about(&stage, desk, step, console)?,
+        slide => {
+            if let Some(Slide::Packet { shown, of, .. }) = slide {
+                console.line(&packets(shown, of));
+                console.gap();
+            }
             let text = stage.fill(lesson.say(desk.language, "notes"))?;
             console.prose(&text);
         }
-        Some(Slide::Question(step) | Slide::Reveal(step)) => about(&stage, desk, step, console)?,
-        Some(Slide::Packet { shown, of, .. }) => {
-            console.line(&format!("{shown}/{of}"));
-        }
-        Some(Slide::Text(_)) => {}
     }
     let next = match slides.get(place.slide + 1) {
         Some(Slide::Text(text)) => text
@@ -446,7 +455,7 @@ fn follow(
         Some(Slide::Question(step)) => {
             stage.fill(lesson.say(desk.language, &format!("{}.prompt", step.id)))?
         }
-        Some(Slide::Packet { shown, of, .. }) => format!("{shown}/{of}"),
+        Some(Slide::Packet { shown, of, .. }) => packets(shown, of),
         Some(Slide::Reveal(_)) => desk.glossary.say("say.lesson.present.reveal").to_owned(),
         _ => String::new(),
     };

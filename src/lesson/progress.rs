@@ -302,8 +302,29 @@ fn free_name(dir: &Path) -> PathBuf {
 /// # Errors
 /// Those of the file system.
 pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    write(dir, name, bytes, false)
+}
+
+/// The same for what nobody else shall read.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn write_private(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    write(dir, name, bytes, true)
+}
+
+fn write(dir: &Path, name: &str, bytes: &[u8], private: bool) -> io::Result<()> {
     let beside = dir.join(format!("{name}.new-{}", std::process::id()));
-    let mut file = File::create(&beside)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    if private {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = private;
+    let mut file = options.open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, dir.join(name))?;

@@ -1,6 +1,7 @@
 //! The stage of a lesson: plays a script on a wire, with the lesson's fault rules on it, and records it on a tape.
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::tape::{Mark, START, Shot, Tape, Told, What};
@@ -14,6 +15,8 @@ use crate::wire::{Happening, Host, Packet, Script, Seen, Wire as _, WireError};
 #[derive(Debug)]
 pub(crate) struct Play {
     pub(crate) config: memory::Config,
+    /// TCP's buffer at B, if it is not the usual one.
+    pub(crate) buffer: Option<usize>,
     pub(crate) script: Script,
     /// Fault rules, as they are written.
     pub(crate) rules: Vec<String>,
@@ -80,13 +83,23 @@ fn on_memory(play: &Play, mut rules: Vec<Rule>) -> Result<Tape, Unplayed> {
         rules.push(rule.map_err(|e| Unplayed::Wrong(e.to_string()))?);
     }
     let mut wire = Memory::new(&play.config, &play.script)?.with_faults(rules);
+    let notes = wire.notebook();
     let mut recorder = Recorder::new(play, own, START, 0);
+    recorder.tape.middle = notes.is_some().then(Vec::new);
     for seen in &mut wire {
         match seen {
             Ok(seen) => recorder.see(seen),
             Err(WireError::Chat { .. } | WireError::TooLong { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+    if let Some(notes) = notes {
+        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = notes.iter().filter_map(|(host, what)| {
+            let what = What::Hears(what.heard()?.text.clone());
+            Some(Told { host: *host, what })
+        });
+        recorder.tape.middle = Some(read.collect());
     }
     Ok(recorder.end(wire.faults()))
 }
@@ -95,11 +108,14 @@ fn on_memory(play: &Play, mut rules: Vec<Rule>) -> Result<Tape, Unplayed> {
 fn on_tun(play: &Play, rules: Vec<Rule>) -> Result<Tape, Unplayed> {
     use crate::wire::tun;
 
+    let pause = play.config.pause.clone();
     let config = tun::Config {
         mtu: play.config.mtu,
         latency: play.config.latency,
         hops: play.hops.into(),
         max_time: LONGEST,
+        buffer: play.buffer,
+        pause: pause.map(|pause| pause.end.saturating_sub(pause.start)),
         ..tun::Config::default()
     };
     let own = rules.len();
@@ -212,6 +228,7 @@ impl<'p> Recorder<'p> {
             self.places.insert(packet.id, self.tape.shots.len());
             self.tape.shots.push(Shot {
                 from: packet.from,
+                side: if packet.hop == 0 { Host::A } else { Host::B },
                 sent,
                 bytes: packet.before.unwrap_or_else(|| packet.bytes.clone()),
                 made,
@@ -219,7 +236,7 @@ impl<'p> Recorder<'p> {
                 mark,
             });
         }
-        if packet.hop != last {
+        if packet.hop != last && self.tape.middle.is_none() {
             return;
         }
         match packet.arrives {

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::load::{Choice, Lesson, LessonError, Run, Server, Step};
-use super::progress::write_whole;
+use super::load::{Choice, Lesson, LessonError, Run, Step};
+use super::progress::write_private;
 use super::rig::{self, Play, Unplayed, Wire};
 use super::tape::{Mark, Tape};
 use crate::packet::Event;
 use crate::text::Glossary;
 use crate::wire::Script;
-use crate::wire::memory::{self, Config};
+use crate::wire::memory::Config;
 
 /// A lesson with a seed: its runs are played when they are asked for, and kept.
 pub struct Stage<'l> {
@@ -163,9 +163,9 @@ impl<'l> Stage<'l> {
             && let (Some(folder), Some(name)) = (file.parent(), file.file_name())
             && let Ok(text) = serde_json::to_vec(&tape)
         {
-            // Without the file, coming back means other packets, and nothing worse.
+            // It holds the secrets of the connection. Without the file, coming back means other packets, and nothing worse.
             let _ = std::fs::create_dir_all(folder)
-                .and_then(|()| write_whole(folder, &name.to_string_lossy(), &text));
+                .and_then(|()| write_private(folder, &name.to_string_lossy(), &text));
         }
         Ok(Rc::new(tape))
     }
@@ -196,16 +196,11 @@ impl<'l> Stage<'l> {
                 None => run.mtu,
             },
             latency: Duration::from_millis(run.latency_ms),
-            server: match run.server {
-                Server::Genuine => memory::Server::Genuine,
-                Server::UnknownAuthority => memory::Server::UnknownAuthority,
-                Server::WrongName => memory::Server::WrongName,
-                Server::Expired => memory::Server::Expired,
-            },
+            server: run.server.into(),
+            mitm: run.middle.map(Into::into),
             verify: run.verify,
             tls12: run.tls12,
             plain: false,
-            mitm: None,
             buffer: run.buffer.unwrap_or(defaults.buffer),
             pause: run
                 .pause_ms
@@ -215,6 +210,7 @@ impl<'l> Stage<'l> {
         };
         Ok(Play {
             config,
+            buffer: run.buffer,
             script,
             rules: run.faults.iter().map(|rule| self.words(rule)).collect(),
             hops: run.hops,

@@ -18,6 +18,9 @@ pub(crate) struct Shot {
     pub(crate) from: Host,
     /// Nanoseconds since [`START`].
     pub(crate) sent: u64,
+    /// On which side of the one in the middle, if there is one.
+    #[serde(with = "by_name")]
+    pub(crate) side: Host,
     /// As it was sent; one that was made up, as it was put on the wire.
     pub(crate) bytes: Vec<u8>,
     /// Made up on the path, not by the host it claims to be from.
@@ -86,6 +89,8 @@ pub(crate) struct Tape {
     pub(crate) keys: Vec<String>,
     /// What happened in the chats, in order.
     pub(crate) story: Vec<Told>,
+    /// What the one in the middle read, and from whom, if there is one.
+    pub(crate) middle: Option<Vec<Told>>,
     /// Rules that were never carried out, as they stand in the lesson.
     pub(crate) idle: Vec<String>,
 }
@@ -135,6 +140,16 @@ impl Tape {
         heard.collect()
     }
 
+    /// What the one in the middle read of what `host` said, in order.
+    pub(crate) fn read(&self, at: Host) -> Vec<&str> {
+        let notes = self.middle.iter().flatten();
+        let read = notes.filter_map(|told| match &told.what {
+            What::Hears(text) if told.host == at => Some(text.as_str()),
+            _ => None,
+        });
+        read.collect()
+    }
+
     /// Why the chat of `host` failed, if it did.
     pub(crate) fn failure(&self, at: Host) -> Option<&str> {
         self.told(at).find_map(|what| match what {
@@ -152,6 +167,10 @@ impl Tape {
                 Place::A => Some(Host::A),
                 Place::B => Some(Host::B),
             };
+            // Between the two sides of somebody in the middle there is no path: they are two connections.
+            if self.middle.is_some() && shot.side != here.unwrap_or(Host::A) {
+                continue;
+            }
             let mark = shot.mark;
             if here.is_none_or(|here| shot.from == here && !shot.made) {
                 let (time, bytes) = (shot.sent, shot.bytes.as_slice());

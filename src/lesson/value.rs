@@ -141,6 +141,11 @@ impl Stage<'_> {
                 tape.heard(host_named(host).ok_or_else(|| wrong("heard is A or B".into()))?);
             return Ok(Val::Text(heard.join(" / ")));
         }
+        if let Some(host) = &def.read {
+            let tape = self.tape(run)?;
+            let read = tape.read(host_named(host).ok_or_else(|| wrong("read is A or B".into()))?);
+            return Ok(Val::Text(read.join(" / ")));
+        }
         if let Some(host) = &def.failure {
             let tape = self.tape(run)?;
             let host = host_named(host).ok_or_else(|| wrong("failure is A or B".into()))?;
@@ -157,7 +162,7 @@ impl Stage<'_> {
         }
         let Some(of) = &def.of else {
             return Err(wrong(
-                "one of: of, count, calc, said, heard, failure, vary is needed".into(),
+                "one of: of, count, calc, said, heard, read, failure, vary is needed".into(),
             ));
         };
         let key = layers::field(of);

@@ -34,8 +34,11 @@ const WAIT: u64 = 1_000_000;
 /// What answers at once answers within this time.
 const AT_ONCE: u64 = 20_000_000;
 
-/// No stack's timer is shorter: what is sent again sooner was sent because of something that came.
-const SHORTEST_TIMER: u64 = 5_000_000;
+/// No stack's timeout is shorter (Linux: 200 ms): what is sent again sooner was sent because of something that came.
+const SHORTEST_TIMEOUT: u64 = 150_000_000;
+
+/// The same for probes, which go by the round trip.
+const SHORTEST_PROBE: u64 = 5_000_000;
 
 /// Follows the faults on one wire.
 #[derive(Debug)]
@@ -87,6 +90,8 @@ struct Side {
     window: Option<u32>,
     shift: Option<u8>,
     reset: bool,
+    reset_at: Time,
+    doubtful: bool,
     /// The sequence number behind its FIN; whether it had the other's by then, and whether it has it now.
     fin: Option<u32>,
     passive: bool,
@@ -453,8 +458,9 @@ impl Tracer {
         if side.acked.is_none_or(|acked| after(segment.ack, acked)) {
             side.acked = Some(segment.ack);
         }
-        // Whoever goes on has not believed a reset.
-        let goes_on = core::mem::take(&mut side.reset);
+        // Whoever goes on has not believed a reset; but what was on its way out is sent all the same.
+        let goes_on = side.reset && side.doubtful && time.since(side.reset_at) >= WAIT;
+        side.reset &= !goes_on;
         let edge = side.edge;
         if segment.syn() || edge.is_none_or(|edge| after(segment.ack, edge)) {
             side.edge = Some(segment.ack);
@@ -519,12 +525,19 @@ impl Tracer {
             let waited = time.since(since);
             let state = kernel.map(|kernel| kernel.ca_state);
             let why = match state {
-                Some(LOSS) if waited >= SHORTEST_TIMER => Why::Timeout(waited),
+                Some(LOSS) if waited >= SHORTEST_TIMEOUT => Why::Timeout(waited),
+                // It says itself that it goes by acknowledgments.
+                Some(RECOVERY) if is_first && repeats >= 3 && !recovering => {
+                    Why::Duplicates(repeats)
+                }
+                Some(RECOVERY) if is_first && repeats > 0 && sack && !recovering => Why::Sack,
                 _ if is_first && asked && repeats >= 3 && !recovering => Why::Duplicates(repeats),
                 _ if is_first && asked && repeats > 0 && sack && !recovering => Why::Sack,
-                _ if recovering && waited < SHORTEST_TIMER => Why::Recovery,
-                Some(OPEN | DISORDER) if !segment.syn() => Why::Probe(waited),
-                _ if waited >= SHORTEST_TIMER => Why::Timeout(waited),
+                _ if recovering && waited < SHORTEST_TIMEOUT => Why::Recovery,
+                Some(OPEN | DISORDER) if !segment.syn() && waited >= SHORTEST_PROBE => {
+                    Why::Probe(waited)
+                }
+                _ if waited >= SHORTEST_TIMEOUT => Why::Timeout(waited),
                 _ => Why::Recovery,
             };
             begins |= !matches!(why, Why::Recovery | Why::Probe(_));
@@ -590,9 +603,8 @@ impl Tracer {
         let edge_before = side.edge;
         let old_ack = segment.acks() && side.una.is_some_and(|una| after(una, segment.ack));
         let how = match expects {
-            Some(expects) if expects == segment.ports => side.takes(&segment),
-            Some(_) => Reaction::Discarded(Check::TcpPort),
-            None => side.takes(&segment),
+            Some(expects) if expects != segment.ports => Reaction::Discarded(Check::TcpPort),
+            _ => side.takes(&segment, time),
         };
         let counts = !matches!(how, Reaction::Discarded(_) | Reaction::OutOfWindow);
         if segment.acks() && !segment.rst() && counts {
@@ -618,7 +630,8 @@ impl Tracer {
         if matches!(how, Reaction::Kept | Reaction::Taken) {
             for trace in &mut self.traces {
                 let again = trace.resends.iter().any(|resend| resend.0 == arrival.id);
-                if trace.brought.is_none() && (again || trace.id == arrival.id) {
+                let whole = trace.need.is_some_and(|need| !after(need.1, segment.end()));
+                if trace.brought.is_none() && whole && (again || trace.id == arrival.id) {
                     trace.brought = Some(arrival.id);
                 }
             }
@@ -867,6 +880,7 @@ impl Tracer {
 /// Linux's states of congestion control.
 const OPEN: u8 = 0;
 const DISORDER: u8 = 1;
+const RECOVERY: u8 = 3;
 const LOSS: u8 = 4;
 
 fn is_tls(error: &ChatError) -> bool {
@@ -955,12 +969,12 @@ impl Tally {
 
 impl Side {
     /// What it does with a segment of its connection (RFC 9293, section 3.10.7).
-    fn takes(&mut self, segment: &Segment) -> Reaction {
+    fn takes(&mut self, segment: &Segment, time: Time) -> Reaction {
         if self.reset || self.is_closed() {
             return Reaction::Discarded(Check::TcpPort);
         }
         let Some(edge) = self.edge else {
-            return self.opens(segment);
+            return self.opens(segment, time);
         };
         let window = self.window.unwrap_or(edge);
         let in_window = !after(edge, segment.seq) && after(window, segment.seq);
@@ -968,7 +982,9 @@ impl Side {
             if segment.seq != edge && !in_window {
                 return Reaction::OutOfWindow;
             }
-            self.reset = true;
+            // Nobody doubts the very next number (RFC 5961, section 3.2).
+            self.doubtful = segment.seq != edge;
+            (self.reset, self.reset_at) = (true, time);
             return Reaction::Reset;
         }
         if segment.syn() {
@@ -1019,12 +1035,12 @@ impl Side {
     }
 
     /// The same before there is a connection.
-    fn opens(&mut self, segment: &Segment) -> Reaction {
+    fn opens(&mut self, segment: &Segment, time: Time) -> Reaction {
         let right = self.next.is_none_or(|next| next == segment.ack);
         if segment.rst() {
             // RFC 9293, section 3.10.7.3: it must acknowledge the SYN.
             return if self.next.is_some() && segment.acks() && right {
-                self.reset = true;
+                (self.reset, self.reset_at) = (true, time);
                 Reaction::Reset
             } else {
                 Reaction::OutOfWindow

@@ -445,11 +445,13 @@ impl<'g> Arrows<'g> {
                 let place = free.or(places.first()).copied().unwrap_or(line.from);
                 canvas.mark(place, marks.changed, Role::Bad);
             }
-            if arrow.end.is_some() {
-                canvas.mark(line.to, head, arrow.role);
-            } else if arrow.lost {
-                canvas.mark(line.to, marks.lost, Role::Bad);
-            }
+            // One that neither arrives nor is lost, somebody on the way has got.
+            let (end, role) = if arrow.lost {
+                (marks.lost, Role::Bad)
+            } else {
+                (head, arrow.role)
+            };
+            canvas.mark(line.to, end, role);
         }
         let height = canvas.height();
         let wall = LEFT + cell + 1;

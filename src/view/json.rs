@@ -1,13 +1,10 @@
 //! `-T json`: one object a line for each packet. The form is described in `docs/json.md`.
 
-mod memo;
-
-use memo::{Change, Memo, What};
-
 use super::fields::{calendar, clock, day, decimal, digits, ether, hex, ipv4, ipv6, oid, seconds};
 use crate::filter::key::{self, Room};
 use crate::packet::{BufId, BufKind, Event, Fact, Field, Kind, Layer, NO_PARENT, Note, Value, Why};
 use crate::text::Glossary;
+use crate::view::memo::{Memo, What};
 use crate::view::paint::{Look, Out, Wish, hex_digit};
 use crate::view::value::Words;
 
@@ -18,9 +15,18 @@ pub struct Json<'g> {
     words: Option<Spoken<'g>>,
     /// The groups that are open while a layer is written.
     open: Vec<u32>,
-    memo: Memo,
+    memo: Memo<Written>,
     /// The second that was written last, and how.
     second: (u64, Vec<u8>),
+}
+
+/// Where a part of a line is, from the beginning of its layers: from `start` on where it stands, and from `value` to `end` its
+/// value. What follows up to the next part is the same for all packets of the shape.
+#[derive(Debug)]
+struct Written {
+    start: usize,
+    value: usize,
+    end: usize,
 }
 
 /// What puts a value into words.
@@ -76,26 +82,40 @@ impl<'g> Json<'g> {
             buffer(event, BufId(id as u16), out);
         }
         out.extend_from_slice(b"],\"layers\":[");
-        let begin = out.len();
-        let memo = core::mem::take(&mut self.memo);
-        let known = memo.find(event).is_some_and(|template| {
-            template.again(event, out, |what, change, out| {
-                self.part(event, what, change, out);
-            })
-        });
-        self.memo = memo;
-        if !known {
-            out.truncate(begin);
-            self.memo.begin(begin);
+        if !self.again(event, out) {
+            let begin = out.len();
+            self.memo.begin();
             for (index, layer) in event.layers.iter().enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }
-                self.layer(event, index, layer, out);
+                self.layer(event, index, layer, begin, out);
             }
-            self.memo.keep(event, out);
+            self.memo.keep(event, out.get(begin..).unwrap_or(&[]));
         }
         out.extend_from_slice(b"]}\n");
+    }
+
+    /// The layers of a packet like one that was written before. False, and nothing written, if there was none.
+    fn again(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> bool {
+        let memo = core::mem::take(&mut self.memo);
+        let (begin, mut copied) = (out.len(), 0);
+        let known = memo.find(event).is_some_and(|template| {
+            let known = template.changes(event, |what, part, diff| {
+                let place = diff.moved || diff.sized;
+                let from = if place { part.start } else { part.value };
+                out.extend_from_slice(template.text(copied..from));
+                self.part(event, what, place, out);
+                copied = part.end;
+            });
+            out.extend_from_slice(template.text_from(copied));
+            known
+        });
+        self.memo = memo;
+        if !known {
+            out.truncate(begin);
+        }
+        known
     }
 
     /// When a packet was seen: mostly in the same second as the one before it.
@@ -115,8 +135,8 @@ impl<'g> Json<'g> {
         out.push(b'Z');
     }
 
-    /// One part of the layers.
-    fn part(&mut self, event: &Event<'_>, what: What, change: Change, out: &mut Vec<u8>) {
+    /// One part of the layers: its value, and before it, if that is wanted, its place.
+    fn part(&mut self, event: &Event<'_>, what: What, place: bool, out: &mut Vec<u8>) {
         match what {
             What::Layer(index) => {
                 if let Some(layer) = event.layers.get(index as usize) {
@@ -125,7 +145,7 @@ impl<'g> Json<'g> {
             }
             What::Field(index) => {
                 if let Some(field) = event.fields.get(index as usize) {
-                    if change == Change::All {
+                    if place {
                         field_place(out, field);
                     }
                     self.field_value(event, field, out);
@@ -136,15 +156,28 @@ impl<'g> Json<'g> {
                     self.note_value(note, out);
                 }
             }
+            What::Buffer(_) | What::Stop(_) => {}
         }
     }
 
-    fn layer(&mut self, event: &Event<'_>, index: usize, layer: &Layer, out: &mut Vec<u8>) {
+    fn layer(
+        &mut self,
+        event: &Event<'_>,
+        index: usize,
+        layer: &Layer,
+        begin: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let written = |start: usize, value: usize, end: usize| Written {
+            start: start - begin,
+            value: value - begin,
+            end: end - begin,
+        };
         let start = out.len();
         layer_place(out, layer);
         let end = out.len();
         self.memo
-            .part(event, What::Layer(index as u32), [start, end, end]);
+            .part(event, What::Layer(index as u32), written(start, end, end));
         out.extend_from_slice(b",\"fields\":[");
         self.open.clear();
         let mut first = true;
@@ -164,7 +197,8 @@ impl<'g> Json<'g> {
             let value = out.len();
             self.field_value(event, field, out);
             let end = out.len();
-            self.memo.part(event, What::Field(at), [start, value, end]);
+            self.memo
+                .part(event, What::Field(at), written(start, value, end));
             first = !event.is_leaf(at as usize);
             if first {
                 out.extend_from_slice(b",\"fields\":[");
@@ -193,7 +227,8 @@ impl<'g> Json<'g> {
             let value = out.len();
             self.note_value(note, out);
             let end = out.len();
-            self.memo.part(event, What::Note(at), [start, value, end]);
+            self.memo
+                .part(event, What::Note(at), written(start, value, end));
             out.push(b'}');
         }
         out.extend_from_slice(b"],\"stops\":[");
@@ -477,10 +512,7 @@ mod tests {
                             wire_len: packet.bytes.len() as u32,
                             data: &packet.bytes,
                         });
-                        let known = json.memo.find(&event).is_some_and(|template| {
-                            template.again(&event, &mut Vec::new(), |_, _, _| ())
-                        });
-                        again += u32::from(known);
+                        again += u32::from(json.again(&event, &mut Vec::new()));
                         let (mut one, mut other) = (Vec::new(), Vec::new());
                         json.packet(&event, &mut one);
                         Json::new(glossary).packet(&event, &mut other);

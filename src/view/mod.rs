@@ -14,6 +14,7 @@ pub mod detail;
 mod errand;
 pub mod explain;
 pub mod fields;
+pub mod follow;
 pub mod hex;
 pub mod journey;
 pub mod json;

@@ -652,8 +652,7 @@ impl End {
                 self.send(log);
             }
             if !self.socket().may_send() {
-                let refused = self.socket().state() == smoltcp::socket::tcp::State::Closed;
-                if refused && !self.ended {
+                if self.stack.is_closed() && !self.ended {
                     self.end(Ending::Reset, log);
                 }
                 return;
