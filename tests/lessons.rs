@@ -415,8 +415,23 @@ fn what_is_wrong_with_a_lesson_is_said_with_file_line_and_fix() {
         ),
         ("{bytes}", "{byte}", "there is no value \"byte\""),
         (
+            "Explain, with the bytes",
+            "A packet of 1500 bytes",
+            "explain says 1500: compute it from a packet",
+        ),
+        (
+            "Explain, with the bytes",
+            "By RFC 9293, section 3.4",
+            "explain cites RFC 9293, section 3.4: add it to rfc",
+        ),
+        (
+            "\"RFC 9293, section 3.1\" = \"the TCP header\"",
+            "",
+            "read.RFC 9293, section 3.1 is missing",
+        ),
+        (
             "Say what there is to see",
-            "x\n  0123456789012345678901234567890123456789 0123456789012345678901234567890123456789",
+            "x\n  abcdefghijabcdefghijabcdefghijabcdefghij abcdefghijabcdefghijabcdefghijabcdefghij",
             "wider than 78 columns",
         ),
     ];
