@@ -13,31 +13,29 @@ pub(crate) mod own;
 mod receive;
 mod rights;
 mod secrets;
+pub(crate) mod work;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::bpf::{self, Filter, FilterError, Link, Program};
 use crate::cli;
-use crate::layers::tls;
-use crate::packet::{Frame, LinkType, Time};
-use crate::session::Session;
-use crate::show::{BATCH, Show};
+use crate::file::WriteError;
+use crate::interrupt::Interrupts;
+use crate::keylog::LogFile;
+use crate::show::ShowError;
 use crate::text::Glossary;
 use crate::view::paint::Out;
 use crate::view::words::Hosts;
 use interface::{Form, Interface};
-use notes::{Notes, Sum, list};
-use receive::{Batch, OpenError, Queue, Tap};
+use notes::{Notes, list};
+use receive::{Counts, OpenError, Queue, Tap};
 use rights::GivenUp;
-use secrets::{KeyFile, Patience};
+use work::{Pause, Work, WorkError};
 
 /// The interface name that means all of them.
 const ANY: &str = "any";
@@ -51,9 +49,6 @@ const ASK_AGAIN: u16 = 250;
 /// And so long after the last question while packets keep coming.
 const ASK_NOW: Duration = Duration::from_secs(1);
 
-/// So many packets are shown before it is looked whether somebody wants to end it.
-const TURN: usize = 1024;
-
 /// Why a capture cannot be, or ended early.
 #[derive(Debug)]
 pub enum CaptureError {
@@ -63,6 +58,8 @@ pub enum CaptureError {
     Usage(String),
     /// The system does not let us, or the interface has ended.
     System(String),
+    /// The file that is written.
+    Write(WriteError),
 }
 
 impl fmt::Display for CaptureError {
@@ -70,6 +67,7 @@ impl fmt::Display for CaptureError {
         match self {
             Self::Output(error) => write!(f, "cannot write the output: {error}"),
             Self::Usage(text) | Self::System(text) => f.write_str(text),
+            Self::Write(error) => error.fmt(f),
         }
     }
 }
@@ -79,6 +77,28 @@ impl std::error::Error for CaptureError {}
 impl From<io::Error> for CaptureError {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
+    }
+}
+
+impl From<WriteError> for CaptureError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<ShowError> for CaptureError {
+    fn from(error: ShowError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<WorkError> for CaptureError {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Output(error) => Self::Output(error),
+            WorkError::Write(error) => Self::Write(error),
+            WorkError::Show(error) => error.into(),
+        }
     }
 }
 
@@ -105,7 +125,8 @@ pub fn run(
         return Ok(out.flush_to(to)?);
     }
     let mut notes = Notes::new(glossary, screen.wish());
-    let text = capture.filter.join(" ");
+    work::check(glossary, screen, &capture.output)?;
+    let text = capture.kernel_filter.join(" ");
     let filter = match text.trim() {
         "" => None,
         text => Some(bpf::parse(text)?),
@@ -117,14 +138,8 @@ pub fn run(
             "which interface? name one: layerwise capture -i lo".to_owned(),
         ));
     };
-    // The signals that end a capture are taken up in the loop; blocked in every thread before the first one starts.
-    let mut set = SigSet::empty();
-    set.add(Signal::SIGINT);
-    set.add(Signal::SIGTERM);
-    let signals = set
-        .thread_block()
-        .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC))
-        .map_err(|e| system("signals cannot be received", &e.into()))?;
+    // The signals that end a capture are taken up in the loop.
+    let signals = Interrupts::new().map_err(|e| system("signals cannot be received", &e))?;
 
     let buffer = (capture.buffer as usize) << 20;
     let taps = open(name, &all, filter.as_ref(), buffer, &mut notes)?;
@@ -133,34 +148,37 @@ pub fn run(
         let file = std::env::var_os("SSLKEYLOGFILE")?;
         (!file.is_empty()).then(|| file.into())
     });
-    let keys = keylog.as_deref().map(KeyFile::new);
-    let given_up = rights::give_up().map_err(|(step, error)| {
-        system(
-            &format!("rights cannot be given up ({step}), so nothing is captured"),
-            &error,
-        )
+    let keys = keylog.as_deref().map(LogFile::watch);
+    let made = work::made(&capture.output, || {
+        let given_up = rights::give_up().map_err(|(step, error)| {
+            system(
+                &format!("rights cannot be given up ({step}), so nothing is captured"),
+                &error,
+            )
+        })?;
+        if let GivenUp::Root { uid } = given_up {
+            notes.say("say.capture.rights.user", |out, _| out.number(uid.into()));
+        }
+        Ok::<_, CaptureError>(())
     })?;
-    if let GivenUp::Root { uid } = given_up {
-        notes.say("say.capture.rights.user", |out, _| out.number(uid.into()));
-    }
 
-    let links: Vec<LinkType> = taps.iter().map(|tap| tap.link).collect();
-    let names: Vec<String> = taps.iter().map(|tap| tap.name.clone()).collect();
-    let mut watch = Watch {
+    let interfaces = taps.iter().map(|tap| (tap.name.clone(), tap.link));
+    let mut work = Work::new(
         glossary,
-        show: Show::new(glossary, screen, Hosts::default()),
-        sessions: links.iter().map(|_| Session::new()).collect(),
-        links,
-        tagged: name == ANY,
-        names,
+        (screen, &capture.output),
+        Hosts::default(),
+        made,
+        interfaces,
+    )?;
+    if name == ANY {
+        work.tag();
+    }
+    work.waits = keys.is_some();
+    let mut watch = Watch {
+        work,
         keys,
-        patience: Patience::default(),
-        keylog: keylog.as_deref(),
         told: Told::default(),
         notes,
-        sum: Sum::default(),
-        batch: Batch::default(),
-        next: 0,
     };
     watch.read_keys()?;
     watch.told_of_keylog();
@@ -170,18 +188,17 @@ pub fn run(
         });
     }
     let watched: Vec<(&str, &Interface)> = watch
-        .names
-        .iter()
+        .work
+        .names()
         .filter_map(|name| {
             let interface = all.iter().find(|i| i.name() == name)?;
-            Some((name.as_str(), interface))
+            Some((name, interface))
         })
         .collect();
     watch.notes.watching(&watched);
 
     let queue = Queue::start(taps).map_err(|e| system("the receiver cannot be started", &e))?;
-    let limit = capture.count.unwrap_or(u64::MAX);
-    watch.run(queue, &signals, limit, out, to)
+    watch.run(queue, &signals, out, to)
 }
 
 fn system(what: &str, error: &io::Error) -> CaptureError {
@@ -306,44 +323,61 @@ struct Told {
 
 /// A running capture.
 struct Watch<'a> {
-    glossary: &'a Glossary,
-    show: Show<'a>,
-    /// One for each interface: what passes two of them is not sent twice.
-    sessions: Vec<Session>,
-    links: Vec<LinkType>,
-    names: Vec<String>,
-    /// Whether each packet says which interface it passed.
-    tagged: bool,
-    keys: Option<KeyFile>,
-    keylog: Option<&'a Path>,
-    patience: Patience,
+    work: Work<'a>,
+    keys: Option<LogFile>,
     told: Told,
     notes: Notes<'a>,
-    sum: Sum,
-    /// Packets that were taken from the queue, and which of them is next.
-    batch: Batch,
-    next: usize,
-}
-
-/// Why the loop goes no further for now.
-#[derive(Debug, PartialEq, Eq)]
-enum Pause {
-    /// There is no packet.
-    Empty,
-    /// The next one waits for secrets.
-    Held,
-    /// It may go on at once.
-    Turn,
-    /// As many as were asked for have been shown.
-    Enough,
 }
 
 impl Watch<'_> {
     fn run(
         mut self,
+        queue: Queue,
+        signals: &Interrupts,
+        out: &mut Out,
+        to: &mut (impl Write + AsFd),
+    ) -> Result<(), CaptureError> {
+        let began = Instant::now();
+        self.work.begin(out);
+        let (result, counts) = self.watch(queue, signals, out, to);
+        // Whatever ended it, the file is whole.
+        let mut words = self.notes.aside();
+        let finished = match &result {
+            Err(CaptureError::Write(_)) => Ok(()),
+            _ => self.work.finish(&mut words),
+        };
+        if matches!(
+            result,
+            Err(CaptureError::Output(_) | CaptureError::Write(_))
+        ) {
+            return result;
+        }
+        finished?;
+        let secrets = self.keys.is_some().then_some(self.work.known.secrets);
+        let picks = self.work.picks();
+        self.notes
+            .summary((&self.work.sum, picks), began.elapsed(), counts, secrets);
+        self.notes.print(words);
+        result
+    }
+
+    /// Watches until it is over; gives also what was lost until then.
+    fn watch(
+        &mut self,
         mut queue: Queue,
-        signals: &SignalFd,
-        limit: u64,
+        signals: &Interrupts,
+        out: &mut Out,
+        to: &mut (impl Write + AsFd),
+    ) -> (Result<(), CaptureError>, (Counts, u64)) {
+        let result = self.until_it_ends(&mut queue, signals, out, to);
+        let counts = (queue.kernel(), queue.lost());
+        (result, counts)
+    }
+
+    fn until_it_ends(
+        &mut self,
+        queue: &mut Queue,
+        signals: &Interrupts,
         out: &mut Out,
         to: &mut (impl Write + AsFd),
     ) -> Result<(), CaptureError> {
@@ -353,17 +387,14 @@ impl Watch<'_> {
         let mut fresh = false;
         let mut asked = Instant::now();
         loop {
-            let pending = self.next < self.batch.len();
-            let news = queue.take(&mut self.batch, pending);
-            if !pending {
-                self.next = 0;
-            }
+            let pending = self.work.is_pending();
+            let news = queue.take(&mut self.work.batch, pending);
             fresh |= news.any;
             for (tap, error) in news.ended {
                 ended = Some(self.down(tap, &error));
             }
             self.read_keys()?;
-            let pause = self.packets(limit, out, to)?;
+            let pause = self.work.packets(out, to)?;
             // Only what was found empty wakes who sleeps over it, so nothing may lie between the two.
             let idle = pause == Pause::Empty && !news.any;
             if pause == Pause::Enough || (idle && news.done) {
@@ -376,13 +407,13 @@ impl Watch<'_> {
                 _ => PollTimeout::NONE,
             };
             if timeout != PollTimeout::ZERO {
-                out.flush_to(to)?;
+                self.work.flush(out, to)?;
             }
             if fresh && asked.elapsed() > ASK_NOW {
                 asked = Instant::now();
-                self.losses(&mut queue);
+                self.losses(queue);
             }
-            match wait(&queue, signals, to.as_fd(), timeout)? {
+            match wait(queue, signals, to.as_fd(), timeout)? {
                 Woken::Signal if stopped => break,
                 Woken::Signal => {
                     stopped = true;
@@ -390,89 +421,16 @@ impl Watch<'_> {
                 }
                 Woken::Nothing if idle => {
                     fresh = false;
-                    self.losses(&mut queue);
+                    self.losses(queue);
                 }
                 _ => {}
             }
         }
         out.flush_to(to)?;
-        let counts = (queue.kernel(), queue.lost());
-        let secrets = self.keys.as_ref().map(|keys| keys.known.secrets);
-        self.notes.summary(&self.sum, counts, secrets);
         match ended {
             Some(text) if !stopped => Err(CaptureError::System(text)),
             _ => Ok(()),
         }
-    }
-
-    /// Shows what can be shown.
-    fn packets(
-        &mut self,
-        limit: u64,
-        out: &mut Out,
-        to: &mut impl Write,
-    ) -> Result<Pause, CaptureError> {
-        for _ in 0..TURN {
-            if self.sum.packets >= limit {
-                return Ok(Pause::Enough);
-            }
-            if self.next >= self.batch.len() {
-                return Ok(Pause::Empty);
-            }
-            if let Some(keys) = &self.keys
-                && self
-                    .patience
-                    .must_wait(&self.batch, self.next, &self.links, &keys.known)
-            {
-                return Ok(Pause::Held);
-            }
-            self.packet(out);
-            self.next += 1;
-            if out.bytes().len() >= BATCH {
-                out.flush_to(to)?;
-            }
-        }
-        Ok(Pause::Turn)
-    }
-
-    fn packet(&mut self, out: &mut Out) {
-        let Some(arrived) = self.batch.get(self.next) else {
-            return;
-        };
-        let (Some(session), Some(link)) = (
-            self.sessions.get_mut(arrived.tap),
-            self.links.get(arrived.tap),
-        ) else {
-            return;
-        };
-        let sum = &mut self.sum;
-        sum.packets += 1;
-        sum.bytes += arrived.data.len() as u64;
-        sum.first.get_or_insert(arrived.time);
-        sum.last = sum.last.max(arrived.time);
-        let event = session.push(Frame {
-            number: sum.packets,
-            time: Time(arrived.time),
-            link: *link,
-            data: arrived.data,
-            wire_len: arrived.data.len() as u32,
-        });
-        let is_opened = |note: &&crate::packet::Note| {
-            core::ptr::eq(note.def, &raw const tls::OPENED) && note.value == tls::opened::VERIFIED
-        };
-        sum.opened += event.notes.iter().filter(is_opened).count() as u64;
-        if self.tagged {
-            let name = self.names.get(arrived.tap).map_or("?", String::as_str);
-            out.sentence(self.glossary.say("say.capture.on"), |out, _| {
-                notes::name(out, name)
-            });
-            if self.show.in_detail() {
-                out.newline();
-            } else {
-                out.byte(b' ');
-            }
-        }
-        self.show.packet(out, &event);
     }
 
     /// Takes up what is new in the key log.
@@ -480,16 +438,16 @@ impl Watch<'_> {
         let Some(keys) = &mut self.keys else {
             return Ok(());
         };
-        let (sessions, mut wrong) = (&mut self.sessions, None);
+        let (work, mut wrong) = (&mut self.work, Ok(None));
         let read = keys.read(|line| {
-            for session in sessions.iter_mut() {
-                if let Err(error) = session.keylog_line(line) {
-                    wrong = Some(error);
-                }
+            if let Ok(before) = &wrong {
+                let before = *before;
+                wrong = work.secret(line).map(|now| before.or(now));
             }
         });
-        let path = self.keylog.unwrap_or(Path::new("")).display().to_string();
-        let trouble = read.err().or_else(|| keys.trouble.take());
+        let wrong = wrong?;
+        let trouble = read.err().or_else(|| keys.trouble());
+        let path = keys.path().display().to_string();
         for (told, key, reason) in [
             (
                 &mut self.told.line,
@@ -517,7 +475,7 @@ impl Watch<'_> {
 
     /// Says where secrets come from.
     fn told_of_keylog(&mut self) {
-        let (Some(keys), Some(path)) = (&self.keys, self.keylog) else {
+        let Some(keys) = &self.keys else {
             return;
         };
         let key = if keys.is_open() {
@@ -527,7 +485,8 @@ impl Watch<'_> {
         } else {
             "say.capture.keylog.missing"
         };
-        let (path, secrets) = (path.display().to_string(), keys.known.secrets);
+        let path = keys.path().display().to_string();
+        let secrets = self.work.known.secrets;
         self.notes.say(key, |out, what| match what {
             "file" => {
                 out.wire(path.as_bytes(), WIDE);
@@ -538,13 +497,13 @@ impl Watch<'_> {
 
     /// An interface has ended.
     fn down(&mut self, tap: usize, error: &io::Error) -> String {
-        let name = self.names.get(tap).map_or("?", String::as_str);
+        let name = self.work.name(tap);
         let reason = match error.raw_os_error() {
             Some(nix::libc::ENETDOWN) => "it went down".to_owned(),
             Some(nix::libc::ENODEV | nix::libc::ENXIO) => "it is gone".to_owned(),
             _ => error.to_string(),
         };
-        if self.names.len() > 1 {
+        if self.work.names().count() > 1 {
             self.notes.say("say.capture.down", |out, what| match what {
                 "interface" => notes::name(out, name),
                 _ => out.text(&reason),
@@ -575,7 +534,7 @@ enum Woken {
 
 fn wait(
     queue: &Queue,
-    signals: &SignalFd,
+    signals: &Interrupts,
     screen: BorrowedFd<'_>,
     timeout: PollTimeout,
 ) -> Result<Woken, CaptureError> {
@@ -598,7 +557,7 @@ fn wait(
     {
         return Err(CaptureError::Output(io::ErrorKind::BrokenPipe.into()));
     }
-    if signal.any().unwrap_or(false) && matches!(signals.read_signal(), Ok(Some(_))) {
+    if signal.any().unwrap_or(false) && signals.came() {
         return Ok(Woken::Signal);
     }
     Ok(Woken::Packets)

@@ -29,7 +29,7 @@ use crate::view::paint::Out;
 use crate::wire::{Host, PORT, Seen, WireError};
 use both::Both;
 use scene::Scene;
-use show::{Count, Show};
+use show::{Count, Faults, Show};
 
 /// Bytes of an Ethernet header, which the MTU does not count.
 const LINK_HEADER: usize = 14;
@@ -124,6 +124,7 @@ pub fn run(
     let depth = Depth::of(screen.verbose);
     let detail = (screen.verbose > 0 || screen.hex)
         .then(|| Detail::new(glossary, depth, screen.hex, origin).in_words(hosts.clone()));
+    let rules = attack::rules(&demo.attack).len() + demo.fault.len();
     let mut show = Show {
         glossary,
         pick: Pick::new(&demo.output)?,
@@ -138,6 +139,8 @@ pub fn run(
         watches: attack::watches(demo, notebook, port),
         lanes: demo.attack.mitm.map(|_| mitm::Lanes::new()),
         heads: true,
+        // What comes of an attack's own rules, those say who watch it.
+        faults: (!demo.fault.is_empty()).then(|| Faults::new(rules, links)),
     };
     let mut both = Both::new(demo, screen, glossary, (links, port))?;
     show.heads = both.is_none();
@@ -150,6 +153,8 @@ pub fn run(
         session.treat_port(port, PORT);
     }
     let mut count = Count::default();
+    // So many packets were picked; the last of them.
+    let (mut picked, mut last) = (0, 0);
 
     show.begin(out, (title, legend, port), &words);
     if let Some(both) = &both {
@@ -168,11 +173,15 @@ pub fn run(
                 break;
             }
         };
-        if let Some(both) = &mut both
-            && !matches!(&seen, Seen::Packet(packet) if packet.id > most)
-        {
+        // Every link that a packet passes counts with it.
+        if matches!(&seen, Seen::Packet(packet) if picked >= most && packet.id > last) {
+            break;
+        }
+        if let Some(both) = &mut both {
             both.take(out, &seen)?;
         }
+        // What comes of faults is followed all the same, and told at the end.
+        let hidden = both.is_some().then(|| out.mark());
         match seen {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
@@ -184,7 +193,6 @@ pub fn run(
                     save.secret(&line)?;
                 }
             }
-            Seen::Packet(packet) if packet.id > most => break,
             Seen::Packet(packet) => {
                 if packet.id > count.packets {
                     count.packets = packet.id;
@@ -199,15 +207,16 @@ pub fn run(
                 };
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
-                    let picked = show.pick.takes(&event);
+                    let takes = show.pick.takes(&event);
                     for watch in &mut show.watches {
                         watch.packet(&packet, &event);
                     }
-                    if both.is_none() {
-                        show.packet(out, &packet, &event, picked);
+                    if takes && packet.id > last {
+                        (picked, last) = (picked + 1, packet.id);
                     }
+                    show.packet(out, &packet, &event, takes);
                     if let Some(save) = &mut save
-                        && picked
+                        && takes
                     {
                         save.describe(&event);
                         let interface =
@@ -216,19 +225,22 @@ pub fn run(
                     }
                 }
             }
-            Seen::Kernel { .. } | Seen::Released { .. } if both.is_some() => {}
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
-            Seen::Released { id, time, .. } => show.released(out, id, time),
+            Seen::Released { id, time, arrives } => show.released(out, id, time, arrives),
             Seen::Chat { host, time, what } => {
                 for watch in &mut show.watches {
                     watch.chat(host, time, &what);
                 }
+                show.chat(out, host, time, &what);
                 if let Some(line) = what.heard() {
                     count.messages += 1;
                     count.said += line.text.len() as u64 + 1;
                     show.journeys.read(&show.hosts, name(host), time);
                 }
             }
+        }
+        if let Some(mark) = hidden {
+            out.back_to(mark);
         }
         if quiet {
             out.clear();
@@ -245,7 +257,8 @@ pub fn run(
         out.clear();
     }
     if let Some(save) = save {
-        save.finish(out)?;
+        let for_people = !quiet && show.machine.is_none();
+        save.finish(for_people.then_some(&mut *out))?;
     }
     out.flush_to(to)?;
     match failure {

@@ -7,6 +7,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
+mod file;
+
+pub use file::LogFile;
+
 /// The most connections whose secrets are kept; the next one is refused.
 pub const MAX_CONNECTIONS: usize = 1 << 20;
 
@@ -182,6 +186,15 @@ impl KeyLog {
     pub fn secrets(&self, client_random: &[u8; 32]) -> Option<&Secrets> {
         self.connections.get(client_random)
     }
+}
+
+/// Which connection a line is about, by its client random; `None` for a line that names no secret.
+#[must_use]
+pub fn client_random(line: &str) -> Option<[u8; 32]> {
+    let mut words = line.split_ascii_whitespace();
+    words.next().filter(|label| !label.starts_with('#'))?;
+    let mut random = [0; 32];
+    (hex(words.next()?, &mut random)? == 32).then_some(random)
 }
 
 /// Decodes hexadecimal digits into the front of `into`; gives how many bytes, or `None` if it is no hex or does not fit.

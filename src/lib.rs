@@ -72,6 +72,8 @@ pub mod ends;
 pub mod file;
 pub mod filter;
 mod flow;
+pub mod follow;
+mod interrupt;
 pub mod keylog;
 pub mod layers;
 pub mod lesson;

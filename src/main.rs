@@ -11,7 +11,7 @@ use layerwise::read;
 use layerwise::text::Glossary;
 use layerwise::view::paint::{Look, Out};
 use layerwise::view::{explain, keys};
-use layerwise::{demo, doctor};
+use layerwise::{demo, doctor, follow};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -125,14 +125,12 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             Ok(out.flush_to(&mut stdout)?)
         }
         Some(Command::Read(arguments)) => {
-            read::run(arguments, &cli.screen, &glossary, &mut out, &mut stdout).map_err(|error| {
-                match error {
-                    read::ReadError::Output(error) => Failure::Output(error),
-                    read::ReadError::Write(error) => error.into(),
-                    error if error.is_usage() => Failure::Usage(error.to_string()),
-                    error => Failure::Other(error.to_string()),
-                }
-            })
+            let result = read::run(arguments, &cli.screen, &glossary, &mut out, &mut stdout);
+            result.map_err(reading)
+        }
+        Some(Command::Follow(arguments)) => {
+            let result = follow::run(arguments, &cli.screen, &glossary, &mut out, &mut stdout);
+            result.map_err(reading)
         }
         Some(Command::Capture(capture)) => watch(capture, cli, &glossary, &mut out, &mut stdout),
         Some(Command::Certs(certs)) => Ok(program::certs(certs, &glossary, &mut out, &mut stdout)?),
@@ -144,6 +142,16 @@ fn run(cli: &cli::Cli) -> Result<(), Failure> {
             };
             play(&demo, cli, &glossary, &mut out, &mut stdout)
         }
+    }
+}
+
+/// What failed with a capture file.
+fn reading(error: read::ReadError) -> Failure {
+    match error {
+        read::ReadError::Output(error) => Failure::Output(error),
+        read::ReadError::Write(error) => error.into(),
+        error if error.is_usage() => Failure::Usage(error.to_string()),
+        error => Failure::Other(error.to_string()),
     }
 }
 
@@ -160,6 +168,7 @@ fn watch(
         CaptureError::Output(error) => Failure::Output(error),
         CaptureError::Usage(text) => Failure::Usage(text),
         CaptureError::System(text) => Failure::Other(text),
+        CaptureError::Write(error) => error.into(),
     })
 }
 

@@ -525,6 +525,21 @@ impl Segment {
     }
 }
 
+/// Bytes that one end of a TCP connection said, in their order: each byte of the stream once, however often it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// Which end: 0 for the one that asked to connect (or was seen first), 1 for the other.
+    pub from: u8,
+    /// Whether they were opened: the content of a TLS record of application data. Otherwise they are the stream's own.
+    pub opened: bool,
+    /// The buffer they stand in.
+    pub buf: BufId,
+    /// Their first byte in it, and the one behind the last.
+    pub bytes: (u32, u32),
+    /// So many bytes before them are not in the capture.
+    pub missing: u64,
+}
+
 /// The labels that decoding leaves: reused from frame to frame, so that a steady state allocates nothing.
 #[derive(Debug, Default)]
 pub struct Labels {
@@ -536,6 +551,8 @@ pub struct Labels {
     pub stops: Vec<Stop>,
     /// From the lowest up.
     pub layers: Vec<Layer>,
+    /// What was said, in the order in which it can be read.
+    pub said: Vec<Said>,
 }
 
 impl Labels {
@@ -545,6 +562,7 @@ impl Labels {
         self.notes.clear();
         self.stops.clear();
         self.layers.clear();
+        self.said.clear();
     }
 
     /// Adds a computed fact about the layer `layer`.
@@ -634,6 +652,8 @@ pub struct Event<'s> {
     pub notes: &'s [Note],
     /// The places where decoding ended early.
     pub stops: &'s [Stop],
+    /// What was said on its connection and can be read in order from this frame on.
+    pub said: &'s [Said],
     pub(crate) buffers: &'s Buffers,
 }
 
@@ -668,6 +688,13 @@ impl<'s> Event<'s> {
             .get(usize::from(id.0))
             .and_then(|b| buffers.pieces.get(b.pieces.clone()))
             .unwrap_or(&[])
+    }
+
+    /// The bytes that were said.
+    #[must_use]
+    pub fn said_bytes(&self, said: &Said) -> &'s [u8] {
+        let range = said.bytes.0 as usize..said.bytes.1 as usize;
+        self.bytes(said.buf).get(range).unwrap_or(&[])
     }
 
     /// The bytes a field labels, whole bytes even where it covers only some of their bits.

@@ -1,14 +1,15 @@
 //! `layerwise read`: a capture file, decoded and shown packet by packet.
 
 use core::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read as _, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cli;
 use crate::cli::read::Place;
 use crate::file::{Comments, FileError, Interface, Item, Packet, Reader, WriteError};
-use crate::layers::{Bind, PROTOCOLS};
+use crate::interrupt::Interrupts;
+use crate::keylog::LogFile;
+use crate::layers::{Bind, PROTOCOLS, tcp};
 use crate::packet::{Frame, LinkType, Time};
 use crate::progress::Progress;
 use crate::save::Save;
@@ -16,10 +17,8 @@ use crate::session::Session;
 use crate::show::{BATCH, Pick, Show, ShowError};
 use crate::text::Glossary;
 use crate::view::paint::{Look, Out, Role, Wish};
-use crate::view::words::Hosts;
-
-/// The longest line of a key log.
-const MAX_LINE: u64 = 4096;
+use crate::view::plot::Plot;
+use crate::view::words::{self, Hosts};
 
 /// Why a file was not read, or not to its end.
 #[derive(Debug)]
@@ -34,6 +33,15 @@ pub enum ReadError {
     Terminal,
     /// What was asked to be shown is not there.
     Show(ShowError),
+    /// There is no conversation of that number.
+    NoConversation {
+        /// The number that was asked for.
+        number: u64,
+        /// Among those over UDP, not those over TCP.
+        udp: bool,
+        /// The file.
+        file: String,
+    },
     /// The output cannot be written.
     Output(io::Error),
 }
@@ -45,7 +53,7 @@ impl ReadError {
         match self {
             Self::File(error) => error.is_unusable(),
             Self::Write(error) => error.is_usage(),
-            Self::KeyLog(..) | Self::Terminal | Self::Show(_) => true,
+            Self::KeyLog(..) | Self::Terminal | Self::Show(_) | Self::NoConversation { .. } => true,
             Self::Output(_) => false,
         }
     }
@@ -63,6 +71,11 @@ impl fmt::Display for ReadError {
             Self::Terminal => write!(
                 f,
                 "standard input is a terminal: pipe a capture into it, as in tcpdump -U -w - | layerwise read -"
+            ),
+            Self::NoConversation { number, udp, file } => write!(
+                f,
+                "{file} has no conversation {number} over {}: layerwise follow {file} lists those it has",
+                if *udp { "UDP" } else { "TCP" }
             ),
             Self::Output(error) => write!(f, "cannot write the output: {error}"),
         }
@@ -112,12 +125,18 @@ pub fn run(
     let pick = Pick::new(&read.output)?;
     let show = Show::new(glossary, screen, Hosts::default()).written_as(screen, &read.output)?;
     let for_people = !read.output.takes_stdout() && !show.for_programs();
+    if read.plot.is_some() && (!for_people || screen.verbose > 0 || screen.hex) {
+        return Err(ReadError::Show(ShowError::Together(
+            "--plot is a picture for people: leave out -v, -x, -T and -w -, or --plot",
+        )));
+    }
     let mut file = Reader::open(&read.file)?;
     let mut job = Job {
         glossary,
         session: Session::new(),
         pick,
-        show: (!read.output.takes_stdout()).then_some(show),
+        show: (!read.output.takes_stdout() && read.plot.is_none()).then_some(show),
+        plot: read.plot.map(|number| (number, Plot::new(glossary))),
         save: None,
         key_logs: Vec::new(),
         range: Range::new(read),
@@ -125,40 +144,50 @@ pub fn run(
         bad_lines: 0,
         bad_line: String::new(),
         links: Vec::new(),
+        interrupts: None,
+        from_stdin: read.file == Path::new("-"),
     };
+    if read.output.write.is_some() {
+        // Where they cannot be taken up, they end the program as ever.
+        job.interrupts = Interrupts::new().ok();
+    }
     for path in &read.keylog {
-        job.key_logs.push(GrowingLog::open(path)?);
+        let log = LogFile::open(path).map_err(|e| ReadError::KeyLog(path.clone(), e))?;
+        job.key_logs.push(log);
     }
     job.key_logs()?;
+    if read.file != Path::new("-") {
+        // Nobody writes the capture any more, so nobody writes its secrets.
+        job.last_lines()?;
+    }
     if let Some(show) = &job.show {
         show.begin(out);
     }
     let mut progress = Progress::new(screen.ascii);
     let result = job.packets(&mut file, &read.output, out, to, &mut progress);
     drop(progress);
+    if let Some((number, plot)) = &job.plot {
+        if job.range.shown > 0 {
+            plot.end(out);
+        } else if job.range.seen > 0 {
+            out.sentence(glossary.say("say.plot.none"), |out, _| out.number(*number));
+            out.newline();
+        }
+    }
     // What was readable is shown, whatever came then.
     out.flush_to(to)?;
     if let Some(save) = job.save.take()
         && !matches!(result, Err(ReadError::Write(_)))
     {
-        save.finish(out)?;
+        save.finish(for_people.then_some(&mut *out))?;
     }
     let name = read.file.to_string_lossy();
-    if result.is_ok() && for_people && job.range.shown == 0 {
-        let key = match job.range.seen {
-            0 => "say.read.nothing",
-            _ => "say.read.none_shown",
-        };
-        out.sentence(glossary.say(key), |out, what| match what {
-            "packets" => out.number(job.range.seen),
-            _ => {
-                out.wire(name.as_bytes(), 200);
-            }
-        });
-        out.newline();
-    }
+    let told = job.plot.is_some() && job.range.seen > 0;
     out.flush_to(to)?;
-    job.remarks(&name, file.lost());
+    let nothing = result.is_ok() && for_people && job.range.shown == 0 && !told;
+    let none = nothing.then(|| job.range.none_shown());
+    let filter = read.output.filter.as_deref().unwrap_or_default();
+    job.remarks(&name, file.lost(), none.map(|key| (key, filter)));
     result
 }
 
@@ -169,8 +198,10 @@ struct Job<'g> {
     pick: Pick,
     /// Nothing, when standard output is taken by a capture file.
     show: Option<Show<'g>>,
+    /// Which conversation is plotted, instead of packets being shown.
+    plot: Option<(u64, Plot<'g>)>,
     save: Option<Save<'g>>,
-    key_logs: Vec<GrowingLog>,
+    key_logs: Vec<LogFile>,
     range: Range,
     /// Comments are shown.
     verbose: bool,
@@ -179,6 +210,9 @@ struct Job<'g> {
     bad_line: String,
     /// Links that nothing here decodes, and an interface of each.
     links: Vec<(LinkType, String)>,
+    /// Ctrl-C, where a file has to be completed then.
+    interrupts: Option<Interrupts>,
+    from_stdin: bool,
 }
 
 impl<'g> Job<'g> {
@@ -212,8 +246,11 @@ impl<'g> Job<'g> {
                         save.flush()?;
                     }
                     waited = true;
+                    if self.is_interrupted() {
+                        break;
+                    }
                 }
-                Some(Item::Secret(line)) => self.secret(line, true)?,
+                Some(Item::Secret(line)) => self.secret(line)?,
                 Some(Item::Comments(comments)) => {
                     if self.verbose {
                         written(self.glossary, out, comments);
@@ -228,6 +265,16 @@ impl<'g> Job<'g> {
             }
         }
         Ok(())
+    }
+
+    /// Whether somebody wants to end it, before there is more to read.
+    fn is_interrupted(&self) -> bool {
+        let from_stdin = self.from_stdin;
+        let asked = |interrupts: &Interrupts| match from_stdin {
+            true => interrupts.came_before(io::stdin()),
+            false => interrupts.came(),
+        };
+        self.interrupts.as_ref().is_some_and(asked)
     }
 
     #[inline]
@@ -247,6 +294,12 @@ impl<'g> Job<'g> {
         let event = self.session.push(frame);
         if place == Where::Before || !self.pick.takes(&event) {
             return Ok(());
+        }
+        if let Some((number, plot)) = &mut self.plot {
+            if words::fact(&event, &tcp::STREAM) != Some(*number) {
+                return Ok(());
+            }
+            plot.packet(out, &event);
         }
         self.range.shown += 1;
         if self.verbose {
@@ -280,30 +333,49 @@ impl<'g> Job<'g> {
 
     /// Takes up what has been added to the key logs.
     fn key_logs(&mut self) -> Result<(), ReadError> {
-        let mut logs = core::mem::take(&mut self.key_logs);
-        for log in &mut logs {
-            // Once packets are being written, the secrets of a ClientHello that is past have to go by themselves.
-            let late = self.range.seen > 0;
-            log.lines(|line| self.secret(line, late))?;
-        }
-        self.key_logs = logs;
-        Ok(())
+        self.lines(|log, line| log.read(line))
     }
 
-    fn secret(&mut self, line: &str, late: bool) -> Result<(), ReadError> {
+    /// Takes up a last line that has no newline.
+    fn last_lines(&mut self) -> Result<(), ReadError> {
+        self.lines(|log, line| {
+            log.rest(line);
+            Ok(())
+        })
+    }
+
+    fn lines(
+        &mut self,
+        read: impl Fn(&mut LogFile, &mut dyn FnMut(&str)) -> io::Result<()>,
+    ) -> Result<(), ReadError> {
+        let mut logs = core::mem::take(&mut self.key_logs);
+        let mut result = Ok(());
+        for log in &mut logs {
+            let read = read(log, &mut |line| {
+                if result.is_ok() {
+                    result = self.secret(line);
+                }
+            });
+            read.map_err(|error| ReadError::KeyLog(log.path().to_owned(), error))?;
+        }
+        self.key_logs = logs;
+        result
+    }
+
+    fn secret(&mut self, line: &str) -> Result<(), ReadError> {
         if let Err(error) = self.session.keylog_line(line) {
             if self.bad_lines == 0 {
                 self.bad_line = error.to_string();
             }
             self.bad_lines += 1;
-        } else if let (true, Some(save)) = (late, &mut self.save) {
+        } else if let Some(save) = &mut self.save {
             save.secret(line)?;
         }
         Ok(())
     }
 
     /// What there is to say that is about no packet, on standard error.
-    fn remarks(&self, name: &str, lost: u64) {
+    fn remarks(&self, name: &str, lost: u64, none: Option<(&str, &str)>) {
         let mut out = Out::new(Look::new(Wish::default(), false, None));
         let mut remark = |key: &str, value: &dyn Fn(&mut Out, &str)| {
             out.ascii(b"layerwise: ");
@@ -315,6 +387,14 @@ impl<'g> Job<'g> {
             });
             out.newline();
         };
+        if let Some((key, filter)) = none {
+            remark(key, &|out, what| match what {
+                "packets" => out.number(self.range.inside),
+                _ => {
+                    out.wire(filter.as_bytes(), 200);
+                }
+            });
+        }
         for (link, interface) in &self.links {
             remark("say.read.link", &|out, what| match what {
                 "interface" if interface.is_empty() => {
@@ -371,6 +451,7 @@ struct Range {
     most: u64,
     first: Option<Time>,
     seen: u64,
+    inside: u64,
     shown: u64,
     past: bool,
 }
@@ -391,6 +472,7 @@ impl Range {
             most: read.output.count.unwrap_or(u64::MAX),
             first: None,
             seen: 0,
+            inside: 0,
             shown: 0,
             past: false,
         }
@@ -426,52 +508,16 @@ impl Range {
                 Where::Before
             };
         }
+        self.inside += 1;
         Where::Inside
     }
-}
 
-/// A key log that another program may still be writing.
-#[derive(Debug)]
-struct GrowingLog {
-    path: PathBuf,
-    file: BufReader<File>,
-    line: Vec<u8>,
-}
-
-impl GrowingLog {
-    fn open(path: &Path) -> Result<Self, ReadError> {
-        let fails = |error| ReadError::KeyLog(path.to_owned(), error);
-        let file = File::open(path).map_err(fails)?;
-        if file.metadata().map_err(fails)?.is_dir() {
-            return Err(fails(io::ErrorKind::IsADirectory.into()));
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            file: BufReader::new(file),
-            line: Vec::new(),
-        })
-    }
-
-    /// Hands out the lines that are whole and have not been handed out yet; at most [`MAX_LINE`] bytes of each.
-    fn lines(
-        &mut self,
-        mut each: impl FnMut(&str) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
-        loop {
-            let room = MAX_LINE.saturating_sub(self.line.len() as u64);
-            let read = self
-                .file
-                .by_ref()
-                .take(room)
-                .read_until(b'\n', &mut self.line);
-            let read = read.map_err(|error| ReadError::KeyLog(self.path.clone(), error))?;
-            let whole = self.line.ends_with(b"\n") || self.line.len() as u64 >= MAX_LINE;
-            if whole {
-                each(core::str::from_utf8(&self.line).unwrap_or("\u{fffd}"))?;
-                self.line.clear();
-            } else if read == 0 {
-                return Ok(());
-            }
+    /// Why no packet was shown.
+    fn none_shown(&self) -> &'static str {
+        match (self.seen, self.inside) {
+            (0, _) => "say.read.nothing",
+            (_, 0) => "say.read.none_between",
+            _ => "say.read.none_fits",
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::cli;
-use crate::cli::output::Format;
 use crate::file::{WriteError, WriteOptions, Writer};
+use crate::keylog;
 use crate::layers::tcp;
 use crate::layers::tls::handshake;
 use crate::packet::{Event, Frame, LinkType};
@@ -15,8 +15,38 @@ use crate::view::comment::Comments;
 use crate::view::paint::Out;
 use crate::view::words::{self, Hosts};
 
-/// So many secrets are remembered, so that none is written twice.
+mod ports;
+
+/// So many secrets are remembered, so that none is written twice; and so many connections, so that later secrets of theirs
+/// are written, too.
 const MAX_WRITTEN: usize = 1 << 16;
+
+/// A file that was made, and holds nothing yet. (Who gives up rights makes it before or after, and then goes on with it.)
+#[derive(Debug)]
+pub struct Made {
+    writer: Writer<'static>,
+    with_secrets: bool,
+}
+
+impl Made {
+    /// Makes the file, if there shall be one.
+    ///
+    /// # Errors
+    /// When it cannot be made, or must not be replaced.
+    pub fn new(output: &cli::output::Output) -> Result<Option<Self>, WriteError> {
+        let Some(path) = &output.write else {
+            return Ok(None);
+        };
+        let options = WriteOptions {
+            with_secrets: output.with_secrets,
+            force: output.force,
+        };
+        Ok(Some(Self {
+            writer: Writer::create(path, options)?,
+            with_secrets: output.with_secrets,
+        }))
+    }
+}
 
 /// Writes packets into the file that was asked for.
 #[derive(Debug)]
@@ -27,44 +57,44 @@ pub struct Save<'g> {
     comment: Vec<u8>,
     /// The client random of a ClientHello in the packet at hand: the secrets of its connection go before it.
     hello: Option<[u8; 32]>,
-    /// The server's port of the first TLS connection, unless everybody knows it for TLS.
+    /// The server's port of the first TLS connection that Wireshark takes for another protocol.
     port: Option<u64>,
     /// Which secrets have been written, by the hash of their lines.
     written: HashSet<u64>,
     hash: RandomState,
+    /// The connections whose ClientHello is in the file, by its client random.
+    greeted: HashSet<[u8; 32]>,
     with_secrets: bool,
-    quiet: bool,
 }
 
 impl<'g> Save<'g> {
-    /// Opens the file, if there shall be one.
+    /// Makes the file, if there shall be one.
     ///
     /// # Errors
-    /// When it cannot be made, or must not be replaced.
+    /// Those of [`Made::new`].
     pub fn open(
         output: &cli::output::Output,
         glossary: &'g Glossary,
         hosts: Hosts,
     ) -> Result<Option<Self>, WriteError> {
-        let Some(path) = &output.write else {
-            return Ok(None);
-        };
-        let options = WriteOptions {
-            with_secrets: output.with_secrets,
-            force: output.force,
-        };
-        Ok(Some(Self {
+        Ok(Made::new(output)?.map(|made| Self::into(made, glossary, hosts)))
+    }
+
+    /// Writes into a file that was made.
+    #[must_use]
+    pub fn into(made: Made, glossary: &'g Glossary, hosts: Hosts) -> Self {
+        Self {
             glossary,
-            writer: Writer::create(path, options)?,
+            writer: made.writer,
             words: Comments::new(hosts),
             comment: Vec::new(),
             hello: None,
             port: None,
             written: HashSet::new(),
             hash: RandomState::new(),
-            with_secrets: output.with_secrets,
-            quiet: output.takes_stdout() || output.format != Format::Text,
-        }))
+            greeted: HashSet::new(),
+            with_secrets: made.with_secrets,
+        }
     }
 
     /// Says on what packets are caught; may be said again. The number stands for it in [`Self::write`].
@@ -75,15 +105,26 @@ impl<'g> Save<'g> {
         self.writer.interface(name, link)
     }
 
-    /// A line of a key log, as it becomes known. It is written only if secrets are wanted.
+    /// A line of a key log, as it becomes known. It is written at once if secrets are wanted and its connection is in the
+    /// file already; what is known earlier goes before the ClientHello, and what belongs to other connections nowhere.
     ///
     /// # Errors
     /// Those of [`Writer::secret`].
     pub fn secret(&mut self, line: &str) -> Result<(), WriteError> {
-        let line = line.trim();
-        if !self.with_secrets || line.is_empty() || line.starts_with('#') {
+        if !self.with_secrets {
             return Ok(());
         }
+        match keylog::client_random(line) {
+            // Of a great many connections, the first are not remembered any more: rather too many secrets than too few.
+            Some(random) if self.greeted.contains(&random) || self.greeted.len() >= MAX_WRITTEN => {
+                self.put(line)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn put(&mut self, line: &str) -> Result<(), WriteError> {
+        let line = line.trim();
         // Secrets may be known from several places. Of a great many, some may then stand there twice.
         if self.written.len() < MAX_WRITTEN && !self.written.insert(self.hash.hash_one(line)) {
             return Ok(());
@@ -98,7 +139,7 @@ impl<'g> Save<'g> {
             .extend_from_slice(self.words.of(self.glossary, event));
         let hello = client_random(event);
         if hello.is_some() && self.port.is_none() {
-            self.port = words::uint(event, &tcp::DSTPORT).filter(|port| *port != 443);
+            self.port = words::uint(event, &tcp::DSTPORT).filter(|port| ports::is_taken(*port));
         }
         self.hello = hello.filter(|_| self.with_secrets);
     }
@@ -115,11 +156,16 @@ impl<'g> Save<'g> {
         frame: &Frame<'_>,
         comments: impl IntoIterator<Item = &'c [u8]>,
     ) -> Result<(), WriteError> {
-        if let Some(random) = self.hello.take()
-            && let Some(secrets) = session.secrets(&random)
-        {
-            for line in secrets.lines(&random) {
-                self.secret(&line)?;
+        if let Some(random) = self.hello.take() {
+            if self.greeted.len() < MAX_WRITTEN {
+                self.greeted.insert(random);
+            }
+            for line in session
+                .secrets(&random)
+                .iter()
+                .flat_map(|s| s.lines(&random))
+            {
+                self.put(&line)?;
             }
         }
         let own = self.comment.as_slice();
@@ -139,15 +185,15 @@ impl<'g> Save<'g> {
         self.writer.flush()
     }
 
-    /// Ends the file, and says what it holds now.
+    /// Ends the file, and says what it holds now where there is somebody to read that.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn finish(mut self, out: &mut Out) -> Result<(), WriteError> {
+    pub fn finish(mut self, out: Option<&mut Out>) -> Result<(), WriteError> {
         self.writer.flush()?;
-        if self.quiet {
+        let Some(out) = out else {
             return Ok(());
-        }
+        };
         let key = match (self.writer.count(), self.with_secrets) {
             (1, false) => "say.save.one",
             (1, true) => "say.save.one_with_secrets",

@@ -60,6 +60,15 @@ impl Session {
         self.alias = Some((port, known));
     }
 
+    /// What is still being waited for on the connection of that number (`tcp.stream`), for each end (see
+    /// [`crate::packet::Said::from`]): so many bytes are not there, and so many behind them are held until they are.
+    #[must_use]
+    pub fn waits(&self, stream: u64) -> [Option<(u32, usize)>; 2] {
+        self.table
+            .numbered(stream)
+            .map_or([None; 2], flow::Flow::waits)
+    }
+
     /// Takes up one frame and gives everything that it completed.
     pub fn push<'s>(&'s mut self, frame: Frame<'s>) -> Event<'s> {
         self.push_with(frame, None)
@@ -112,6 +121,7 @@ impl Session {
             fields: &self.labels.fields,
             notes: &self.labels.notes,
             stops: &self.labels.stops,
+            said: &self.labels.said,
             buffers: &self.buffers,
         }
     }

@@ -34,6 +34,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("demo.toml", include_str!("../glossary/en/demo.toml")),
     ("attack.toml", include_str!("../glossary/en/attack.toml")),
     ("ends.toml", include_str!("../glossary/en/ends.toml")),
+    ("verdict.toml", include_str!("../glossary/en/verdict.toml")),
     (
         "ethernet.toml",
         include_str!("../glossary/en/ethernet.toml"),
@@ -41,6 +42,7 @@ pub static ENGLISH: &[(&str, &str)] = &[
     ("cooked.toml", include_str!("../glossary/en/cooked.toml")),
     ("arp.toml", include_str!("../glossary/en/arp.toml")),
     ("file.toml", include_str!("../glossary/en/file.toml")),
+    ("follow.toml", include_str!("../glossary/en/follow.toml")),
     ("capture.toml", include_str!("../glossary/en/capture.toml")),
     ("doctor.toml", include_str!("../glossary/en/doctor.toml")),
     ("ip.toml", include_str!("../glossary/en/ip.toml")),
@@ -335,7 +337,7 @@ impl Hasher for ByText {
 
 /// Hashes an address: multiplied, so that the bits that differ reach the top.
 #[derive(Debug, Default)]
-struct ByAddress(u64);
+pub(crate) struct ByAddress(u64);
 
 impl Hasher for ByAddress {
     fn finish(&self) -> u64 {

@@ -390,6 +390,8 @@ fn a_growing_key_log_opens_tls() {
         // The file is not there yet, and who writes it does not wait for who reads it.
         let mut command = program();
         command.args(["capture", "-i", "lo", "tcp", "port", "8443"]);
+        let file = path("tls.pcapng");
+        command.arg("--with-secrets").arg("-w").arg(&file);
         command.env("SSLKEYLOGFILE", &keys);
         let capture = Capture::run(command);
         assert!(
@@ -433,6 +435,18 @@ fn a_growing_key_log_opens_tls() {
         // Four secrets for each connection of TLS 1.3, one for each of TLS 1.2; curl writes others, too, that open nothing.
         let secrets = format!("\n{} secrets read, ", connections / 3 * 9);
         assert!(ended.notes.contains(&secrets), "{}", ended.notes);
+        // The secrets went into the file, each before what it opens: nothing else is needed to read it.
+        let tshark = Command::new("tshark")
+            .args(["-n", "-Y", "http", "-r"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let http = String::from_utf8(tshark.stdout).unwrap();
+        assert_eq!(
+            http.matches("GET / HTTP/1.1").count(),
+            connections,
+            "{http}"
+        );
     });
 }
 
@@ -665,5 +679,254 @@ fn any_watches_all_that_are_up() {
             "{:#?}",
             ended.lines
         );
+    });
+}
+
+/// The packets of a file, as this program reads them.
+fn packets(file: &[u8]) -> Vec<Vec<u8>> {
+    let mut reader =
+        layerwise::file::Reader::new("file", std::io::Cursor::new(file.to_vec())).unwrap();
+    let mut packets = Vec::new();
+    while let Some(item) = reader.next().unwrap() {
+        if let layerwise::file::Item::Packet(packet) = item {
+            packets.push(packet.frame.data.to_vec());
+        }
+    }
+    packets
+}
+
+#[test]
+fn what_is_written_is_what_tcpdump_sees() {
+    in_namespace(|| {
+        let folder = Folder::new("tcpdump");
+        let mut tcpdump = Command::new("tcpdump")
+            .args([
+                "-Z",
+                "root",
+                "-i",
+                "lo",
+                "--immediate-mode",
+                // Otherwise its buffer has room for sixteen packets only.
+                "-s",
+                "2000",
+                "-B",
+                "8192",
+                "-U",
+                "-w",
+                "-",
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut errors = BufReader::new(tcpdump.stderr.take().unwrap());
+        while !said.contains("listening on") {
+            assert!(errors.read_line(&mut said).unwrap() > 0, "tcpdump: {said}");
+        }
+        let ours = folder.0.join("ours.pcapng");
+        let capture = Capture::start(&format!("-i lo -w {}", ours.display()));
+        exchange(8081);
+        datagrams(7001, 20);
+        let ended = capture.interrupt();
+        // If it has missed any, it is ended all the same.
+        let pid = Pid::from_raw(tcpdump.id() as i32);
+        let (alive, watchdog) = channel::<()>();
+        thread::spawn(move || {
+            if watchdog.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
+        let mut theirs = Vec::new();
+        let mut output = tcpdump.stdout.take().unwrap();
+        while !theirs.ends_with(b"end") {
+            let mut more = [0; 4096];
+            let read = output.read(&mut more).unwrap();
+            assert!(read > 0, "tcpdump has ended: {said}");
+            theirs.extend_from_slice(&more[..read]);
+        }
+        drop(alive);
+        kill(Pid::from_raw(tcpdump.id() as i32), Signal::SIGTERM).unwrap();
+        tcpdump.wait().unwrap();
+        assert!(ended.status.success(), "{}", ended.notes);
+        let ours = packets(&fs::read(&ours).unwrap());
+        assert!(ours.len() > 25, "{}", ours.len());
+        assert!(
+            ours == packets(&theirs),
+            "other packets, or in another order"
+        );
+        let words = format!("\n{} packets are in ", ours.len());
+        assert!(ended.notes.contains(&words), "{}", ended.notes);
+    });
+}
+
+#[test]
+fn options_mean_what_they_mean_when_the_file_is_read() {
+    in_namespace(|| {
+        let folder = Folder::new("options");
+        let file = folder.0.join("all.pcapng");
+        let capture = Capture::start(&format!("-i lo -T json -v -w {}", file.display()));
+        exchange(8081);
+        datagrams(7001, 4);
+        let ended = capture.interrupt();
+        assert!(ended.status.success(), "{}", ended.notes);
+        let read = |arguments: &str| {
+            let mut command = program();
+            command.arg("read").arg(&file).args(arguments.split(' '));
+            let output = command.output().unwrap();
+            assert!(output.status.success());
+            let text = String::from_utf8(output.stdout).unwrap();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(ended.lines, read("-T json -v"));
+        assert_eq!(ended.lines[0].matches("\"text\":").count() > 20, true);
+
+        // Chosen packets alone are counted, shown and written.
+        let chosen = folder.0.join("chosen.pcapng");
+        let options = "-T fields -E header=y -e frame.number -e udp.dstport -e udp.length";
+        let capture = Capture::run({
+            let mut command = program();
+            command.args([
+                "capture",
+                "-i",
+                "lo",
+                "-c",
+                "3",
+                "-Y",
+                "udp.dstport == 7001",
+            ]);
+            command.args(options.split(' ')).arg("-w").arg(&chosen);
+            command
+        });
+        exchange(8082);
+        datagrams(7001, 9);
+        let ended = capture.end();
+        assert!(ended.status.success(), "{}", ended.notes);
+        let lines: Vec<_> = ended.lines.iter().map(String::as_str).collect();
+        assert_eq!(lines[0], "frame.number\tudp.dstport\tudp.length");
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(
+            lines[1..].iter().all(|line| line.ends_with("\t7001\t28")),
+            "{lines:?}"
+        );
+        assert_eq!(packets(&fs::read(&chosen).unwrap()).len(), 3);
+        assert!(
+            ended.notes.contains("\n3 of them fit -Y\n"),
+            "{}",
+            ended.notes
+        );
+
+        // What is wrong is said before anything is watched.
+        for (arguments, what) in [
+            (
+                "-Y ip.tll==3",
+                "-Y: no such field: ip.tll; did you mean ip.ttl?",
+            ),
+            ("-T fields -e nothing", "-e: "),
+            ("-e ip.src", "add -T fields"),
+            ("--with-secrets", "--write"),
+        ] {
+            let mut command = program();
+            command
+                .args(["capture", "-i", "lo"])
+                .args(arguments.split(' '));
+            let output = command.output().unwrap();
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{text}");
+            assert!(text.contains(what), "{text}");
+        }
+    });
+}
+
+#[test]
+fn the_file_is_complete_whoever_ends_it() {
+    in_namespace(|| {
+        let folder = Folder::new("complete");
+        let file = folder.0.join("file.pcapng");
+        let start = |to: &Path| {
+            let _ = fs::remove_file(&file);
+            Capture::start(&format!("-i lo udp dst port 7001 -w {}", to.display()))
+        };
+        // Ctrl-C and kill are with the other tests; here nobody reads the lines any more.
+        let mut capture = start(&file);
+        datagrams(7001, 3);
+        for _ in 0..3 {
+            capture.line();
+        }
+        capture.output = None;
+        assert!(capture.child.wait().unwrap().success());
+        assert_eq!(packets(&fs::read(&file).unwrap()).len(), 3);
+
+        // It can be read while it grows: what was shown is in it.
+        let mut capture = start(&file);
+        datagrams(7001, 1);
+        capture.line();
+        assert_eq!(packets(&fs::read(&file).unwrap()).len(), 1);
+        drop(capture);
+
+        // On standard output there is nothing but the file.
+        let mut capture = start(Path::new("-"));
+        datagrams(7001, 5);
+        capture.signal(Signal::SIGINT);
+        let mut bytes = Vec::new();
+        capture
+            .output
+            .take()
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
+        assert_eq!(packets(&bytes).len(), 5);
+        let mut notes = String::new();
+        capture.errors.read_to_string(&mut notes).unwrap();
+        assert!(notes.contains("5 packets, "), "{notes}");
+        assert!(capture.child.wait().unwrap().success());
+        let mut capture = start(Path::new("-"));
+        capture.output = None;
+        datagrams(7001, 1);
+        assert!(
+            capture.child.wait().unwrap().success(),
+            "a closed pipe is no failure"
+        );
+    });
+}
+
+#[test]
+fn the_file_belongs_to_who_wants_it() {
+    in_namespace(|| {
+        use std::os::unix::fs::MetadataExt;
+        let folder = Folder::new("owner");
+        let home = folder.0.join("home");
+        fs::create_dir(&home).unwrap();
+        std::os::unix::fs::chown(&home, Some(1234), Some(1235)).unwrap();
+        let start = |file: &Path, sudo: bool| {
+            let mut command = program();
+            command
+                .args(["capture", "-i", "lo", "--with-secrets", "-w"])
+                .arg(file);
+            if sudo {
+                command.env("SUDO_UID", "1234").env("SUDO_GID", "1235");
+            }
+            command
+        };
+        let file = home.join("mine.pcapng");
+        Capture::run(start(&file, true)).interrupt();
+        let about = fs::metadata(&file).unwrap();
+        assert_eq!(
+            (about.uid(), about.gid(), about.mode() & 0o777),
+            (1234, 1235, 0o600)
+        );
+        // Not even root's rights get them a file where they could not have made one.
+        let output = start(&folder.0.join("no.pcapng"), true).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(
+            text.contains("-w: cannot make ") && !folder.0.join("no.pcapng").exists(),
+            "{text}"
+        );
+        // Root itself has a file of its own.
+        let file = folder.0.join("root.pcapng");
+        Capture::run(start(&file, false)).interrupt();
+        let about = fs::metadata(&file).unwrap();
+        assert_eq!((about.uid(), about.mode() & 0o777), (0, 0o600));
     });
 }

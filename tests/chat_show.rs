@@ -137,3 +137,64 @@ fn without_the_right_it_says_how_to_get_it() {
         "{text}"
     );
 }
+
+#[test]
+fn the_packets_go_into_a_file_that_others_decrypt() {
+    if !may_watch("the_packets_go_into_a_file_that_others_decrypt") {
+        return;
+    }
+    let server = Server::start(&[]);
+    let file = server.folder.path("ada.pcapng");
+    let path = file.to_str().unwrap().to_owned();
+    let mut ada = server.join_with(&[
+        "--show",
+        "-w",
+        &path,
+        "--with-secrets",
+        "-Y",
+        "tcp.len > 0 or tcp.flags.syn",
+        "-T",
+        "fields",
+        "-e",
+        "chat.text",
+    ]);
+    ada.expect("* welcome");
+    ada.say("for the file");
+    ada.expect("for the file");
+    ada.say("/quit");
+    assert!(ada.ended().success());
+    let about = std::fs::metadata(&file).unwrap();
+    assert_eq!(about.permissions().mode() & 0o777, 0o600);
+    let port = server.port.to_string();
+    let output = Command::new("tshark")
+        .args(["-n", "-r", &path, "-d", &format!("tcp.port=={port},tls")])
+        .args(["-T", "fields", "-e", "data.data", "-e", "frame.comment"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let said: String = b"for the file\n"
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    assert!(text.contains(&said), "{text}");
+    assert!(text.contains("client says \"for the file\""), "{text}");
+}
+
+#[test]
+fn options_about_packets_need_packets() {
+    let folder = Folder::new();
+    for (arguments, what) in [
+        (&["-c", "3"][..], "add --show"),
+        (&["-w", "x.pcapng"], "add --show"),
+        (
+            &["--show", "-w", "-"],
+            "standard output is taken by the chat",
+        ),
+        (&["--show", "-Y", "ip.tll"], "did you mean ip.ttl?"),
+    ] {
+        let output =
+            folder.run(&[&["chat", "join", "localhost:9", "--insecure"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(what), "{}", stderr(&output));
+    }
+}

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use layerwise::chat::{ChatError, ChatEvent};
 use layerwise::layers::ipv4::checksum_status;
 use layerwise::layers::{chat, ipv4, tcp, tcp_info, tls};
 use layerwise::packet::{Event, Fact, FieldDef, Frame};
@@ -25,7 +26,7 @@ use layerwise::wire::loopback::{self, Loopback};
 use layerwise::wire::memory::{self, Memory};
 use layerwise::wire::refusal;
 use layerwise::wire::tun::{self, Tun};
-use layerwise::wire::{Host, Link, Packet, Script, Seen, Wire};
+use layerwise::wire::{Happening, Host, Link, Packet, Script, Seen, Wire};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
@@ -544,6 +545,95 @@ fn rules_look_into_what_is_sealed_on_every_run() {
         let fired: Vec<_> = reports.iter().map(|report| report.fired).collect();
         assert_eq!(fired, [1, 1, 2], "run {run}");
         assert!(fates.add_up(), "{fates:?}");
+    }
+}
+
+/// What happened to each host, in words: what it said, what it heard, how TCP ended for it, why it failed.
+fn told(wire: impl Wire) -> BTreeMap<char, Vec<String>> {
+    let mut told: BTreeMap<char, Vec<String>> = BTreeMap::new();
+    for seen in wire {
+        let Ok(Seen::Chat { host, what, .. }) = seen else {
+            continue;
+        };
+        told.entry(letter(host)).or_default().push(match what {
+            Happening::Connected => "connected".to_owned(),
+            Happening::Says(text) => format!("says {text}"),
+            Happening::SaysGoodbye => "says goodbye".to_owned(),
+            Happening::Hears(ChatEvent::Said(line)) => format!("hears {}", line.text),
+            Happening::Hears(ChatEvent::Goodbye) => "hears goodbye".to_owned(),
+            Happening::Hears(ChatEvent::Secured { .. }) => "secured".to_owned(),
+            Happening::Hears(ChatEvent::InClear) => "in clear".to_owned(),
+            Happening::Ended(ending) => format!("{ending:?}"),
+            Happening::Fails(ChatError::Truncated { .. }) => "cut off".to_owned(),
+            Happening::Fails(error) => error.to_string(),
+        });
+    }
+    told
+}
+
+#[test]
+fn what_each_host_gets_to_know_is_told_alike_on_every_wire() {
+    if !is_root() {
+        skip!(
+            "what_each_host_gets_to_know_is_told_alike_on_every_wire",
+            "not root"
+        );
+    }
+    let chat = script(&["hi", "bye"]);
+    let begins = ["connected", "secured", "says hi", "hears hello", "says bye"];
+    let hears = ["connected", "secured", "hears hi", "says hello"];
+    let with = |begins: &[&str], more: &[&str]| -> Vec<String> {
+        [begins, more]
+            .concat()
+            .iter()
+            .map(|s| (*s).to_owned())
+            .collect()
+    };
+    for (rule, a, b) in [
+        (
+            "drop where udp",
+            with(
+                &begins,
+                &["hears hello", "says goodbye", "hears goodbye", "Fin"],
+            ),
+            with(
+                &hears,
+                &[
+                    "hears bye",
+                    "says hello",
+                    "hears goodbye",
+                    "says goodbye",
+                    "Fin",
+                ],
+            ),
+        ),
+        // What came before the reset was heard. A learns of it as soon as it sends again; in Linux, B's answer may have
+        // left before the reset came in.
+        (
+            "rst where chat.text == \"bye\"",
+            with(&begins, &["Reset", "cut off"]),
+            with(&hears, &["hears bye", "says hello", "Reset", "cut off"]),
+        ),
+        // As if nobody listened: B's SYN ACK becomes a RST ACK.
+        (
+            "set tcp.flags 0x14 where tcp.flags == 0x12",
+            with(&["Reset", "cut off"], &[]),
+            Vec::new(),
+        ),
+    ] {
+        let rules = || vec![Rule::parse(rule).unwrap()];
+        let memory = Memory::new(&memory::Config::default(), &chat).unwrap();
+        let tun = Tun::with_faults(&at_once(), &chat, rules(), 1).unwrap();
+        let (memory, tun) = (told(memory.with_faults(rules())), told(tun));
+        for (wire, told) in [("memory", &memory), ("tun", &tun)] {
+            let of = |host| told.get(&host).cloned().unwrap_or_default();
+            let (mut at_a, at_b) = (of('A'), of('B'));
+            if wire == "tun" && rule.contains("bye") {
+                at_a.retain(|what| !["hears hello", "says goodbye"].contains(&what.as_str()));
+                at_a.insert(3, "hears hello".to_owned());
+            }
+            assert_eq!((&at_a, &at_b), (&a, &b), "{wire}: {rule}");
+        }
     }
 }
 

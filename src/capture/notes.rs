@@ -1,9 +1,11 @@
 //! What is said about the capture itself: the interfaces there are, what is watched, what was lost, what there was in all.
 
 use std::io;
+use std::time::Duration;
 
 use super::interface::{Form, Interface};
 use super::receive::Counts;
+use super::work::Sum;
 use super::{ANY, WIDE};
 use crate::text::Glossary;
 use crate::view::paint::{Look, Out, Role, Wish};
@@ -66,6 +68,16 @@ impl<'g> Notes<'g> {
         }
     }
 
+    /// A place for words that are said later.
+    pub(super) fn aside(&self) -> Out {
+        Out::new(self.out.look().clone())
+    }
+
+    /// Says them.
+    pub(super) fn print(&mut self, mut words: Out) {
+        let _ = words.flush_to(&mut io::stderr());
+    }
+
     /// One sentence of the glossary.
     pub(super) fn say(&mut self, key: &str, value: impl FnMut(&mut Out, &str)) {
         self.out.sentence(self.glossary.say(key), value);
@@ -119,22 +131,34 @@ impl<'g> Notes<'g> {
         });
     }
 
-    /// What there was in all, by our count and by those of kernel and queue; and how many secrets were read, if any were asked for.
+    /// What there was in all and how long it was watched, by our count and by those of kernel and queue; and how many secrets
+    /// were read, if any were asked for.
     pub(super) fn summary(
         &mut self,
-        sum: &Sum,
+        (sum, picks): (&Sum, bool),
+        time: Duration,
         (kernel, queue): (Counts, u64),
         secrets: Option<u64>,
     ) {
         let unshown = kernel
             .packets
             .saturating_sub(kernel.lost + queue + sum.packets);
-        let time = sum.last.saturating_sub(sum.first.unwrap_or(sum.last));
-        self.say("say.capture.sum", |out, what| match what {
+        let key = match sum.packets {
+            1 => "say.capture.sum.one",
+            _ => "say.capture.sum",
+        };
+        self.say(key, |out, what| match what {
             "packets" => out.number(sum.packets),
             "bytes" => out.number(sum.bytes),
-            _ => out.seconds(time),
+            _ => out.seconds(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
         });
+        if picks {
+            let key = match sum.picked {
+                0 => "say.capture.sum.none_picked",
+                _ => "say.capture.sum.picked",
+            };
+            self.say(key, |out, _| out.number(sum.picked));
+        }
         let lost = match kernel.lost + queue {
             0 => "say.capture.sum.none_lost",
             _ => "say.capture.sum.lost",
@@ -158,14 +182,4 @@ impl<'g> Notes<'g> {
 /// An interface's name: whoever named it may have put anything into it.
 pub(super) fn name(out: &mut Out, name: &str) {
     out.wire(name.as_bytes(), WIDE);
-}
-
-/// What there was in all.
-#[derive(Debug, Default)]
-pub(super) struct Sum {
-    pub(super) packets: u64,
-    pub(super) bytes: u64,
-    pub(super) opened: u64,
-    pub(super) first: Option<u64>,
-    pub(super) last: u64,
 }

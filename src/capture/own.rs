@@ -12,15 +12,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::interface::{self, Form};
-use super::receive::{Batch, Queue, Tap};
-use super::secrets::{Known, Patience};
+use super::receive::{Queue, Tap};
+use super::work::{self, Pause, Work, WorkError};
 use super::{CaptureError, explain, program, rights, system};
 use crate::bpf;
 use crate::chat::KeyLines;
 use crate::cli;
-use crate::packet::{Frame, LinkType, Time};
-use crate::session::Session;
-use crate::show::{BATCH, Show};
+use crate::packet::LinkType;
+use crate::save::Made;
 use crate::text::Glossary;
 use crate::view::paint::{Look, Out};
 use crate::view::words::Hosts;
@@ -32,13 +31,15 @@ const BUFFER: usize = 16 << 20;
 /// Interfaces that are opened, and whose packets wait to be shown.
 pub(crate) struct Own {
     queue: Queue,
-    links: Vec<LinkType>,
+    interfaces: Vec<(String, LinkType)>,
+    made: Option<Made>,
 }
 
 /// How the packets shall be shown.
 pub(crate) struct Manner {
     pub(crate) glossary: Glossary,
     pub(crate) screen: cli::Screen,
+    pub(crate) output: cli::output::Output,
     pub(crate) look: Look,
     pub(crate) hosts: Hosts,
     /// The chat's port, should it be another than usual.
@@ -53,11 +54,16 @@ pub(crate) struct Showing {
 
 impl Own {
     /// Begins to watch the interfaces that have these addresses (an unspecified one stands for all) for what `filter` lets
-    /// through. Then rights beyond an ordinary user's are given up for good.
+    /// through, and makes the file that `output` asks for. Then rights beyond an ordinary user's are given up for good.
     ///
     /// # Errors
-    /// When there are no rights for it, or no such interface.
-    pub(crate) fn open(addresses: &[IpAddr], filter: &str) -> Result<Self, CaptureError> {
+    /// When there are no rights for it, no such interface, or something that was asked for cannot be had.
+    pub(crate) fn open(
+        addresses: &[IpAddr],
+        filter: &str,
+        (glossary, screen, output): (&Glossary, &cli::Screen, &cli::output::Output),
+    ) -> Result<Self, CaptureError> {
+        work::check(glossary, screen, output)?;
         let filter = bpf::parse(filter)?;
         let all = interface::all().map_err(|e| system("the interfaces cannot be listed", &e))?;
         let everywhere = addresses.iter().any(IpAddr::is_unspecified);
@@ -78,12 +84,20 @@ impl Own {
                 "no interface that is up has the address of the connection; layerwise capture -D lists them".to_owned(),
             ));
         }
-        rights::give_up().map_err(|(step, error)| {
-            system(&format!("rights cannot be given up ({step})"), &error)
+        let made = work::made(output, || {
+            let given_up = rights::give_up();
+            given_up.map(drop).map_err(|(step, error)| {
+                system(&format!("rights cannot be given up ({step})"), &error)
+            })
         })?;
-        let links = taps.iter().map(|tap| tap.link).collect();
+        let interfaces = taps.iter().map(|tap| (tap.name.clone(), tap.link));
+        let interfaces = interfaces.collect();
         let queue = Queue::start(taps).map_err(|e| system("the receiver cannot be started", &e))?;
-        Ok(Self { queue, links })
+        Ok(Self {
+            queue,
+            interfaces,
+            made,
+        })
     }
 
     /// Shows them through `to`, which gets whole lines, as they pass.
@@ -111,77 +125,50 @@ impl Own {
     }
 
     fn show(
-        mut self,
+        self,
         manner: &Manner,
         keys: &KeyLines,
         stop: &EventFd,
         to: &mut impl Write,
     ) -> io::Result<()> {
-        let Manner { glossary, .. } = manner;
+        let Manner {
+            glossary,
+            screen,
+            output,
+            ..
+        } = manner;
+        let Self {
+            mut queue,
+            interfaces,
+            made,
+        } = self;
         let mut out = Out::new(manner.look.clone());
-        let mut show = Show::new(glossary, &manner.screen, manner.hosts.clone());
-        let mut sessions: Vec<_> = self.links.iter().map(|_| Session::new()).collect();
-        for session in &mut sessions {
-            session.treat_port(manner.port, PORT);
+        let mut ended = Work::new(
+            glossary,
+            (screen, output),
+            manner.hosts.clone(),
+            made,
+            interfaces,
+        )
+        .and_then(|mut work| {
+            work.treat_port(manner.port, PORT);
+            work.begin(&mut out);
+            let ended = until_it_ends(&mut work, &mut queue, (keys, stop), (&mut out, to));
+            // Whatever ended it, the file is whole.
+            match &ended {
+                Err(WorkError::Write(_)) => {}
+                _ => work.finish(&mut out)?,
+            }
+            ended
+        });
+        if let Err(WorkError::Output(error)) = ended {
+            return Err(error);
         }
-        let (mut batch, mut next, mut count) = (Batch::default(), 0, 0);
-        let (mut known, mut patience) = (Known::default(), Patience::default());
-        loop {
-            let pending = next < batch.len();
-            let news = self.queue.take(&mut batch, pending);
-            if !pending {
-                next = 0;
-            }
-            for line in keys.take() {
-                known.line(&line);
-                for session in &mut sessions {
-                    // Lines of our own are well made.
-                    let _ = session.keylog_line(&line);
-                }
-            }
-            let mut held = false;
-            while let Some(arrived) = batch.get(next) {
-                held = patience.must_wait(&batch, next, &self.links, &known);
-                let session = sessions.get_mut(arrived.tap);
-                let (Some(session), Some(link), false) =
-                    (session, self.links.get(arrived.tap), held)
-                else {
-                    break;
-                };
-                count += 1;
-                let event = session.push(Frame {
-                    number: count,
-                    time: Time(arrived.time),
-                    link: *link,
-                    data: arrived.data,
-                    wire_len: arrived.data.len() as u32,
-                });
-                show.packet(&mut out, &event);
-                next += 1;
-                if out.bytes().len() >= BATCH {
-                    out.flush_to(to)?;
-                }
-            }
-            out.flush_to(to)?;
-            if news.done && !held && !news.any {
-                break;
-            }
-            let timeout = match (held, news.any) {
-                (true, _) => PollTimeout::from(1_u8),
-                (false, true) => PollTimeout::ZERO,
-                (false, false) => PollTimeout::NONE,
-            };
-            let mut list = [
-                PollFd::new(self.queue.wake(), PollFlags::POLLIN),
-                PollFd::new(stop.as_fd(), PollFlags::POLLIN),
-            ];
-            // What interrupts it is looked at in the next turn.
-            let _ = poll(&mut list, timeout);
-            if stop.read().is_ok() {
-                self.queue.stop();
-            }
+        if let Err(WorkError::Write(error)) = &mut ended {
+            out.text(&error.to_string());
+            out.newline();
         }
-        let lost = self.queue.kernel().lost + self.queue.lost();
+        let lost = queue.kernel().lost + queue.lost();
         if lost > 0 {
             out.sentence(glossary.say("say.chat.show.lost"), |out, _| {
                 out.number(lost)
@@ -189,6 +176,45 @@ impl Own {
             out.newline();
         }
         out.flush_to(to)
+    }
+}
+
+/// Works until it is stopped, or has shown as many packets as were asked for.
+fn until_it_ends(
+    work: &mut Work<'_>,
+    queue: &mut Queue,
+    (keys, stop): (&KeyLines, &EventFd),
+    (out, to): (&mut Out, &mut impl Write),
+) -> Result<(), WorkError> {
+    loop {
+        let pending = work.is_pending();
+        let news = queue.take(&mut work.batch, pending);
+        for line in keys.take() {
+            // Lines of our own are well made.
+            let _ = work.secret(&line)?;
+        }
+        let pause = work.packets(out, to)?;
+        let idle = pause == Pause::Empty && !news.any;
+        if idle || pause == Pause::Held {
+            work.flush(out, to)?;
+        }
+        if pause == Pause::Enough || (idle && news.done) {
+            return Ok(());
+        }
+        let timeout = match pause {
+            Pause::Held => PollTimeout::from(1_u8),
+            _ if idle => PollTimeout::NONE,
+            _ => PollTimeout::ZERO,
+        };
+        let mut list = [
+            PollFd::new(queue.wake(), PollFlags::POLLIN),
+            PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+        ];
+        // What interrupts it is looked at in the next turn.
+        let _ = poll(&mut list, timeout);
+        if stop.read().is_ok() {
+            queue.stop();
+        }
     }
 }
 

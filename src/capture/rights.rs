@@ -27,12 +27,7 @@ pub(super) enum GivenUp {
 pub(super) fn give_up() -> Result<GivenUp, (&'static str, io::Error)> {
     let mut given_up = GivenUp::Capabilities;
     if privilege::is_root() {
-        // sudo says who called it.
-        let number = |name| std::env::var(name).ok()?.parse().ok().filter(|id| *id != 0);
-        let (uid, gid) = match (number("SUDO_UID"), number("SUDO_GID")) {
-            (Some(uid), Some(gid)) => (uid, gid),
-            _ => (NOBODY, NOBODY),
-        };
+        let (uid, gid) = caller().unwrap_or((NOBODY, NOBODY));
         if is_mapped("/proc/self/uid_map", uid) && is_mapped("/proc/self/gid_map", gid) {
             privilege::become_user(uid, gid)?;
             given_up = GivenUp::Root { uid };
@@ -40,6 +35,17 @@ pub(super) fn give_up() -> Result<GivenUp, (&'static str, io::Error)> {
     }
     privilege::drop_capabilities()?;
     Ok(given_up)
+}
+
+/// The user and the group that called sudo.
+fn caller() -> Option<(u32, u32)> {
+    let number = |name| std::env::var(name).ok()?.parse().ok().filter(|id| *id != 0);
+    Some((number("SUDO_UID")?, number("SUDO_GID")?))
+}
+
+/// Whether root runs this in its own name, not for somebody who called sudo.
+pub(super) fn root_is_itself() -> bool {
+    privilege::is_root() && caller().is_none()
 }
 
 /// Whether there is such a user in this user namespace. Where that cannot be told, there is.

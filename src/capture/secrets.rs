@@ -1,32 +1,29 @@
-//! Secrets that appear while we watch: a key log that is read as it grows, and handshakes that wait for their secrets.
+//! Secrets that appear while we watch: handshakes wait for theirs.
 //!
-//! A record can be opened only if its secret is known before the record is decoded. Whoever writes the key log writes a secret
-//! when it is derived: before the writer's own next packet, but after the packet of the other side that made it possible. So
-//! a packet of a handshake for which secrets are missing is held back (and all that follow, to keep the order) until
+//! A record can be opened only if its secret is known before the record is decoded; and Wireshark looks for the next secret of
+//! a direction when it sees that direction's Finished. Whoever writes the key log writes a secret when it is derived: after
+//! the packet of the other side that made it possible, before the writer's own next packet or right after it (OpenSSL derives its
+//! own application secret when its Finished is on the way). So a packet of a handshake for which secrets are missing is
+//! held back (and all that follow, to keep the order) until
 //!
 //! - the secrets are there, or
-//! - the side that receives it has answered: then it has derived its secrets, the key log was read after that, and none will
-//!   come any more; or
+//! - the client has sent something after it: by then it has derived what is missing, the key log was read after that, and none
+//!   will come any more; or
 //! - [`PATIENCE`] has passed.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
 use std::net::IpAddr;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 
 use super::receive::Batch;
+use crate::keylog::client_random;
 use crate::packet::LinkType;
 
 /// The longest that a packet is held back.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The longest line that is kept: the longest label, a client random and a secret take less than 300 bytes.
-const LINE: usize = 4096;
 /// So many handshakes are followed at once; if there are more, all are forgotten, and none of them is held back.
 const HANDSHAKES: usize = 4096;
 /// So many connections' secrets are remembered as known; if there are more, all are forgotten, and may be held back in vain.
@@ -40,16 +37,6 @@ mod secret {
     pub(super) const SERVER_TRAFFIC: u8 = 8;
     pub(super) const HANDSHAKE: u8 = CLIENT_HANDSHAKE | SERVER_HANDSHAKE;
     pub(super) const ALL: u8 = HANDSHAKE | CLIENT_TRAFFIC | SERVER_TRAFFIC;
-}
-
-/// A key log that may grow, be replaced, or not be there yet.
-pub(super) struct KeyFile {
-    path: PathBuf,
-    open: Option<Open>,
-    /// Why it cannot be opened, if it is there.
-    pub(super) trouble: Option<io::Error>,
-    pub(super) known: Known,
-    buffer: Vec<u8>,
 }
 
 /// Which secrets of which connections are known.
@@ -77,132 +64,6 @@ impl Known {
     }
 }
 
-/// The file as it is now.
-struct Open {
-    file: File,
-    /// Device and inode: what tells whether the path still leads to this file.
-    id: (u64, u64),
-    /// How far it was read.
-    at: u64,
-    /// The beginning of a line whose end is not there yet.
-    rest: Vec<u8>,
-}
-
-impl KeyFile {
-    /// Opens it, if it is there.
-    pub(super) fn new(path: &Path) -> Self {
-        let mut file = Self {
-            path: path.to_owned(),
-            open: None,
-            trouble: None,
-            known: Known::default(),
-            buffer: vec![0; 64 << 10],
-        };
-        file.reopen();
-        file
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
-    /// Gives each whole line that was not read before to `line`.
-    ///
-    /// # Errors
-    /// When the file is there and cannot be read.
-    pub(super) fn read(&mut self, mut line: impl FnMut(&str)) -> io::Result<()> {
-        loop {
-            self.read_on(&mut line)?;
-            if !self.reopen() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Reads to the end of what is there.
-    fn read_on(&mut self, line: &mut impl FnMut(&str)) -> io::Result<()> {
-        let Some(open) = &mut self.open else {
-            return Ok(());
-        };
-        loop {
-            let read = match open.file.read(&mut self.buffer) {
-                Ok(0) => return Ok(()),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            open.at += read as u64;
-            let mut bytes = self.buffer.get(..read).unwrap_or(&[]);
-            while let Some(end) = memchr::memchr(b'\n', bytes) {
-                let (head, tail) = bytes.split_at(end + 1);
-                bytes = tail;
-                let whole = if open.rest.is_empty() {
-                    head
-                } else {
-                    open.rest.extend_from_slice(head);
-                    &open.rest
-                };
-                // What is not text is no line of a key log; the one who takes it up says so.
-                let text = String::from_utf8_lossy(whole);
-                self.known.line(&text);
-                line(&text);
-                open.rest.clear();
-            }
-            if open.rest.len() + bytes.len() <= LINE {
-                open.rest.extend_from_slice(bytes);
-            }
-        }
-    }
-
-    /// Looks where the path leads to now; whether there is something new to read.
-    fn reopen(&mut self) -> bool {
-        let meta = std::fs::metadata(&self.path);
-        if let (Some(open), Ok(meta)) = (&mut self.open, &meta) {
-            if open.id == id(meta) && (meta.len() >= open.at || !meta.is_file()) {
-                return false;
-            }
-        } else if self.open.is_some() {
-            // Removed: what comes in its place will be read.
-            return false;
-        }
-        match open(&self.path) {
-            Ok(open) => {
-                self.open = Some(open);
-                self.trouble = None;
-                true
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => {
-                self.trouble = Some(error);
-                false
-            }
-        }
-    }
-}
-
-fn id(meta: &Metadata) -> (u64, u64) {
-    (meta.dev(), meta.ino())
-}
-
-fn open(path: &Path) -> io::Result<Open> {
-    // A named pipe serves, too, and must not make us wait for its writer.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK)
-        .open(path)?;
-    let meta = file.metadata()?;
-    if meta.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    Ok(Open {
-        id: id(&meta),
-        file,
-        at: 0,
-        rest: Vec::new(),
-    })
-}
-
 /// Whose secret a line holds, and which.
 fn named(line: &str) -> Option<([u8; 32], u8)> {
     let mut words = line.split_ascii_whitespace();
@@ -215,15 +76,7 @@ fn named(line: &str) -> Option<([u8; 32], u8)> {
         "CLIENT_RANDOM" => secret::ALL,
         _ => return None,
     };
-    let digits = words.next()?.as_bytes();
-    let mut random = [0; 32];
-    if digits.len() != 64 {
-        return None;
-    }
-    for (to, pair) in random.iter_mut().zip(digits.chunks_exact(2)) {
-        *to = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some((random, secret))
+    Some((client_random(line)?, secret))
 }
 
 /// An address and a port.
@@ -301,7 +154,6 @@ impl Patience {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Held {
     flow: Flow,
-    from_client: bool,
 }
 
 impl Handshakes {
@@ -337,7 +189,7 @@ impl Handshakes {
         } else {
             secret::HANDSHAKE
         };
-        (known & needed != needed).then_some(Held { flow, from_client })
+        (known & needed != needed).then_some(Held { flow })
     }
 
     /// Its secrets will not come.
@@ -347,13 +199,9 @@ impl Handshakes {
 }
 
 impl Held {
-    /// Whether this later packet answers the one that waits.
+    /// Whether the client has gone on with this later packet.
     pub(super) fn is_answered_by(&self, link: LinkType, data: &[u8]) -> bool {
-        let flow = segment(link, data).map(|(from, to, _)| match self.from_client {
-            true => (to, from),
-            false => (from, to),
-        });
-        flow == Some(self.flow)
+        segment(link, data).map(|(from, to, _)| (from, to)) == Some(self.flow)
     }
 }
 

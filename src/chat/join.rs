@@ -61,6 +61,7 @@ pub(super) fn run(
         let name = super::printable(name);
         return Err(ProgramError::Usage(fill(text, &[("name", &name)])));
     }
+    packets::check(join.show, &join.output)?;
     let mut file: Option<Arc<dyn KeyLog>> = None;
     if let Some(path) = &join.keylog {
         file = Some(Arc::new(KeyFile::open(path).map_err(ProgramError::Usage)?));
@@ -70,7 +71,7 @@ pub(super) fn run(
     let (config, trust) = trusting(&setup, join, &place)?;
     let mut sockets = sockets(&place)?;
     let watched = match keys {
-        Some(keys) => Some(watch(&mut sockets, keys)?),
+        Some(keys) => Some(watch(&mut sockets, keys, (glossary, screen, &join.output))?),
         None => None,
     };
     runtime()?.block_on(async {
@@ -87,6 +88,7 @@ pub(super) fn run(
                 packets::Manner {
                     glossary,
                     screen,
+                    output: &join.output,
                     look: out.look(),
                     hosts: hosts(local, remote),
                     port: remote.port(),
@@ -141,6 +143,7 @@ fn sockets(place: &Place) -> Result<Vec<(SocketAddr, TcpSocket)>, ProgramError> 
 fn watch(
     sockets: &mut Vec<(SocketAddr, TcpSocket)>,
     keys: Arc<KeyLines>,
+    options: (&Glossary, &cli::Screen, &cli::output::Output),
 ) -> Result<Watched, ProgramError> {
     let (mut addresses, mut filter) = (Vec::new(), String::new());
     sockets.retain(|(remote, socket)| {
@@ -172,7 +175,7 @@ fn watch(
                 .to_owned(),
         ));
     }
-    Watched::open(&addresses, &filter, keys)
+    Watched::open(&addresses, &filter, keys, options)
 }
 
 /// The address that this machine would speak to another from; nothing is sent to find out.

@@ -44,10 +44,26 @@ pub(super) struct Watched {
 pub(super) struct Manner<'a> {
     pub(super) glossary: &'a Glossary,
     pub(super) screen: &'a cli::Screen,
+    pub(super) output: &'a cli::output::Output,
     pub(super) look: &'a Look,
     pub(super) hosts: Hosts,
     /// The server's port.
     pub(super) port: u16,
+}
+
+/// What is said of packets needs packets; and standard output is where the chat is.
+///
+/// # Errors
+/// A sentence: what to do.
+pub(super) fn check(shown: bool, output: &cli::output::Output) -> Result<(), ProgramError> {
+    let text = if !shown && *output != cli::output::Output::default() {
+        "-w, -Y, -T, -e, -E and -c are about packets: add --show, or leave them out"
+    } else if output.takes_stdout() {
+        "-w -: standard output is taken by the chat: name a file"
+    } else {
+        return Ok(());
+    };
+    Err(ProgramError::Usage(text.to_owned()))
 }
 
 /// The setup, telling its secrets to `file`, to whoever shows packets, to both or to nobody.
@@ -75,10 +91,15 @@ impl Watched {
         addresses: &[std::net::IpAddr],
         filter: &str,
         keys: Arc<KeyLines>,
+        options: (&Glossary, &cli::Screen, &cli::output::Output),
     ) -> Result<Self, ProgramError> {
         use crate::capture::{CaptureError, own::Own};
-        let own = Own::open(addresses, filter).map_err(|error| match error {
+        let own = Own::open(addresses, filter, options).map_err(|error| match error {
             CaptureError::Output(error) => ProgramError::Output(error),
+            CaptureError::Write(error) => match error.is_usage() {
+                true => ProgramError::Usage(error.to_string()),
+                false => ProgramError::other(error),
+            },
             CaptureError::Usage(text) => ProgramError::Usage(format!("--show: {text}")),
             CaptureError::System(text) => ProgramError::Other(format!("--show: {text}")),
         })?;
@@ -94,6 +115,7 @@ impl Watched {
         _: &[std::net::IpAddr],
         _: &str,
         _: Arc<KeyLines>,
+        _: (&Glossary, &cli::Screen, &cli::output::Output),
     ) -> Result<Self, ProgramError> {
         Err(ProgramError::Usage(
             "--show needs Linux; layerwise demo shows the same packets anywhere".to_owned(),
@@ -121,6 +143,7 @@ impl Packets {
         let manner = crate::capture::own::Manner {
             glossary: manner.glossary.clone(),
             screen: manner.screen.clone(),
+            output: manner.output.clone(),
             look: manner.look.clone(),
             hosts: manner.hosts,
             port: manner.port,

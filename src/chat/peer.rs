@@ -185,27 +185,22 @@ impl Peer {
         if self.tls.is_none() {
             self.said_goodbye();
         }
-        if self.goodbye {
-            return Ok(());
-        }
-        let error = ChatError::Truncated {
-            secured: self.secured,
-            unfinished: self.line.len(),
-        };
-        self.failed = Some(error.clone());
-        Err(error)
+        self.broken()
     }
 
-    /// TCP was broken off (RST, or an error of the system, in its words).
+    /// TCP has ended in another way: it was reset, or it gave up.
     ///
     /// # Errors
-    /// [`ChatError::Lost`], unless the other side had said goodbye before: then nothing is missing.
-    pub fn lost(&mut self, what: &str) -> Result<(), ChatError> {
+    /// [`ChatError::Truncated`], unless the other side had said goodbye before: then nothing is missing.
+    pub fn broken(&mut self) -> Result<(), ChatError> {
         self.alive()?;
         if self.goodbye {
             return Ok(());
         }
-        let error = ChatError::Lost(what.to_owned());
+        let error = ChatError::Truncated {
+            secured: self.secured || self.tls.is_none(),
+            unfinished: self.line.len(),
+        };
         self.failed = Some(error.clone());
         Err(error)
     }
@@ -677,8 +672,8 @@ mod tests {
         a.close();
         assert!(a.outgoing().is_empty(), "there is nothing to say it with");
         assert_eq!(a.say("late"), Err(ChatError::Closed));
-        assert_eq!(a.lost("reset"), Err(ChatError::Lost("reset".to_owned())));
-        assert_eq!(b.lost("reset"), Ok(()), "all was heard before");
+        assert!(matches!(a.broken(), Err(ChatError::Truncated { .. })));
+        assert_eq!(b.broken(), Ok(()), "all was heard before");
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub(super) fn run(
     let chain = load_chain(&serve.cert).map_err(|error| missing(error, &serve.cert))?;
     let key = load_key(&serve.key).map_err(|error| missing(error, &serve.key))?;
     let facts = chain.first().map(|certificate| Facts::of(certificate));
+    packets::check(serve.show, &serve.output)?;
     let mut file: Option<Arc<dyn KeyLog>> = None;
     if let Some(path) = &serve.keylog {
         file = Some(Arc::new(KeyFile::open(path).map_err(ProgramError::Usage)?));
@@ -92,7 +93,13 @@ pub(super) fn run(
     let watched = match keys {
         Some(keys) => {
             let hosts: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
-            Some(Watched::open(&hosts, &format!("tcp port {port}"), keys)?)
+            let options = (glossary, screen, &serve.output);
+            Some(Watched::open(
+                &hosts,
+                &format!("tcp port {port}"),
+                keys,
+                options,
+            )?)
         }
         None => None,
     };
@@ -109,6 +116,7 @@ pub(super) fn run(
                 packets::Manner {
                     glossary,
                     screen,
+                    output: &serve.output,
                     look: out.look(),
                     hosts: Hosts::default(),
                     port,

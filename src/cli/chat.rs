@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::output::Output;
+
 /// The secure chat.
 #[derive(Debug, Args)]
 pub struct Chat {
@@ -43,6 +45,9 @@ pub struct Serve {
     /// Show the packets of all connections as they pass, annotated; takes the right to watch the interface (sudo)
     #[arg(long)]
     pub show: bool,
+    /// What else is done with the packets that --show shows.
+    #[command(flatten)]
+    pub output: Output,
     /// What one client may cost.
     #[command(flatten)]
     pub limits: ServeLimits,
@@ -94,6 +99,9 @@ pub struct Join {
     /// Show the packets of the connection as they pass, annotated; takes the right to watch the interface (sudo)
     #[arg(long)]
     pub show: bool,
+    /// What else is done with the packets that --show shows.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// A time with its unit; seconds if it has none.

@@ -12,6 +12,7 @@ pub mod chat;
 pub mod demo;
 pub mod doctor;
 pub mod fields;
+pub mod follow;
 pub mod lesson;
 pub mod output;
 pub mod read;
@@ -48,6 +49,8 @@ pub enum Command {
     Demo(Demo),
     /// Decode a capture file
     Read(read::Read),
+    /// What the two ends of a conversation in a capture file said to each other
+    Follow(follow::Follow),
     /// Watch an interface: every packet decoded and explained as it passes
     Capture(capture::Capture),
     /// A secure chat that many people use at once
@@ -140,6 +143,15 @@ fn one_line(error: &clap::Error) -> String {
         .find(|line| !line.trim().is_empty())
         .unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
+    let missing = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing))
+            if error.kind() == ErrorKind::MissingRequiredArgument =>
+        {
+            format!(" {}", missing.join(", "))
+        }
+        _ => String::new(),
+    };
+    let first = format!("{first}{missing}");
     let hint = error.context().find_map(|(kind, value)| {
         let what = match kind {
             ContextKind::SuggestedArg
@@ -201,6 +213,7 @@ mod tests {
         assert!(error(&["demo", "--latency", "soon"]).contains("such as 5ms"));
         assert!(error(&["--color", "red"]).contains("auto, always, never"));
         assert!(error(&["--width", "3"]).contains("72..=500"));
+        assert!(error(&["demo", "--force"]).contains("not provided: --write <FILE> ("));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 /// How many packets, and where else they go.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Packets")]
 pub struct Output {
-    /// Stop after so many packets
+    /// Stop after so many packets; with -Y, after so many of which it is true
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Also write the packets to a capture file, each with a comment that says what it does: pcapng, or pcap if it is so

@@ -164,11 +164,21 @@ pub(super) fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
             demo.hops.is_some(),
             "M stands where routers would",
         ),
+        (
+            "--link",
+            demo.link.is_some(),
+            "M speaks IP and TCP, and no Ethernet",
+        ),
+        (
+            "--sides, --ladder, --plot",
+            demo.sides || demo.ladder || demo.plot,
+            "A and B are not the two ends of one connection there",
+        ),
     ];
     for (option, given, why) in beside_mitm {
         if given && attack.mitm.is_some() {
             return Err(DemoError::Usage(format!(
-                "{option} and --mitm do not go together: {why}. Leave one of them out"
+                "{option} cannot be had with --mitm: {why}. Leave out one or the other"
             )));
         }
     }

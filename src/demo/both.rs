@@ -6,7 +6,9 @@ use crate::cli::output::Format;
 use crate::ends::{Ends, Moment};
 use crate::show::Pick;
 use crate::text::Glossary;
+use crate::view::arrows::Arrows;
 use crate::view::paint::Out;
+use crate::view::plot::Plot;
 use crate::view::sides::Sides;
 use crate::wire::{PORT, Seen};
 
@@ -19,6 +21,8 @@ pub(super) struct Both<'g> {
 
 enum View<'g> {
     Sides(Sides<'g>),
+    Arrows(Arrows<'g>),
+    Plot(Plot<'g>),
 }
 
 impl<'g> Both<'g> {
@@ -31,6 +35,10 @@ impl<'g> Both<'g> {
     ) -> Result<Option<Self>, DemoError> {
         let (option, view) = if demo.sides {
             ("--sides", View::Sides(Sides::new(glossary)))
+        } else if demo.ladder {
+            ("--ladder", View::Arrows(Arrows::new(glossary)))
+        } else if demo.plot {
+            ("--plot", View::Plot(Plot::new(glossary)))
         } else {
             return Ok(None);
         };
@@ -54,6 +62,8 @@ impl<'g> Both<'g> {
     pub(super) fn begin(&self, out: &mut Out) {
         match &self.view {
             View::Sides(sides) => sides.head(out),
+            View::Arrows(arrows) => arrows.head(out),
+            View::Plot(_) => {}
         }
     }
 
@@ -68,6 +78,8 @@ impl<'g> Both<'g> {
         ends.finish(&mut |moment| tell(view, pick, out, moment));
         match view {
             View::Sides(sides) => sides.end(out, &ends.confirmed()),
+            View::Arrows(arrows) => arrows.end(out),
+            View::Plot(plot) => plot.end(out),
         }
     }
 }
@@ -82,5 +94,7 @@ fn tell(view: &mut View<'_>, pick: &Pick, out: &mut Out, moment: &Moment<'_>) {
     }
     match view {
         View::Sides(sides) => sides.moment(out, moment),
+        View::Arrows(arrows) => arrows.moment(out, moment),
+        View::Plot(plot) => plot.moment(moment),
     }
 }

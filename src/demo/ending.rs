@@ -9,7 +9,7 @@ use crate::text::Glossary;
 use crate::view::paint::Out;
 use crate::view::words;
 use crate::wire::fault::Deed;
-use crate::wire::{Happening, Host, Packet};
+use crate::wire::{self, Happening, Host, Packet};
 
 /// What is known at one host, from what came there.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ struct Side {
     /// The other side's goodbye was heard.
     goodbye: bool,
     failure: Option<ChatError>,
+    /// TCP ended in another way than by a FIN.
+    broken: bool,
     /// The packets in which the other side's close_notify, FIN and RST came, the first of each.
     close_notify: Option<u64>,
     fin: Option<u64>,
@@ -78,6 +80,7 @@ impl Watch for Ending {
             Happening::Says(text) => side.said.push(text.clone()),
             Happening::Hears(ChatEvent::Said(line)) => side.heard.push(line.text.clone()),
             Happening::Hears(ChatEvent::Goodbye) => side.goodbye = true,
+            Happening::Ended(ending) => side.broken = *ending != wire::Ending::Fin,
             Happening::Fails(error) => side.failure = Some(error.clone()),
             _ => {}
         }
@@ -104,8 +107,8 @@ impl Watch for Ending {
             };
             sentence(out, glossary, "say.end.side", 0, fill);
             let key = match (&side.failure, side.goodbye) {
+                (Some(ChatError::Truncated { .. }), _) if side.broken => "say.end.broken",
                 (Some(ChatError::Truncated { .. }), _) => "say.end.truncated",
-                (Some(ChatError::Lost(_)), _) => "say.end.broken",
                 (Some(_), _) => "say.end.failed",
                 (None, true) if self.plain => "say.end.in_clear",
                 (None, true) => "say.end.authenticated",

@@ -89,7 +89,8 @@ impl Lanes {
         };
         if out.look().plain {
             let to_right = packet.from == Host::A;
-            spoken.arrow(out, glossary, hosts, event, to_right);
+            let way = (to_right, Deed::of(event));
+            spoken.arrow(out, glossary, hosts, event, way);
             return;
         }
         let since = packet.sent.since(*self.start.get_or_insert(packet.sent));

@@ -256,6 +256,8 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         hops: demo.hops.unwrap_or(0),
         max_time: attack::patience(&demo.attack, Kind::Tun).unwrap_or(default.max_time),
         plain: demo.attack.no_tls,
+        mitm: demo.attack.mitm.map(mitm::server),
+        verify: !demo.attack.insecure,
         tls12: demo.attack.downgrade.is_some(),
         buffer: slow.then_some(attack::SMALL_BUFFER),
         pause: slow.then_some(Duration::from_millis(2500)),
@@ -278,10 +280,14 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     words.push(Words::new("say.demo.wire.differs"));
     Ok(Scene {
         origin: wire.started(),
-        notebook: None,
+        notebook: wire.notebook(),
         wire: Box::new(wire),
         hosts: two_hosts(),
-        links: config.hops + 1,
+        links: if config.mitm.is_some() {
+            2
+        } else {
+            config.hops + 1
+        },
         kind: wire_name(Kind::Tun),
         port: PORT,
         title: title(demo),

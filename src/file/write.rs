@@ -52,7 +52,7 @@ pub struct WriteOptions {
 /// ```
 pub struct Writer<'w> {
     name: String,
-    to: BufWriter<Box<dyn Write + 'w>>,
+    to: BufWriter<Box<dyn Write + Send + 'w>>,
     classic: Option<Classic>,
     interfaces: Vec<(String, LinkType)>,
     with_secrets: bool,
@@ -194,14 +194,14 @@ impl<'w> Writer<'w> {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn new(name: &str, to: Box<dyn Write + 'w>) -> Result<Self, WriteError> {
+    pub fn new(name: &str, to: Box<dyn Write + Send + 'w>) -> Result<Self, WriteError> {
         let mut writer = Self::begin(name.to_owned(), to, None);
         writer.with_secrets = true;
         writer.section()?;
         Ok(writer)
     }
 
-    fn begin(name: String, to: Box<dyn Write + 'w>, classic: Option<Classic>) -> Self {
+    fn begin(name: String, to: Box<dyn Write + Send + 'w>, classic: Option<Classic>) -> Self {
         Self {
             name,
             to: BufWriter::with_capacity(BLOCK, to),

@@ -24,7 +24,8 @@ use crate::layers::{
     self, Bind, Decode, FindEnd, PROTOCOLS, Part, Protocol, Span, Stream, StreamPart, Talk,
 };
 use crate::packet::{
-    BufId, BufKind, Buffers, Context, Fact, FieldDef, Frame, Labels, Piece, Segment, Stop, Why,
+    BufId, BufKind, Buffers, Context, Fact, FieldDef, Frame, Labels, Piece, Said, Segment, Stop,
+    Why,
 };
 
 pub(crate) use datagrams::Datagrams;
@@ -211,6 +212,23 @@ impl Desk<'_> {
         Err(fault.unwrap_or(tls12::Fault::Tag))
     }
 
+    /// Remembers that these bytes were said.
+    fn said(
+        &mut self,
+        (dir, opened): (usize, bool),
+        buf: BufId,
+        range: &Range<usize>,
+        missing: u64,
+    ) {
+        self.labels.said.push(Said {
+            from: dir.min(1) as u8,
+            opened,
+            buf,
+            bytes: (range.start as u32, range.end as u32),
+            missing,
+        });
+    }
+
     fn note(&mut self, layer: usize, def: &'static FieldDef, value: Fact) {
         self.labels.note(layer, def, value);
     }
@@ -391,6 +409,10 @@ pub(crate) struct Flow {
 struct Half {
     order: Order,
     assembler: Assembler,
+    /// So many bytes of the stream are missing before the next ones.
+    missing: u64,
+    /// Where the next message begins is not known: what is none is passed over until one does.
+    adrift: bool,
 }
 
 /// What runs on a connection.
@@ -472,6 +494,14 @@ impl Flow {
             half.order.begin(seq, desk.budget);
             half.assembler.clear(desk.budget);
         }
+        if segment.has(Segment::ACK)
+            && let Some(other) = self.halves.get_mut(1 - dir.min(1))
+        {
+            other.order.acknowledged(segment.ack);
+        }
+        if !payload.is_empty() || segment.has(Segment::FIN) {
+            self.pass_holes(dir, seq, desk);
+        }
         if !payload.is_empty() {
             self.arrived(dir, seq, (part.buf, payload.clone()), desk);
         }
@@ -485,11 +515,45 @@ impl Flow {
             && let Some(half) = self.halves.get_mut(dir)
         {
             half.order.begin(seq.wrapping_add(segment.len), desk.budget);
-            half.assembler.clear(desk.budget);
-            if let App::Tls(tls) = &mut self.app {
-                tls.lose(dir);
+            self.lose(dir, u64::from(segment.len) - payload.len() as u64, desk);
+        }
+    }
+
+    /// So many bytes of one direction are not in the capture: what was begun before them is lost.
+    fn lose(&mut self, dir: usize, bytes: u64, desk: &mut Desk<'_>) {
+        let Some(half) = self.halves.get_mut(dir) else {
+            return;
+        };
+        half.missing += bytes;
+        half.adrift = true;
+        half.assembler.clear(desk.budget);
+        if let App::Tls(tls) = &mut self.app {
+            tls.lose(dir);
+        }
+    }
+
+    /// Goes on behind holes that nobody will fill any more, up to what begins at `seq`.
+    fn pass_holes(&mut self, dir: usize, seq: u32, desk: &mut Desk<'_>) {
+        while let Some(half) = self.halves.get_mut(dir)
+            && let Some(bytes) = half.order.pass_acknowledged(seq)
+        {
+            let held = half.order.can_fill();
+            self.lose(dir, bytes.into(), desk);
+            if held && let Some((buf, range)) = self.with_held(dir, None, desk) {
+                self.run(dir, buf, range, desk);
             }
         }
+    }
+
+    /// What is being waited for in each direction: so many bytes are missing, and so many are held behind them.
+    pub(crate) fn waits(&self) -> [Option<(u32, usize)>; 2] {
+        let [a, b] = &self.halves;
+        [a.order.waits(), b.order.waits()]
+    }
+
+    /// Its number, `tcp.stream`.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Data arrived: in its turn, too early, or again.
@@ -505,6 +569,7 @@ impl Flow {
         };
         let bytes = desk.buffers.bytes(desk.frame.data, buf);
         let bytes = bytes.get(payload.clone()).unwrap_or(&[]);
+        let next = half.order.next().unwrap_or(seq);
         match half.order.arrive(
             seq,
             bytes,
@@ -517,7 +582,7 @@ impl Flow {
                 desk.label(buf, payload.start..new.start, &layers::tcp::SEGMENT_DATA);
                 if half.order.can_fill() {
                     desk.label(buf, new.clone(), &layers::tcp::SEGMENT_DATA);
-                    if let Some((buf, range)) = self.with_held(dir, (buf, new), desk) {
+                    if let Some((buf, range)) = self.with_held(dir, Some((buf, new)), desk) {
                         self.run(dir, buf, range, desk);
                     }
                 } else {
@@ -528,10 +593,9 @@ impl Flow {
             Arrival::GivenUp => {
                 desk.label(buf, payload.clone(), &layers::tcp::PAYLOAD);
                 desk.stop(&layers::tcp::SEGMENT_DATA, buf, payload.start, Why::Cap);
-                half.assembler.clear(desk.budget);
-                if let App::Tls(tls) = &mut self.app {
-                    tls.lose(dir);
-                }
+                // What was held behind the hole is given up with it.
+                let end = seq.wrapping_add(payload.len() as u32);
+                self.lose(dir, end.wrapping_sub(next).into(), desk);
             }
         }
     }
@@ -548,22 +612,24 @@ impl Flow {
         }
     }
 
-    /// Puts this frame's new bytes and the held ones behind them into one buffer.
+    /// Puts this frame's new bytes, if there are any, and the held ones behind them into one buffer.
     fn with_held(
         &mut self,
         dir: usize,
-        (buf, new): (BufId, Range<usize>),
+        new: Option<(BufId, Range<usize>)>,
         desk: &mut Desk<'_>,
     ) -> Option<(BufId, Range<usize>)> {
         let half = self.halves.get_mut(dir)?;
         let (start, first_piece) = (desk.buffers.arena.len(), desk.buffers.pieces.len());
-        desk.copy_to_arena(buf, new.clone(), start);
-        desk.buffers.pieces.push(Piece {
-            frame: desk.frame.number,
-            at: new.start as u32,
-            into: 0,
-            len: new.len() as u32,
-        });
+        if let Some((buf, new)) = new {
+            desk.copy_to_arena(buf, new.clone(), start);
+            desk.buffers.pieces.push(Piece {
+                frame: desk.frame.number,
+                at: new.start as u32,
+                into: 0,
+                len: new.len() as u32,
+            });
+        }
         half.order.fill(start, desk.buffers, desk.budget);
         let len = desk.buffers.arena.len() - start;
         Some((
@@ -574,6 +640,11 @@ impl Flow {
 
     /// The next bytes of the stream: a part of the frame, or a buffer put together from several.
     fn run(&mut self, dir: usize, buf: BufId, range: Range<usize>, desk: &mut Desk<'_>) {
+        let missing = self
+            .halves
+            .get_mut(dir)
+            .map_or(0, |half| core::mem::take(&mut half.missing));
+        desk.said((dir, false), buf, &range, missing);
         let bytes = desk
             .buffers
             .bytes(desk.frame.data, buf)
@@ -609,7 +680,13 @@ impl Flow {
                 }
                 |bytes, _, _| layers::tls::record::next(bytes)
             }
-            App::Plain(_, stream) => stream.next,
+            App::Plain(_, stream) => {
+                if half.adrift && !half.assembler.is_waiting() && !(stream.recognise)(bytes) {
+                    return desk.label(buf, range, &layers::tcp::PAYLOAD);
+                }
+                half.adrift = false;
+                stream.next
+            }
         };
         let names = Names {
             waiting: &layers::tcp::SEGMENT_DATA,
@@ -636,6 +713,7 @@ impl Flow {
                 }
             }
             App::Plain(protocol, stream) => {
+                half.adrift |= cut.broken;
                 let (def, stream) = (protocol.def, *stream);
                 desk.each(Level::Tcp, buf, cut.taken, |buf, range, desk| {
                     desk.message(def, buf, range, &stream)
@@ -666,6 +744,16 @@ impl Flow {
             let turns = !half.assembler.is_waiting();
             if turns && record::begins_client_hello(bytes) == Some(true) {
                 self.start_tls(dir, desk);
+            }
+            return Some(range);
+        }
+        // Nor is a message of a protocol that needs no port lost because the capture begins in the middle of another.
+        if let Some((protocol, stream)) =
+            self_evident(bytes).filter(|_| !half.assembler.is_waiting())
+        {
+            self.app = App::Plain(protocol, stream);
+            for half in &mut self.halves {
+                half.adrift = true;
             }
             return Some(range);
         }
@@ -740,6 +828,22 @@ fn recognise(bytes: &[u8], ports: [u16; 2]) -> App {
     application(bytes, ports).map_or(App::Unknown, |(protocol, stream)| {
         App::Plain(protocol, stream)
     })
+}
+
+/// The application protocol that begins like this inside TLS. There the chat is known by what it says, too: few protocols
+/// speak in lines of text that end with a line feed alone.
+pub(crate) fn opened(bytes: &[u8], ports: [u16; 2]) -> Option<(&'static Protocol, Stream)> {
+    application(bytes, ports).or_else(|| match layers::chat::PROTOCOL.decode {
+        Decode::Stream(stream) if layers::chat::is_said(bytes) => {
+            Some((&layers::chat::PROTOCOL, stream))
+        }
+        _ => None,
+    })
+}
+
+/// The application protocol that begins like this, whatever the ports.
+pub(crate) fn self_evident(bytes: &[u8]) -> Option<(&'static Protocol, Stream)> {
+    application(bytes, [0; 2])
 }
 
 /// The application protocol that begins like this: one that is bound to one of these ports, or to none.

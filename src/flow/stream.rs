@@ -123,6 +123,8 @@ pub(crate) enum Arrival {
 pub(crate) struct Order {
     /// The sequence number that comes next.
     next: Option<u32>,
+    /// The other end has acknowledged everything before this one.
+    acked: Option<u32>,
     /// In the order of their sequence numbers.
     held: Vec<Held>,
     held_bytes: usize,
@@ -133,6 +135,41 @@ impl Order {
     pub(crate) fn begin(&mut self, seq: u32, budget: &mut Budget) {
         self.clear(budget);
         self.next = Some(seq);
+        self.acked = None;
+    }
+
+    /// The other end acknowledges everything before this sequence number.
+    pub(crate) fn acknowledged(&mut self, ack: u32) {
+        if self.acked.is_none_or(|before| after(ack, before)) {
+            self.acked = Some(ack);
+        }
+    }
+
+    /// A segment that begins at `seq` has arrived. If there is a hole before it (or before what is held) that the other end
+    /// has acknowledged, nobody will send it again, and it is only the capture that lacks it: goes on behind it, and gives
+    /// its length.
+    pub(crate) fn pass_acknowledged(&mut self, seq: u32) -> Option<u32> {
+        let (next, acked) = (self.next?, self.acked?);
+        let first = match self.held.first() {
+            Some(held) if after(seq, held.seq) => held.seq,
+            _ => seq,
+        };
+        if !after(first, next) || after(first, acked) {
+            return None;
+        }
+        self.next = Some(first);
+        Some(first.wrapping_sub(next))
+    }
+
+    /// How long the hole is that is being waited for, and how many bytes are held behind it.
+    pub(crate) fn waits(&self) -> Option<(u32, usize)> {
+        let first = self.held.first()?.seq;
+        Some((first.wrapping_sub(self.next?), self.held_bytes))
+    }
+
+    /// The sequence number that comes next, if anything has come.
+    pub(crate) fn next(&self) -> Option<u32> {
+        self.next
     }
 
     /// Forgets what is held.

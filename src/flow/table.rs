@@ -72,6 +72,12 @@ impl Table {
         Some((&mut slot.flow, dir))
     }
 
+    /// The connection of that number (`tcp.stream`), if it is still followed.
+    pub(crate) fn numbered(&self, number: u64) -> Option<&Flow> {
+        let mut flows = self.slots.iter().map(|slot| &slot.flow);
+        flows.find(|flow| flow.number() == number)
+    }
+
     fn insert(&mut self, ends: (End, End), first: End, budget: &mut Budget) -> usize {
         let slot = Slot {
             ends,

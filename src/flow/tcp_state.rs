@@ -349,4 +349,114 @@ mod tests {
             (1, "FA", FinWait1, CloseWait),
         ]);
     }
+
+    /// What one end sends (`>`) and gets (`<`), as flags, first number, bytes and acknowledgment, and its state after it.
+    /// Its own SYN has the number 100, the other's 500.
+    fn life(listens: bool, segments: &[(&str, u32, u32, u32, State)]) {
+        let mut end = End::new(listens);
+        let mut next = None;
+        for (flags, seq, len, ack, state) in segments {
+            let bit = |flag: char| match flag {
+                'S' => Segment::SYN,
+                'A' => Segment::ACK,
+                'F' => Segment::FIN,
+                'R' => Segment::RST,
+                _ => 0,
+            };
+            let segment = Segment {
+                flags: flags.chars().map(bit).fold(0, |all, flag| all | flag),
+                seq: *seq,
+                len: *len,
+                ack: *ack,
+                ..Segment::default()
+            };
+            if flags.starts_with('>') {
+                end.sends(&segment);
+            } else {
+                // What comes in its turn is all that these stories need.
+                if next.is_none_or(|next| next == *seq) {
+                    next = Some(seq + len + u32::from(segment.has(Segment::SYN)));
+                }
+                end.gets(&segment, next.unwrap_or(0));
+            }
+            assert_eq!(end.state(), *state, "{flags} {seq}");
+        }
+    }
+
+    const OPENED: [(&str, u32, u32, u32, State); 3] = [
+        ("> S", 100, 0, 0, SynSent),
+        ("< SA", 500, 0, 101, Established),
+        ("> A", 101, 0, 501, Established),
+    ];
+
+    #[test]
+    fn one_end_lives_as_in_the_figures_of_the_rfc() {
+        // Figures 6 and 12, on the side that begins and ends.
+        let close = [
+            ("> FA", 101, 0, 501, FinWait1),
+            ("< A", 501, 0, 102, FinWait2),
+            ("< A", 501, 9, 102, FinWait2),
+            ("< FA", 510, 0, 102, TimeWait),
+            ("> A", 102, 0, 511, TimeWait),
+        ];
+        life(false, &[&OPENED[..], &close].concat());
+        // On the other.
+        life(
+            true,
+            &[
+                ("< S", 500, 0, 0, SynReceived),
+                ("> SA", 100, 0, 501, SynReceived),
+                ("< A", 501, 0, 101, Established),
+                ("< FA", 501, 0, 101, CloseWait),
+                ("> A", 101, 4, 502, CloseWait),
+                ("> FA", 105, 0, 502, LastAck),
+                ("< A", 502, 0, 105, LastAck),
+                ("< A", 502, 0, 106, Closed),
+            ],
+        );
+        // Figure 13: both at once; and where the other's FIN had come, but was not yet taken up.
+        let both = [
+            ("> FA", 101, 0, 501, FinWait1),
+            ("< FA", 501, 0, 101, Closing),
+            ("> A", 102, 0, 502, Closing),
+            ("< A", 502, 0, 102, TimeWait),
+        ];
+        life(false, &[&OPENED[..], &both].concat());
+        let late = [
+            ("< FA", 501, 0, 101, CloseWait),
+            ("> FA", 101, 0, 501, FinWait1),
+            ("> A", 102, 0, 502, Closing),
+            ("< A", 502, 0, 102, TimeWait),
+        ];
+        life(false, &[&OPENED[..], &late].concat());
+    }
+
+    #[test]
+    fn what_comes_too_early_or_is_forged_badly_changes_nothing() {
+        let early = [
+            // A FIN before the data that it ends.
+            ("< FA", 510, 0, 101, Established),
+            ("< A", 501, 9, 101, CloseWait),
+        ];
+        life(false, &[&OPENED[..], &early].concat());
+        let resets = [
+            ("< R", 500, 0, 0, Established),
+            ("< R", 9999, 0, 0, Established),
+            ("< S", 700, 0, 0, Established),
+            ("< R", 501, 0, 0, Closed),
+        ];
+        life(false, &[&OPENED[..], &resets].concat());
+        life(
+            false,
+            &[("> S", 100, 0, 0, SynSent), ("< RA", 0, 0, 99, SynSent)],
+        );
+        life(
+            false,
+            &[("> S", 100, 0, 0, SynSent), ("< RA", 0, 0, 101, Closed)],
+        );
+        life(
+            true,
+            &[("< S", 500, 0, 0, SynReceived), ("< R", 501, 0, 0, Listen)],
+        );
+    }
 }

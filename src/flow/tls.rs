@@ -604,17 +604,21 @@ impl Tls {
         if range.is_empty() {
             return None;
         }
+        desk.said((dir, true), buf, &range, 0);
         let half = self.halves.get_mut(dir)?;
-        if matches!(self.application, Application::Silent) {
+        if !matches!(self.application, Application::Known(..)) {
             let bytes = desk
                 .buffers
                 .bytes(desk.frame.data, buf)
                 .get(range.clone())
                 .unwrap_or(&[]);
-            self.application = super::application(bytes, desk.ports)
-                .map_or(Application::Unknown, |(protocol, stream)| {
-                    Application::Known(protocol, stream)
-                });
+            let found = match self.application {
+                Application::Silent => super::opened(bytes, desk.ports),
+                _ => super::self_evident(bytes),
+            };
+            self.application = found.map_or(Application::Unknown, |(protocol, stream)| {
+                Application::Known(protocol, stream)
+            });
         }
         let Application::Known(_, stream) = self.application else {
             return Some((buf, range, None));

@@ -44,6 +44,16 @@ fn recognise(bytes: &[u8]) -> bool {
     utf8 && !bytes.contains(&0)
 }
 
+/// Whether this is what the chat says on a port that is not known for it: whole lines of text, nothing but text, ended by
+/// line feeds alone (most protocols of lines end them with CR LF, as RFC 9112 and RFC 5321 do), and no JSON.
+#[must_use]
+pub(crate) fn is_said(bytes: &[u8]) -> bool {
+    let plain = |c: char| !c.is_control() || matches!(c, '\t' | '\n');
+    bytes.ends_with(b"\n")
+        && !matches!(bytes, [b'{' | b'[' | b'<' | b'\n', ..])
+        && std::str::from_utf8(bytes).is_ok_and(|text| text.chars().all(plain))
+}
+
 fn decode(c: &mut Cursor<'_, '_>) -> Read<()> {
     let text = c.ahead().strip_suffix(b"\n");
     c.bytes(&TEXT, text.map_or(c.left(), <[u8]>::len))?;
@@ -116,6 +126,23 @@ mod tests {
             Framing::Whole(3)
         );
         assert_eq!(next(b"\n", 0, &mut Talk::default()), Framing::Whole(1));
+    }
+
+    #[test]
+    fn on_other_ports_only_lines_of_text_are_the_chat() {
+        assert!(is_said(b"hi\n") && is_said("grüß dich 👋\nund du\n".as_bytes()));
+        for other in [
+            &b"hi"[..],
+            b"EHLO example.com\r\n",
+            b"{\"id\":1}\n",
+            b"\x1b[2J\n",
+            b"a\0b\n",
+            b"\xff\n",
+            b"\n",
+            b"",
+        ] {
+            assert!(!is_said(other), "{other:?}");
+        }
     }
 
     #[test]

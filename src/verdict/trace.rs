@@ -9,7 +9,7 @@ use super::{
 use crate::chat::{ChatError, ChatEvent};
 use crate::layers::tcp_info::TcpInfo;
 use crate::layers::tls;
-use crate::packet::{Event, Time};
+use crate::packet::{self, Event, Time};
 use crate::wire::fault::{Deed, Touch};
 use crate::wire::{Happening, Host, Packet, Seen};
 
@@ -31,8 +31,14 @@ const MAX_SAID: usize = 4096;
 /// A wait that is shorter is none: hosts over a kernel's TCP are never on time to the microsecond.
 const WAIT: u64 = 1_000_000;
 
-/// No stack's timer is shorter: what is sent again sooner was sent because of something that came.
-const SHORTEST_TIMER: u64 = 5_000_000;
+/// What answers at once answers within this time.
+const AT_ONCE: u64 = 20_000_000;
+
+/// No stack's timeout is shorter (Linux: 200 ms): what is sent again sooner was sent because of something that came.
+const SHORTEST_TIMEOUT: u64 = 150_000_000;
+
+/// The same for probes, which go by the round trip.
+const SHORTEST_PROBE: u64 = 5_000_000;
 
 /// Follows the faults on one wire.
 #[derive(Debug)]
@@ -70,6 +76,7 @@ struct Side {
     una_at: Time,
     /// How often that came again, and whether with selective acknowledgments.
     repeats: u32,
+    repeated_at: Time,
     sack: bool,
     /// Up to here it makes good an earlier loss.
     recover: Option<u32>,
@@ -83,6 +90,12 @@ struct Side {
     window: Option<u32>,
     shift: Option<u8>,
     reset: bool,
+    reset_at: Time,
+    doubtful: bool,
+    /// The sequence number behind its FIN; whether it had the other's by then, and whether it has it now.
+    fin: Option<u32>,
+    passive: bool,
+    got_fin: bool,
     said: VecDeque<String>,
 }
 
@@ -123,8 +136,10 @@ struct Trace {
     reaction: Reaction,
     /// When the receiver had what was meant, and the packet that brought it.
     delivered: Option<(Time, u64)>,
-    /// Whether it has been replaced before it arrived itself.
-    overtaken: bool,
+    /// The packet in which it came: itself, or one that was sent again.
+    brought: Option<u64>,
+    /// Something behind it arrived first.
+    gap: bool,
     /// The packet that acknowledged as much.
     covered: Option<u64>,
     /// The other side sent again what a lost acknowledgment was about.
@@ -175,6 +190,11 @@ impl Tracer {
     /// What has shown since the last call, in order.
     pub fn remarks(&mut self) -> Vec<Remark> {
         core::mem::take(&mut self.remarks)
+    }
+
+    /// It is so late now: what has arrived until then has arrived.
+    pub fn arrive(&mut self, now: Time) {
+        self.advance(now);
     }
 
     /// A packet was put on a link.
@@ -277,7 +297,7 @@ impl Tracer {
                 }
             }
             Happening::Fails(error) => self.fails(host, time, error),
-            Happening::Connected | Happening::SaysGoodbye | Happening::Hears(_) => {}
+            _ => {}
         }
     }
 
@@ -285,6 +305,13 @@ impl Tracer {
     pub fn finish(&mut self, rules: usize) -> (Vec<Verdict>, Vec<Tally>) {
         // What was on its way arrives.
         self.advance(Time(u64::MAX));
+        let waits = self.hosts.iter().any(|side| !side.said.is_empty());
+        if let (true, Some(place)) = (waits && !self.failed, self.suspect(|_| true))
+            && let Some(trace) = self.traces.get_mut(place)
+            && trace.effect == Effect::Nothing
+        {
+            trace.effect = Effect::Unfinished;
+        }
         let verdicts: Vec<_> = self.traces.iter().map(|t| self.verdict(t)).collect();
         let mut tallies: Vec<Tally> = (0..rules)
             .map(|rule| Tally {
@@ -323,6 +350,12 @@ impl Tracer {
             }
             return None;
         }
+        // What the other side has had already is sent in vain, and missed by nobody.
+        let has = |segment: &&Segment| {
+            let edge = self.hosts.get(at(packet.from.other())).and_then(|s| s.edge);
+            segment.space() > 0 && edge.is_some_and(|edge| !after(segment.end(), edge))
+        };
+        let meant = meant.filter(|segment| !has(segment));
         let need = meant.filter(|segment| segment.space() > 0);
         let dropped = packet
             .touched
@@ -348,7 +381,8 @@ impl Tracer {
                 None => Reaction::Held,
             },
             delivered: None,
-            overtaken: false,
+            brought: None,
+            gap: false,
             covered: None,
             provoked: false,
             old_ack: false,
@@ -409,6 +443,10 @@ impl Tracer {
         if segment.syn() {
             side.shift = segment.shift;
         }
+        if segment.has(packet::Segment::FIN) && side.fin.is_none() {
+            side.fin = Some(segment.end());
+            side.passive = side.got_fin;
+        }
         let shift = match (segment.syn(), side.shift) {
             (false, Some(shift)) => shift,
             _ => 0,
@@ -420,8 +458,9 @@ impl Tracer {
         if side.acked.is_none_or(|acked| after(segment.ack, acked)) {
             side.acked = Some(segment.ack);
         }
-        // Whoever goes on has not believed a reset.
-        let goes_on = core::mem::take(&mut side.reset);
+        // Whoever goes on has not believed a reset; but what was on its way out is sent all the same.
+        let goes_on = side.reset && side.doubtful && time.since(side.reset_at) >= WAIT;
+        side.reset &= !goes_on;
         let edge = side.edge;
         if segment.syn() || edge.is_none_or(|edge| after(segment.ack, edge)) {
             side.edge = Some(segment.ack);
@@ -450,6 +489,10 @@ impl Tracer {
         let side = self.side(host);
         let (una, una_at, next) = (side.una, side.una_at, side.next);
         let (repeats, sack, recover) = (side.repeats, side.sack, side.recover);
+        let repeated_at = side.repeated_at;
+        // What was sent because of an acknowledgment comes right behind it; RACK waits for a part of a round trip.
+        let round = self.latency.iter().flatten().fold(0, |sum, way| sum + way);
+        let asked = time.since(repeated_at) < AT_ONCE.saturating_add(round / 2);
         let is_first = una.is_none_or(|una| segment.covers(una));
         let recovering = recover.is_some_and(|recover| after(recover, segment.seq));
         let mut begins = false;
@@ -467,10 +510,11 @@ impl Tracer {
                 }
                 continue;
             }
-            let Some((start, _)) = trace.need else {
+            let Some((start, end)) = trace.need else {
                 continue;
             };
-            if trace.delivered.is_some_and(|(_, by)| by != trace.id) || !segment.covers(start) {
+            let overlaps = after(end, segment.seq) && after(segment.end(), start);
+            if trace.delivered.is_some_and(|(_, by)| by != trace.id) || !overlaps {
                 continue;
             }
             let since = if una_at > trace.last {
@@ -481,12 +525,19 @@ impl Tracer {
             let waited = time.since(since);
             let state = kernel.map(|kernel| kernel.ca_state);
             let why = match state {
-                Some(LOSS) if waited >= SHORTEST_TIMER => Why::Timeout(waited),
-                _ if is_first && repeats >= 3 && !recovering => Why::Duplicates(repeats),
-                _ if is_first && repeats > 0 && sack && !recovering => Why::Sack,
-                _ if recovering && waited < SHORTEST_TIMER => Why::Recovery,
-                Some(OPEN | DISORDER) if !segment.syn() => Why::Probe(waited),
-                _ if waited >= SHORTEST_TIMER => Why::Timeout(waited),
+                Some(LOSS) if waited >= SHORTEST_TIMEOUT => Why::Timeout(waited),
+                // It says itself that it goes by acknowledgments.
+                Some(RECOVERY) if is_first && repeats >= 3 && !recovering => {
+                    Why::Duplicates(repeats)
+                }
+                Some(RECOVERY) if is_first && repeats > 0 && sack && !recovering => Why::Sack,
+                _ if is_first && asked && repeats >= 3 && !recovering => Why::Duplicates(repeats),
+                _ if is_first && asked && repeats > 0 && sack && !recovering => Why::Sack,
+                _ if recovering && waited < SHORTEST_TIMEOUT => Why::Recovery,
+                Some(OPEN | DISORDER) if !segment.syn() && waited >= SHORTEST_PROBE => {
+                    Why::Probe(waited)
+                }
+                _ if waited >= SHORTEST_TIMEOUT => Why::Timeout(waited),
                 _ => Why::Recovery,
             };
             begins |= !matches!(why, Why::Recovery | Why::Probe(_));
@@ -552,9 +603,8 @@ impl Tracer {
         let edge_before = side.edge;
         let old_ack = segment.acks() && side.una.is_some_and(|una| after(una, segment.ack));
         let how = match expects {
-            Some(expects) if expects == segment.ports => side.takes(&segment),
-            Some(_) => Reaction::Discarded(Check::TcpPort),
-            None => side.takes(&segment),
+            Some(expects) if expects != segment.ports => Reaction::Discarded(Check::TcpPort),
+            _ => side.takes(&segment, time),
         };
         let counts = !matches!(how, Reaction::Discarded(_) | Reaction::OutOfWindow);
         if segment.acks() && !segment.rst() && counts {
@@ -572,17 +622,42 @@ impl Tracer {
         }
         if let Some(trace) = arrival.trace.and_then(|t| self.traces.get_mut(t)) {
             trace.old_ack = old_ack;
-            trace.overtaken = trace.delivered.is_some();
         }
         let how = match how {
-            Reaction::Taken if arrival.made && segment.has(crate::packet::Segment::FIN) => {
-                Reaction::Ended
-            }
+            Reaction::Taken if arrival.made && segment.has(packet::Segment::FIN) => Reaction::Ended,
             how => how,
         };
+        if matches!(how, Reaction::Kept | Reaction::Taken) {
+            for trace in &mut self.traces {
+                let again = trace.resends.iter().any(|resend| resend.0 == arrival.id);
+                let whole = trace.need.is_some_and(|need| !after(need.1, segment.end()));
+                if trace.brought.is_none() && whole && (again || trace.id == arrival.id) {
+                    trace.brought = Some(arrival.id);
+                }
+            }
+        }
         self.reacts(arrival, time, how);
+        if how == Reaction::Kept {
+            self.waits_for(host, arrival.id, time);
+        }
         if self.side(host).edge != edge_before {
             self.delivers(host, time, Some(arrival.id));
+        }
+    }
+
+    /// A host keeps a packet: what was touched and is missing before it has shown.
+    fn waits_for(&mut self, host: Host, id: u64, time: Time) {
+        let edge = self.side(host).edge;
+        let missing = |t: &Trace| {
+            let first = t.need.map(|need| need.0);
+            t.from != host && t.delivered.is_none() && t.id != id && first == edge && !t.gap
+        };
+        if let Some(place) = self.traces.iter().position(missing)
+            && let Some(trace) = self.traces.get_mut(place)
+        {
+            trace.gap = true;
+            let how = Reaction::Kept;
+            self.remark(place, id, time, Consequence::Reacted { host, how });
         }
     }
 
@@ -601,6 +676,7 @@ impl Tracer {
             let missing = trace.need.is_some_and(|need| after(need.1, acked));
             if trace.from != host && mine && missing && trace.id != id {
                 trace.delivered = None;
+                trace.brought = None;
                 trace.reaction = Reaction::Refused;
             }
         }
@@ -727,7 +803,10 @@ impl Tracer {
     fn cure(&self, trace: &Trace) -> Cure {
         let broke = matches!(
             trace.effect,
-            Effect::Wrong { .. } | Effect::Broke { .. } | Effect::UnprovenEnd { .. }
+            Effect::Wrong { .. }
+                | Effect::Broke { .. }
+                | Effect::UnprovenEnd { .. }
+                | Effect::Unfinished
         );
         if broke || trace.alert.is_some() {
             return Cure::Nothing;
@@ -740,19 +819,19 @@ impl Tracer {
             };
         }
         match (trace.need, trace.delivered) {
-            (Some(_), Some((_, by))) if by != trace.id => {
-                let mut resends = trace.resends.iter();
-                match resends.find(|resend| resend.0 == by) {
+            (Some(_), Some((_, by))) if trace.brought.unwrap_or(by) != trace.id => {
+                let by = trace.brought.unwrap_or(by);
+                let known = trace.resends.iter().find(|resend| resend.0 == by);
+                match known.or(trace.resends.last()) {
                     Some(&(packet, time, why)) => Cure::Retransmission {
                         packet,
                         after: time.since(trace.sent),
                         why,
                     },
-                    // It was kept, and what was missing came.
                     None => Cure::Itself,
                 }
             }
-            (Some(_), Some(_)) if self.late(trace) > 0 => Cure::Itself,
+            (Some(_), Some(_)) if trace.waited() || self.late(trace) > 0 => Cure::Itself,
             (Some(_), Some(_)) => Cure::NotNeeded,
             (Some(_), None) => Cure::Nothing,
             (None, _) => match (trace.reaction, trace.covered) {
@@ -781,6 +860,13 @@ impl Tracer {
         if trace.effect != Effect::Nothing {
             return trace.effect.clone();
         }
+        if trace.reaction == Reaction::Reset {
+            return Effect::Unfinished;
+        }
+        if trace.reaction == Reaction::Ended {
+            let host = trace.from.other();
+            return Effect::UnprovenEnd { host };
+        }
         if trace.need.is_some() && trace.delivered.is_none() && !self.failed {
             return Effect::Unfinished;
         }
@@ -794,6 +880,7 @@ impl Tracer {
 /// Linux's states of congestion control.
 const OPEN: u8 = 0;
 const DISORDER: u8 = 1;
+const RECOVERY: u8 = 3;
 const LOSS: u8 = 4;
 
 fn is_tls(error: &ChatError) -> bool {
@@ -811,7 +898,8 @@ fn caught(trace: &Trace, cure: &Cure, effect: &Effect) -> Caught {
         return Caught::Tls;
     }
     match effect {
-        Effect::UnprovenEnd { .. } => return Caught::NoGoodbye,
+        // Somebody complained: TLS says goodbye before TCP does.
+        Effect::UnprovenEnd { .. } if trace.effect == *effect => return Caught::NoGoodbye,
         Effect::Broke {
             error: ChatError::Truncated { .. },
             ..
@@ -827,20 +915,36 @@ fn caught(trace: &Trace, cure: &Cure, effect: &Effect) -> Caught {
         Why::Duplicates(_) | Why::Sack => Caught::Repeats,
         Why::Timeout(_) | Why::Probe(_) | Why::Recovery => Caught::NoAcknowledgment,
     });
+    if let (true, Some(noticed)) = (trace.waited() && !trace.changed, noticed) {
+        return noticed;
+    }
     match trace.reaction {
         Reaction::Discarded(check) => Caught::Check(check),
         Reaction::OutOfWindow => Caught::Window,
+        // What is far behind is as far off as what is far ahead.
+        Reaction::Duplicate if trace.changed => Caught::Window,
         Reaction::Kept => Caught::Gap,
         Reaction::Refused if trace.old_ack => Caught::Check(Check::TcpAcknowledgment),
         Reaction::Refused => Caught::Tcp,
         Reaction::Duplicate if trace.made || noticed.is_none() => Caught::Duplicate,
         Reaction::Reset | Reaction::Ended => Caught::Nobody,
-        Reaction::Taken if !matches!(cure, Cure::Itself) => Caught::Nobody,
+        Reaction::Taken if !matches!(cure, Cure::Itself | Cure::Retransmission { .. }) => {
+            Caught::Nobody
+        }
         _ => match noticed {
             Some(noticed) => noticed,
             None if trace.provoked => Caught::NoAcknowledgment,
+            None if trace.gap => Caught::Gap,
             None => Caught::Nobody,
         },
+    }
+}
+
+impl Trace {
+    /// Whether it was made to wait.
+    fn waited(&self) -> bool {
+        let waits = |touch: &Touch| matches!(touch.deed, Deed::Held(_) | Deed::Delayed(_));
+        self.touched.iter().any(waits)
     }
 }
 
@@ -865,12 +969,12 @@ impl Tally {
 
 impl Side {
     /// What it does with a segment of its connection (RFC 9293, section 3.10.7).
-    fn takes(&mut self, segment: &Segment) -> Reaction {
-        if self.reset {
+    fn takes(&mut self, segment: &Segment, time: Time) -> Reaction {
+        if self.reset || self.is_closed() {
             return Reaction::Discarded(Check::TcpPort);
         }
         let Some(edge) = self.edge else {
-            return self.opens(segment);
+            return self.opens(segment, time);
         };
         let window = self.window.unwrap_or(edge);
         let in_window = !after(edge, segment.seq) && after(window, segment.seq);
@@ -878,7 +982,9 @@ impl Side {
             if segment.seq != edge && !in_window {
                 return Reaction::OutOfWindow;
             }
-            self.reset = true;
+            // Nobody doubts the very next number (RFC 5961, section 3.2).
+            self.doubtful = segment.seq != edge;
+            (self.reset, self.reset_at) = (true, time);
             return Reaction::Reset;
         }
         if segment.syn() {
@@ -916,16 +1022,25 @@ impl Side {
             return Reaction::Kept;
         }
         self.comes_to(segment.end());
+        self.got_fin |= segment.has(packet::Segment::FIN);
         Reaction::Taken
     }
 
+    /// Whether it has no connection any more: it closed second, and that was acknowledged.
+    fn is_closed(&self) -> bool {
+        match (self.fin, self.una) {
+            (Some(fin), Some(una)) => self.passive && !after(fin, una),
+            _ => false,
+        }
+    }
+
     /// The same before there is a connection.
-    fn opens(&mut self, segment: &Segment) -> Reaction {
+    fn opens(&mut self, segment: &Segment, time: Time) -> Reaction {
         let right = self.next.is_none_or(|next| next == segment.ack);
         if segment.rst() {
             // RFC 9293, section 3.10.7.3: it must acknowledge the SYN.
             return if self.next.is_some() && segment.acks() && right {
-                self.reset = true;
+                (self.reset, self.reset_at) = (true, time);
                 Reaction::Reset
             } else {
                 Reaction::OutOfWindow
@@ -964,6 +1079,7 @@ impl Side {
                 let waits = self.next.is_some_and(|next| after(next, una));
                 if segment.ack == una && segment.space() == 0 && waits {
                     self.repeats += 1;
+                    self.repeated_at = time;
                     self.sack |= segment.sack;
                 }
             }

@@ -8,11 +8,13 @@
 )]
 pub(crate) mod samples;
 
+pub mod arrows;
 pub mod comment;
 pub mod detail;
 mod errand;
 pub mod explain;
 pub mod fields;
+pub mod follow;
 pub mod hex;
 pub mod journey;
 pub mod json;
@@ -22,6 +24,8 @@ pub mod line;
 mod memo;
 pub mod paint;
 pub mod panes;
+pub mod plot;
 pub mod sides;
 pub mod value;
+pub mod verdict;
 pub mod words;

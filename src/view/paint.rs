@@ -533,8 +533,14 @@ impl Out {
 
     /// The same glyph again and again, until that column is reached.
     pub fn fill_to(&mut self, column: usize, glyph: &str) {
+        let width = if glyph.is_ascii() {
+            glyph.len().max(1)
+        } else {
+            1
+        };
         while self.column < column {
-            self.glyph(glyph);
+            self.buf.extend_from_slice(glyph.as_bytes());
+            self.column += width;
         }
     }
 

@@ -249,6 +249,7 @@ impl Sample {
             fields: &self.labels.fields,
             notes: &self.labels.notes,
             stops: &self.labels.stops,
+            said: &self.labels.said,
             buffers: &self.buffers,
         }
     }

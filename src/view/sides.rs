@@ -360,17 +360,22 @@ impl<'g> Sides<'g> {
         if !numbered {
             let with_numbers = label(out, rest.saturating_sub(numbers.len() + 1));
             let data = matches!(Numbers::of(event), Numbers::Data { .. });
-            if data || out.look().text_width(&name) > rest {
+            // What it is comes first.
+            if with_numbers == "…" || with_numbers == "..." {
+                name = label(out, rest);
+            } else if data || out.look().text_width(&name) > rest {
                 name = with_numbers;
                 numbered = !numbers.is_empty();
             }
         }
         let id = moment.passage.id;
+        let taken = if numbered { numbers.len() + 1 } else { 0 };
+        let name = cut(out, &name, rest.saturating_sub(taken));
         let text = out.aside(|out| {
             out.spaces(3_usize.saturating_sub(id.max(1).ilog10() as usize + 1));
             out.number(id);
             out.byte(b' ');
-            out.text(&name);
+            out.text(name);
             if numbered {
                 out.byte(b' ');
                 out.text(&numbers);
@@ -476,12 +481,15 @@ impl<'g> Sides<'g> {
                 _ => {}
             }
         });
-        for (note, _) in notes {
-            out.byte(b' ');
-            out.sentence(self.glossary.say("say.sides.plain.note"), |out, _| {
-                out.text(note)
-            });
+        for (at, (note, _)) in notes.iter().enumerate() {
+            let follows = at > 0
+                && notes
+                    .get(at - 1)
+                    .is_some_and(|(note, _)| note.ends_with(':'));
+            out.ascii(if follows { b" " } else { b"; " });
+            out.text(note);
         }
+        out.byte(b'.');
         if let Some(state) = moment.state {
             out.byte(b' ');
             self.plain_state(out, moment.host, state);
@@ -801,6 +809,17 @@ fn wire(out: &mut Out, moment: &Moment<'_>) {
         out.glyph(part);
     }
     out.end(role);
+}
+
+/// As much of a text as has room.
+pub(super) fn cut<'t>(out: &Out, text: &'t str, columns: usize) -> &'t str {
+    let mut width = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        width += out.look().char_width(*c);
+        width > columns
+    });
+    text.get(..end.map_or(text.len(), |(at, _)| at))
+        .unwrap_or(text)
 }
 
 /// Text broken into lines of so many columns.

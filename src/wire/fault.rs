@@ -463,7 +463,13 @@ impl Faults {
         });
         let anatomy = Anatomy::of(&event);
         for working in rules {
-            plans.push(working.plan(&event, anatomy.as_ref(), random));
+            let plan = working.plan(&event, anatomy.as_ref(), random);
+            let lost = matches!(plan, Some(Plan::Drop));
+            plans.push(plan);
+            if lost {
+                // The rules behind this one do not get to see it.
+                break;
+            }
         }
         anatomy
     }

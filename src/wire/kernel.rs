@@ -31,8 +31,8 @@ use time::OffsetDateTime;
 
 use super::fault::{Fates, Faults, Report};
 use super::refusal::{Refusal, Step};
-use super::{Answer, Happening, Host, Script, Seen, Texts, WireError};
-use crate::certs::{Authority, CertError, Identity, Validity};
+use super::{Answer, Ending, Happening, Host, Script, Seen, Texts, WireError, mitm};
+use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 use crate::layers::tcp_info::{TcpInfo, state};
 use crate::packet::Time;
@@ -77,6 +77,8 @@ pub(super) struct Shared {
     stop: UnixStream,
     stopper: Mutex<Option<UnixStream>>,
     failure: Mutex<Option<WireError>>,
+    /// Set with the first failure: for how long the wire had been running.
+    failed_at: OnceLock<Duration>,
     unseen: AtomicU64,
     /// The hosts' sockets, for the kernel's view of them.
     sockets: [OnceLock<OwnedFd>; 2],
@@ -92,6 +94,7 @@ impl Shared {
             stop,
             stopper: Mutex::new(Some(stopper)),
             failure: Mutex::new(None),
+            failed_at: OnceLock::new(),
             unseen: AtomicU64::new(0),
             sockets: [const { OnceLock::new() }; 2],
             faults: faults.map(Mutex::new),
@@ -111,6 +114,13 @@ impl Shared {
     /// Records why the wire fails, if it is the first reason.
     pub(super) fn fail(&self, error: WireError) {
         lock(&self.failure).get_or_insert(error);
+        // It is set once, and is.
+        let _ = self.failed_at.set(self.clock.running());
+    }
+
+    /// For how long the wire had been running when the chat failed, if it did.
+    pub(super) fn failed_at(&self) -> Option<Duration> {
+        self.failed_at.get().copied()
     }
 
     pub(super) fn lose_sight(&self, packets: u64) {
@@ -171,6 +181,14 @@ impl Log {
                 // Fails when nobody wants to see any more; so below.
                 let _ = self.seen.send(Seen::Key { host, time, line });
             }
+        }
+    }
+
+    /// A secret that neither of the hosts was the first to know.
+    pub(super) fn key(&self, host: Host, line: String) {
+        let time = self.shared.clock.now();
+        if lock(&self.keys).insert(line.clone()) {
+            self.pass(Seen::Key { host, time, line });
         }
     }
 
@@ -314,21 +332,26 @@ impl core::fmt::Debug for Stage {
 pub(super) struct Setting {
     roots: Vec<CertificateDer<'static>>,
     identity: Identity,
+    /// What the one in the middle shows.
+    pub(super) forged: Option<Identity>,
 }
 
 impl Setting {
-    /// With a certificate for these names, valid from yesterday to tomorrow.
-    pub(super) fn new(names: &[&str]) -> Result<Self, WireError> {
+    /// With a certificate for these names, valid from yesterday to tomorrow, and one for somebody in the middle.
+    pub(super) fn new(names: &[&str], mitm: Option<mitm::Server>) -> Result<Self, WireError> {
         let now = OffsetDateTime::now_utc();
         let day = time::Duration::DAY;
         let valid = |days: i32| Validity {
             from: now - day,
             until: now + day * days,
         };
-        let authority = Authority::new(super::mitm::AUTHORITY, valid(2))?;
+        let authority = Authority::new(mitm::AUTHORITY, valid(2))?;
         Ok(Self {
             roots: vec![authority.certificate().clone()],
             identity: authority.issue(names, valid(1))?,
+            forged: mitm
+                .map(|server| mitm::identity(server, &authority, names, now, &mut Material::fresh))
+                .transpose()?,
         })
     }
 }
@@ -340,6 +363,8 @@ pub(super) struct Terms {
     pub(super) plain: bool,
     /// They also accept TLS 1.2.
     pub(super) tls12: bool,
+    /// A takes any certificate.
+    pub(super) insecure: bool,
     /// So long B's application does not read, once the chat can begin.
     pub(super) pause: Option<Duration>,
 }
@@ -353,14 +378,14 @@ pub(super) struct Part {
     connected: bool,
     /// Our FIN was asked for.
     hung_up: bool,
-    /// The other side's FIN was seen.
+    /// The other side's FIN was seen, or the connection is broken and all that came before is read.
     ended: bool,
+    /// The connection is broken: nothing can be sent any more.
+    broken: Option<Ending>,
     failed: bool,
     /// How long the application will not read, and from when on it reads again.
     pause: Option<Duration>,
     reads_again: Option<Instant>,
-    /// What the system said when nothing could be sent any more.
-    broken: Option<String>,
 }
 
 impl Part {
@@ -382,7 +407,11 @@ impl Part {
             Host::A => ServerName::try_from(name.to_owned())
                 .map_err(|_| WireError::Certificate(CertError::Key))
                 .and_then(|name| {
-                    let config = setup.client(&setting.roots);
+                    let config = if terms.insecure {
+                        setup.client_unverified()
+                    } else {
+                        setup.client(&setting.roots)
+                    };
                     config
                         .and_then(|config| Peer::client(config, name))
                         .map_err(|error| WireError::Chat { host, error })
@@ -400,10 +429,10 @@ impl Part {
             connected: false,
             hung_up: false,
             ended: false,
+            broken: None,
             failed: false,
             pause: terms.pause.filter(|_| host == Host::B),
             reads_again: None,
-            broken: None,
         })
     }
 
@@ -416,7 +445,7 @@ impl Part {
         done: UnixStream,
     ) -> Result<(), WireError> {
         let shared = &log.shared;
-        let Some(mut stream) = self.join(socket, to, shared)? else {
+        let Some(mut stream) = self.join(socket, to, log)? else {
             return Ok(());
         };
         self.connected = true;
@@ -442,28 +471,38 @@ impl Part {
             }
             if !self.ended && pause.is_none() {
                 match stream.read(&mut buffer) {
-                    Ok(0) => {
-                        self.ended = true;
-                        let result = match &self.broken {
-                            Some(why) => self.peer.lost(why),
-                            None => self.peer.eof(),
-                        };
-                        self.react(result, &mut stream, log)?;
-                    }
+                    // After a write that failed the kernel speaks of no error again.
+                    Ok(0) => self.end(self.broken.unwrap_or(Ending::Fin), log),
                     Ok(count) => {
                         let bytes = buffer.get(..count).unwrap_or(&[]);
                         self.hear(bytes, &mut stream, log)?;
                     }
                     Err(error) if is_passing(&error) => {}
-                    Err(error) => {
-                        self.ended = true;
-                        self.unsendable(&error);
-                        let result = self.peer.lost(&error.to_string());
-                        self.check(result, log);
-                    }
+                    Err(error) => match ending(&error) {
+                        Some(ending) => self.end(ending, log),
+                        None => return Err(self.tcp_error("receiving", &error)),
+                    },
                 }
             }
         }
+    }
+
+    /// TCP has nothing more for the application.
+    fn end(&mut self, ending: Ending, log: &Log) {
+        self.ended = true;
+        // Before a FIN there may be more to be sent; after anything else there is nobody to get it.
+        if ending != Ending::Fin {
+            self.broken = Some(ending);
+            self.hung_up = true;
+        }
+        log.chat(self.host, Happening::Ended(ending));
+        let result = match ending {
+            Ending::Fin => self.peer.eof(),
+            _ => self.peer.broken(),
+        };
+        // Without a stream it cannot fail.
+        let _ = self.respond(None, log);
+        self.check(result, log);
     }
 
     /// Connects, or is connected to; `None` if all shall end before.
@@ -471,8 +510,9 @@ impl Part {
         &mut self,
         socket: OwnedFd,
         to: Option<SocketAddrV4>,
-        shared: &Shared,
+        log: &Log,
     ) -> Result<Option<TcpStream>, WireError> {
+        let shared = &log.shared;
         let connected = if let Some(to) = to {
             self.show(shared, &socket)?;
             match connect(socket.as_raw_fd(), &SockaddrIn::from(to)) {
@@ -485,7 +525,13 @@ impl Part {
             let stream = TcpStream::from(socket);
             match stream.take_error() {
                 Ok(None) => stream,
-                Ok(Some(error)) | Err(error) => return Err(self.tcp_error("connecting", &error)),
+                Ok(Some(error)) | Err(error) => {
+                    let Some(ending) = ending(&error) else {
+                        return Err(self.tcp_error("connecting", &error));
+                    };
+                    self.end(ending, log);
+                    return Ok(None);
+                }
             }
         } else {
             let listener = TcpListener::from(socket);
@@ -536,6 +582,13 @@ impl Part {
         log: &Log,
     ) -> Result<(), WireError> {
         self.flush(stream, log)?;
+        self.respond(Some(stream), log)?;
+        self.check(result, log);
+        Ok(())
+    }
+
+    /// The application answers what its peer has heard; without a stream, what it answers is sent later.
+    fn respond(&mut self, mut stream: Option<&mut TcpStream>, log: &Log) -> Result<(), WireError> {
         while let Some(event) = self.peer.next_event() {
             if matches!(event, ChatEvent::Secured { .. } | ChatEvent::InClear) {
                 self.reads_again = self.pause.map(|pause| Instant::now() + pause);
@@ -544,10 +597,11 @@ impl Part {
             if !self.failed {
                 let result = self.answer(&event, log);
                 self.check(result, log);
-                self.flush(stream, log)?;
+                if let Some(stream) = &mut stream {
+                    self.flush(stream, log)?;
+                }
             }
         }
-        self.check(result, log);
         Ok(())
     }
 
@@ -575,23 +629,24 @@ impl Part {
         }
     }
 
-    /// The system says that the connection is gone: nothing more can be sent. What came before can still be read.
-    fn unsendable(&mut self, error: &io::Error) {
-        self.broken.get_or_insert_with(|| error.to_string());
-        self.hung_up = true;
-        self.peer.sent(self.peer.outgoing().len());
-    }
-
     /// Hands to TCP what the peer wants to send, as much as it takes.
     fn flush(&mut self, stream: &mut TcpStream, log: &Log) -> Result<(), WireError> {
         // Secrets go before the packets they protect.
         log.keys(self.host, &self.keys);
         while !self.peer.outgoing().is_empty() {
+            if self.broken.is_some() {
+                self.peer.sent(self.peer.outgoing().len());
+                break;
+            }
             match stream.write(self.peer.outgoing()) {
                 Ok(taken) => self.peer.sent(taken),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_passing(&error) => {}
-                Err(error) => self.unsendable(&error),
+                Err(error) => match ending(&error) {
+                    // What came before is still there to be read.
+                    Some(ending) => self.broken = Some(ending),
+                    None => return Err(self.tcp_error("sending", &error)),
+                },
             }
         }
         if self.peer.has_closed() && !self.hung_up {
@@ -690,6 +745,21 @@ fn is_passing(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
     )
+}
+
+/// How a connection has ended, if that is what the error says.
+fn ending(error: &io::Error) -> Option<Ending> {
+    match error.kind() {
+        // For a SYN, a reset means that nobody listens. After the other side's FIN, Linux speaks of a broken pipe.
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::BrokenPipe => Some(Ending::Reset),
+        io::ErrorKind::TimedOut => Some(Ending::TimedOut),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Some(Ending::Unreachable)
+        }
+        _ => None,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

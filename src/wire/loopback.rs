@@ -97,7 +97,7 @@ impl Loopback {
         }
         script.check()?;
         let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, config.port);
-        let setting = Setting::new(&[SERVER_NAME, &to.ip().to_string()])?;
+        let setting = Setting::new(&[SERVER_NAME, &to.ip().to_string()], None)?;
         let own = gain_rights_safely().and_then(|()| Network::new());
         let (ground, place, network) = match own {
             Ok(network) => {

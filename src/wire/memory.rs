@@ -38,7 +38,8 @@ pub use super::mitm::Server;
 use super::mitm::{self, Leaving, Mitm, Notebook, identity};
 use super::stack::{Refused, Settings, Stack};
 use super::{
-    Answer, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire, WireError,
+    Answer, Ending, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire,
+    WireError,
 };
 use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
@@ -309,9 +310,6 @@ const SECOND: u64 = 1_000_000_000;
 /// Room for a window beyond 64 KiB, so that window scaling is of use.
 const TCP_BUFFER: usize = 256 * 1024;
 
-/// What a host's system says when its connection was reset.
-const RESET: &str = "the connection was reset (RST)";
-
 /// Who trusts whom.
 struct Setting {
     roots: Vec<CertificateDer<'static>>,
@@ -549,7 +547,7 @@ struct End {
     connected: bool,
     /// Our FIN was asked for.
     hung_up: bool,
-    /// The other side's FIN was seen.
+    /// The other side's FIN was seen, or its RST.
     ended: bool,
     failed: bool,
     /// When its application does not read, in nanoseconds since the start.
@@ -654,6 +652,9 @@ impl End {
                 self.send(log);
             }
             if !self.socket().may_send() {
+                if self.stack.is_closed() && !self.ended {
+                    self.end(Ending::Reset, log);
+                }
                 return;
             }
             self.connected = true;
@@ -677,15 +678,24 @@ impl End {
             self.react(result, log);
         }
         if !self.socket().may_recv() && !self.ended {
-            self.ended = true;
-            let is_reset = self.stack.is_reset();
-            let result = if is_reset {
-                self.peer.lost(RESET)
+            let ending = if self.stack.is_reset() {
+                Ending::Reset
             } else {
-                self.peer.eof()
+                Ending::Fin
             };
-            self.react(result, log);
+            self.end(ending, log);
         }
+    }
+
+    /// TCP has nothing more for the application.
+    fn end(&mut self, ending: Ending, log: &mut Log) {
+        self.ended = true;
+        log.chat(self.host, Happening::Ended(ending));
+        let result = match ending {
+            Ending::Fin => self.peer.eof(),
+            _ => self.peer.broken(),
+        };
+        self.react(result, log);
     }
 
     /// The application does something about what has happened to its peer.

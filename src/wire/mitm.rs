@@ -10,6 +10,7 @@
 //! back. There is no way to point it at a real interface.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
@@ -17,7 +18,7 @@ use time::OffsetDateTime;
 use super::stack::{Refused, Settings, Stack};
 use super::{Happening, Host, PORT, SERVER_NAME, WireError};
 use crate::certs::{Authority, CertError, Identity, Material, Validity};
-use crate::chat::{ChatError, ChatEvent, KeyLines, Peer};
+use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 
 /// What certificate is shown at B's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,6 +88,26 @@ pub(super) struct Plan {
     pub(super) peers: [Peer; 2],
     pub(super) keys: [Arc<KeyLines>; 2],
     pub(super) within: Within,
+}
+
+impl Plan {
+    /// With the system's randomness, and this certificate.
+    pub(super) fn with(mtu: usize, forged: &Identity) -> Result<Self, ChatError> {
+        let keys = [(); 2].map(|()| Arc::new(KeyLines::default()));
+        let [a, b] = keys
+            .each_ref()
+            .map(|keys| Setup::default().key_log(Arc::clone(keys) as Arc<dyn rustls::KeyLog>));
+        // It does not care whom it betrays A to.
+        let client = Peer::client(b.client_unverified()?, server_name()?)?;
+        let random = std::hash::RandomState::new();
+        Ok(Self {
+            mtu,
+            seeds: [Host::A, Host::B].map(|host| random.hash_one(host)),
+            peers: [Peer::server(a.server(forged)?)?, client],
+            keys,
+            within: Box::new(|call| call()),
+        })
+    }
 }
 
 /// The one in the middle.
@@ -181,7 +202,7 @@ impl Mitm {
         self.side(from).stack.arrived(packet);
     }
 
-    /// Lets it run.
+    /// Lets it run, so many nanoseconds after the start.
     pub(super) fn turn(&mut self, now: u64) -> Result<(), WireError> {
         // What one side says, the other passes on: so A's side, B's, and A's again.
         for host in [Host::A, Host::B, Host::A] {
@@ -215,10 +236,15 @@ impl Mitm {
         self.leaving.pop_front()
     }
 
-    /// When it wants to run again without a packet: later than `now`.
+    /// When it wants to run again without a packet: later than `now`, in nanoseconds since the start.
     pub(super) fn timer(&mut self, now: u64) -> Option<u64> {
         let timers = [self.a.stack.timer(now), self.b.stack.timer(now)];
         timers.into_iter().flatten().min()
+    }
+
+    /// Whether A has gone before it turned to B, who waits in vain.
+    pub(super) fn was_left(&self) -> bool {
+        self.a.stack.is_done() && !self.a.peer.is_secured()
     }
 
     /// Whether both of its connections are over.
@@ -276,7 +302,7 @@ impl Side {
         if !self.stack.socket().may_recv() && !self.ended {
             self.ended = true;
             let result = if self.stack.is_reset() {
-                self.peer.lost("RST")
+                self.peer.broken()
             } else {
                 self.peer.eof()
             };

@@ -272,8 +272,23 @@ pub enum Happening {
     SaysGoodbye,
     /// It heard from the other side: secured, a text, a goodbye.
     Hears(ChatEvent),
+    /// TCP has nothing more for it, each host once, after the last that it hears.
+    Ended(Ending),
     /// It cannot go on.
     Fails(ChatError),
+}
+
+/// How TCP ends, as the application of one host gets to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The other side has ended (FIN), after all that it had to say.
+    Fin,
+    /// The connection was reset (RST).
+    Reset,
+    /// TCP gave up: what it sent was never acknowledged.
+    TimedOut,
+    /// There is no way to the other side: nobody answers for its address.
+    Unreachable,
 }
 
 impl Happening {

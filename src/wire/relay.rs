@@ -17,6 +17,7 @@ use nix::unistd::{read, write};
 
 use super::fault::{Going, Sent, Way};
 use super::kernel::{Log, Shared, poll};
+use super::mitm::{Leaving, Mitm};
 use super::router::{Numbered, Path, Routed, framed, is_carried, mac};
 use super::{ETHERNET_HEADER, Host, Link, Packet, Seen, WireError};
 use crate::layers::tcp_info::TcpInfo;
@@ -24,6 +25,13 @@ use crate::packet::Time;
 
 /// So many packets are taken from one host before the other has its turn.
 const TURN: usize = 64;
+
+/// After the chat has failed, one host may wait for ever for what the other does not say any more. So the wire ends when
+/// nothing has passed for so long since.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// And after so long in any case: hosts that an attacker has put out of step may never come to rest.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// The longest frame there can be.
 const LONGEST: usize = ETHERNET_HEADER + 65_535;
@@ -77,12 +85,16 @@ pub(super) struct Relay<'r> {
     count: u64,
     /// Packets, each counted once.
     packets: u64,
+    /// For how long the wire had been running when a packet was sent last.
+    passed: Duration,
     /// What the kernels knew when it was shown last.
     known: [TcpInfo; 2],
+    /// Who stands between the two links.
+    mitm: Option<Mitm>,
 }
 
 impl<'r> Relay<'r> {
-    pub(super) fn new(ports: [Port; 2], plan: &Plan, log: &'r Log) -> Self {
+    pub(super) fn new(ports: [Port; 2], plan: &Plan, mitm: Option<Mitm>, log: &'r Log) -> Self {
         let links = plan.hops as u64 + 1;
         let latency = u64::try_from(plan.latency.as_nanos()).unwrap_or(u64::MAX);
         Self {
@@ -96,7 +108,9 @@ impl<'r> Relay<'r> {
             moving: BinaryHeap::new(),
             count: 0,
             packets: 0,
+            passed: Duration::ZERO,
             known: [TcpInfo::default(); 2],
+            mitm,
         }
     }
 
@@ -111,12 +125,12 @@ impl<'r> Relay<'r> {
                 .peek()
                 .map(|Reverse(next)| Duration::from_nanos(next.due.since(now)));
             let left = self.max_time.saturating_sub(self.shared.clock.running());
-            let timeout = due.unwrap_or(left).min(left);
-            let timeout = if playing {
-                timeout
-            } else {
-                timeout.min(LINGER)
-            };
+            let elapsed = self.elapsed();
+            let mitm = self.mitm.as_mut().and_then(|mitm| mitm.timer(elapsed));
+            let mitm = mitm.map(|at| Duration::from_nanos(at.saturating_sub(elapsed)));
+            let timeout = due.unwrap_or(left).min(left).min(mitm.unwrap_or(left));
+            // Nobody wakes this thread when the chat fails.
+            let timeout = timeout.min(if playing { QUIET } else { LINGER });
             let [stop, a, b, over] = self.wait(&players, playing, timeout)?;
             if stop {
                 return Ok(());
@@ -128,8 +142,22 @@ impl<'r> Relay<'r> {
                 }
             }
             self.carry()?;
+            self.middle()?;
+            if self.moving.is_empty() && self.mitm.as_ref().is_some_and(Mitm::was_left) {
+                self.shared.stop();
+                return Ok(());
+            }
             if !playing && self.moving.is_empty() && self.shared.is_closed() {
                 return Ok(());
+            }
+            if let Some(failed) = self.shared.failed_at() {
+                let running = self.shared.clock.running();
+                let quiet = running.saturating_sub(self.passed.max(failed)) >= QUIET;
+                let long = running.saturating_sub(failed) >= AFTER_FAILURE;
+                if long || (quiet && self.moving.is_empty()) {
+                    self.shared.stop();
+                    return Ok(());
+                }
             }
             if left.is_zero() {
                 return Err(WireError::TooLong {
@@ -205,6 +233,7 @@ impl<'r> Relay<'r> {
     /// A host has sent a frame: it is put on the first link, with what rules do to it.
     fn send(&mut self, from: Host, bytes: Vec<u8>) {
         let now = self.shared.clock.now();
+        self.passed = self.shared.clock.running();
         let kernel = self.shared.kernel(from);
         let way = Way {
             now,
@@ -348,6 +377,11 @@ impl<'r> Relay<'r> {
                 self.fate(from_host, arrived);
                 continue;
             };
+            if let Some(mitm) = &mut self.mitm {
+                mitm.arrived(to.other(), frame.1);
+                self.middle()?;
+                continue;
+            }
             match self.path.route(hop, to, frame) {
                 Routed::On(frame) => self.put(next, to, from_host, frame),
                 Routed::Asks(frame) => {
@@ -369,6 +403,32 @@ impl<'r> Relay<'r> {
             }
         }
         Ok(())
+    }
+
+    /// Nanoseconds since the start.
+    fn elapsed(&self) -> u64 {
+        self.shared.clock.now().since(self.shared.clock.started())
+    }
+
+    /// Lets the one in the middle run, and takes what leaves it.
+    fn middle(&mut self) -> Result<(), WireError> {
+        let Some(mut mitm) = self.mitm.take() else {
+            return Ok(());
+        };
+        let result = mitm.turn(self.elapsed());
+        while let Some(leaving) = mitm.next() {
+            match leaving {
+                Leaving::Packet(to, bytes) => {
+                    // It stands at the far end of a host's first link.
+                    let hop = self.path.first(to);
+                    let frame = self.number(bytes);
+                    self.put(hop, to, false, frame);
+                }
+                Leaving::Key(host, line) => self.log.key(host, line),
+            }
+        }
+        self.mitm = Some(mitm);
+        result
     }
 
     /// Puts a frame into a host's device, and says whether there was room for it.

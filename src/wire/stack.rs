@@ -100,6 +100,11 @@ impl Stack {
         matches!(socket.state(), tcp::State::Closed | tcp::State::TimeWait)
     }
 
+    /// Whether there is no connection, nor one begun.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sockets.get::<tcp::Socket<'_>>(self.tcp).state() == tcp::State::Closed
+    }
+
     /// When TCP wants to run again without a packet: always later than `now`.
     pub(super) fn timer(&mut self, now: u64) -> Option<u64> {
         if self.is_done() {

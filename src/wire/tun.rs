@@ -21,6 +21,7 @@ use tun_tap::{Iface, Mode};
 use super::fault::{Fates, Faults, Report, Rule};
 use super::ground::{Network, gain_rights_safely};
 use super::kernel::{self, Part, Setting, Stage, Terms};
+use super::mitm::{self, Mitm, Notebook, Server};
 use super::refusal::{Refusal, Step};
 use super::relay::{Plan, Port, Relay};
 use super::router::{gateway, mac};
@@ -54,6 +55,10 @@ pub struct Config {
     pub hops: usize,
     /// The wire gives up after so much time. Ten minutes unless told otherwise.
     pub max_time: Duration,
+    /// Somebody in the middle who shows this certificate to A. Nobody unless told otherwise; then there are no routers.
+    pub mitm: Option<Server>,
+    /// Whether A checks the certificate that it is shown. It does unless told otherwise.
+    pub verify: bool,
     /// Whether both ends also accept TLS 1.2. They do not unless told otherwise.
     pub tls12: bool,
     /// Whether they chat without TLS. They do not unless told otherwise.
@@ -72,6 +77,8 @@ impl Default for Config {
             link: Link::Ip,
             hops: 0,
             max_time: Duration::from_secs(600),
+            mitm: None,
+            verify: true,
             tls12: false,
             plain: false,
             buffer: None,
@@ -94,6 +101,7 @@ pub enum Carrier {
 pub struct Tun {
     stage: Stage,
     carrier: Carrier,
+    notebook: Option<Notebook>,
 }
 
 impl Tun {
@@ -122,7 +130,16 @@ impl Tun {
     ) -> Result<Self, WireError> {
         check(config)?;
         script.check()?;
-        let setting = Setting::new(&[SERVER_NAME, &Host::B.address().to_string()])?;
+        let setting = Setting::new(&[SERVER_NAME, &Host::B.address().to_string()], config.mitm)?;
+        let mitm = setting.forged.as_ref().map(|forged| {
+            let plan = mitm::Plan::with(config.mtu, forged).map_err(|error| WireError::Chat {
+                host: Host::A,
+                error,
+            })?;
+            Mitm::new(plan)
+        });
+        let mitm = mitm.transpose()?;
+        let notebook = mitm.as_ref().map(Mitm::notes);
         gain_rights_safely()?;
         let ground = Ground::new(config)?;
         let [a, b] = &ground.networks;
@@ -136,18 +153,20 @@ impl Tun {
         let (players, playing) = kernel::pair()?;
         let plan = Plan {
             link: config.link,
-            hops: config.hops,
+            // One in the middle stands where a router would.
+            hops: if mitm.is_some() { 1 } else { config.hops },
             latency: config.latency,
             max_time: config.max_time,
         };
         let (ports, networks) = (ground.ports, ground.networks);
         stage.spawn("wire", &log, move |log| {
-            let result = Relay::new(ports, &plan, log).run(players);
+            let result = Relay::new(ports, &plan, mitm, log).run(players);
             drop(networks);
             result
         })?;
         let terms = Terms {
             plain: config.plain,
+            insecure: !config.verify,
             tls12: config.tls12,
             pause: config.pause,
         };
@@ -164,6 +183,7 @@ impl Tun {
         Ok(Self {
             stage,
             carrier: ground.carrier,
+            notebook,
         })
     }
 
@@ -171,6 +191,12 @@ impl Tun {
     #[must_use]
     pub fn started(&self) -> Time {
         self.stage.started()
+    }
+
+    /// What the one in the middle sees of the chats, if there is one.
+    #[must_use]
+    pub fn notebook(&self) -> Option<Notebook> {
+        self.notebook.as_ref().map(Notebook::clone)
     }
 
     /// What carries the packets.
