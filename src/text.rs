@@ -71,6 +71,8 @@ pub static OTHERS: &[(&str, &[(&str, &str)])] = &[(
     &[
         ("lesson.toml", include_str!("../glossary/de/lesson.toml")),
         ("demo.toml", include_str!("../glossary/de/demo.toml")),
+        ("layers.toml", include_str!("../glossary/de/layers.toml")),
+        ("screen.toml", include_str!("../glossary/de/screen.toml")),
     ],
 )];
 
@@ -131,6 +133,26 @@ impl Entry {
         (n <= *to).then_some(named)
     }
 
+    /// Takes over from an entry in another language what is no prose: the source, the unit, the names of values.
+    fn take_facts_of(&mut self, other: Self) {
+        if self.rfc.is_empty() {
+            self.rfc = other.rfc;
+        }
+        if self.unit.is_empty() {
+            self.unit = other.unit;
+        }
+        for (from, to, named) in other.ranges {
+            if !self.ranges.iter().any(|(a, b, _)| *a <= to && from <= *b) {
+                let name = NamedValue {
+                    name: named.name,
+                    text: String::new(),
+                };
+                self.ranges.push((from, to, name));
+            }
+        }
+        self.ranges.sort_by_key(|(from, _, _)| *from);
+    }
+
     /// All named values, in order: first and last number, and the name.
     pub fn values(&self) -> impl Iterator<Item = (u64, u64, &NamedValue)> {
         self.ranges
@@ -175,7 +197,8 @@ impl Glossary {
         Ok(glossary)
     }
 
-    /// Adds a file's entries; an entry that is there already is replaced.
+    /// Adds a file's entries. An entry that is there already is replaced; it lends to the new one its source, its unit and
+    /// the bare names of its values, where those are missing.
     ///
     /// # Errors
     /// A [`TextError`] when it is not TOML of the form above.
@@ -216,6 +239,7 @@ impl Glossary {
                 borrowers.push(index);
             }
             if let Some(place) = self.entries.get_mut(index) {
+                entry.take_facts_of(core::mem::take(place));
                 *place = entry;
             }
             self.by_key.insert(key, index);
