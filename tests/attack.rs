@@ -13,7 +13,7 @@ use layerwise::packet::{Frame, LinkType};
 use layerwise::session::Session;
 use layerwise::wire::fault::Rule;
 use layerwise::wire::memory::{Config, Memory, Server};
-use layerwise::wire::{Happening, Host, Packet, Script, Seen};
+use layerwise::wire::{Ending, Happening, Host, Packet, Script, Seen};
 
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_layerwise"));
@@ -389,8 +389,13 @@ fn only_a_close_notify_proves_the_end() {
     assert_eq!(rst.heard(Host::B), ["pay 100 to Ann"]);
     for host in [Host::A, Host::B] {
         let failure = rst.failure(host);
-        assert!(matches!(failure, Some(ChatError::Lost(_))), "{failure:?}");
+        assert!(
+            matches!(failure, Some(ChatError::Truncated { .. })),
+            "{failure:?}"
+        );
+        assert!(rst.chat.contains(&(host, Happening::Ended(Ending::Reset))));
     }
+    assert!(fin.chat.contains(&(Host::B, Happening::Ended(Ending::Fin))));
 
     // Without TLS nobody notices.
     let plain = Story::of(&short(true), &said, &[FIN]);
