@@ -37,9 +37,20 @@ pub fn complaints(lesson: &Lesson, glossary: &Glossary, wire: Wire) -> Vec<Lesso
     {
         found.say(lesson, "wires", why);
     }
-    // The kernel's wire takes its time, and its numbers differ each time anyway.
-    let seeds = if wire == Wire::Memory { SEEDS } else { 1 };
-    for seed in 1..=seeds {
+    if wire == Wire::Tun {
+        // The kernel's wire takes its time, and its numbers differ each time anyway: each run is played once.
+        let stage = stage(1);
+        if found.list.is_empty() {
+            computed(&stage, &mut found);
+        }
+        for wrong_first in [false, true] {
+            if found.list.is_empty() {
+                played(&stage, wrong_first, &mut found);
+            }
+        }
+        return found.list;
+    }
+    for seed in 1..=SEEDS {
         // What is wrong for one seed is mostly wrong for all of them.
         if found.list.is_empty() {
             computed(&stage(seed), &mut found);

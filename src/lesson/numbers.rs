@@ -100,7 +100,7 @@ mod tests {
             ),
             ("see lesson 7, and lessons 8, 9 and 14: 3 of them", &["3"]),
             ("CLIENT_TRAFFIC_SECRET_0 and tcp.seq, 0-RTT", &["0"]),
-            ("{n}5 and 16-bit", &["16"]),
+            ("{n} and 16-bit", &["16"]),
             (
                 "(RFC 8446, section 5.2), then (section 5.3) and RFC 793",
                 &[],

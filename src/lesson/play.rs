@@ -548,7 +548,10 @@ impl Sitting<'_, '_, '_> {
             let width = self.console.out.look().width;
             match explain::explain(self.glossary, &what, width) {
                 Ok(lines) => explain::write(&lines, &mut self.console.out),
-                Err(unknown) => self.console.line(&unknown.to_string()),
+                Err(_) => {
+                    let text = self.glossary.say("say.lesson.explain.none");
+                    self.console.line(&text.replace("{what}", &what.join(" ")));
+                }
             }
             return Ok(true);
         }
