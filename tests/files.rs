@@ -1025,10 +1025,7 @@ fn what_was_read_can_be_written_again() {
 fn pcap_is_written_where_it_is_so_named() {
     let file = Temp::named("demo.pcap");
     let words = text(run(&["demo", "-w", file.text()]));
-    assert!(
-        words.contains(", without comments: a pcap has"),
-        "{words}"
-    );
+    assert!(words.contains(", without comments: a pcap has"), "{words}");
     assert_eq!(file.bytes()[..4], [0x4d, 0x3c, 0xb2, 0xa1]);
     assert_eq!(tshark(&file.0, &[]).lines().count(), 15);
     let other = Temp::named("secrets.pcap");
@@ -1490,4 +1487,19 @@ fn who_is_asked_to_end_completes_the_file() {
     );
     assert_eq!(read(&copy.bytes()).packets.len(), 15);
     drop(input);
+}
+
+#[test]
+fn inside_tls_the_chat_is_known_by_what_it_says() {
+    let (classic, whole) = (Temp::named("chat.pcap"), Temp::named("chat.pcapng"));
+    text(run(&["demo", "-w", classic.text()]));
+    text(run(&["demo", "-w", whole.text(), "--with-secrets"]));
+    let keys = read(&whole.bytes()).secrets.join("\n");
+    let keys = Temp::with("chat.log", keys.as_bytes());
+    let file = Temp::with("chat5555.pcap", &moved(&classic.bytes(), 5555));
+    let said = ["-Y", "chat", "-T", "fields", "-e", "chat.text"];
+    let opened = [&["read", file.text(), "--keylog", keys.text()][..], &said].concat();
+    assert_eq!(text(run(&opened)), "hi\nhello\n");
+    let sealed = [&["read", file.text()][..], &said].concat();
+    assert_eq!(text(run(&sealed)), "");
 }
