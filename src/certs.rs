@@ -96,18 +96,28 @@ impl Authority {
         validity: Validity,
         material: &Material,
     ) -> Result<Identity, CertError> {
-        let first = names.first().ok_or(CertError::NoName)?;
-        let mut params = params(first, validity, material)?;
-        for name in names {
-            params.subject_alt_names.push(alternative_name(name)?);
-        }
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let mut params = server_params(names, validity, material)?;
         params.use_authority_key_identifier_extension = true;
         let key = material.key_pair()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Identity {
+            chain: vec![certificate.der().clone()],
+            key: PrivatePkcs8KeyDer::from(key.serialize_der()),
+        })
+    }
+}
+
+impl Identity {
+    /// A server's certificate that only its own key has signed.
+    pub(crate) fn self_signed_from_material(
+        names: &[&str],
+        validity: Validity,
+        material: &Material,
+    ) -> Result<Self, CertError> {
+        let params = server_params(names, validity, material)?;
+        let key = material.key_pair()?;
+        let certificate = params.self_signed(&key)?;
+        Ok(Self {
             chain: vec![certificate.der().clone()],
             key: PrivatePkcs8KeyDer::from(key.serialize_der()),
         })
@@ -173,7 +183,7 @@ impl From<rcgen::Error> for CertError {
 }
 
 impl Material {
-    fn fresh() -> Result<Self, CertError> {
+    pub(crate) fn fresh() -> Result<Self, CertError> {
         let random = SystemRandom::new();
         let (mut key, mut serial) = ([0; 32], [0; 16]);
         random.fill(&mut key).map_err(|_| CertError::Key)?;
@@ -209,6 +219,23 @@ fn params(
     params.serial_number = Some(material.serial_number());
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
+    Ok(params)
+}
+
+/// What stands in a server's certificate, whoever signs it.
+fn server_params(
+    names: &[&str],
+    validity: Validity,
+    material: &Material,
+) -> Result<CertificateParams, CertError> {
+    let first = names.first().ok_or(CertError::NoName)?;
+    let mut params = params(first, validity, material)?;
+    for name in names {
+        params.subject_alt_names.push(alternative_name(name)?);
+    }
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(params)
 }
 

@@ -130,7 +130,7 @@ impl<'b, 'l> Cursor<'b, 'l> {
         self.stop(def, self.past_end, (self.at % 8 + bits).div_ceil(8))
     }
 
-    #[inline]
+    #[inline(always)]
     fn label(&mut self, def: &'static FieldDef, bits: usize) -> Read<usize> {
         let start = self.at;
         if bits > self.end - start {
@@ -152,7 +152,7 @@ impl<'b, 'l> Cursor<'b, 'l> {
     ///
     /// # Errors
     /// A [`Stop`] when there are not that many bits left.
-    #[inline]
+    #[inline(always)]
     pub fn bits(&mut self, def: &'static FieldDef, bits: u32) -> Read<u64> {
         let start = self.label(def, bits as usize)?;
         Ok(read_bits(self.bytes, start, bits as usize) * def.kind.unit())
@@ -365,6 +365,21 @@ pub fn read_bits(bytes: &[u8], start: usize, bits: usize) -> u64 {
     {
         return u64::from_be_bytes(*word) << (start % 8) >> (64 - bits);
     }
+    read_bits_near_end(bytes, start, bits)
+}
+
+/// The same where the bytes end, or where it takes nine of them.
+#[inline(never)]
+fn read_bits_near_end(bytes: &[u8], start: usize, bits: usize) -> u64 {
+    // The last eight bytes, if they are enough.
+    if let Some(word) = bytes.last_chunk::<8>()
+        && let Some(skip) = start.checked_sub((bytes.len() - 8) * 8)
+        && bits > 0
+        && skip + bits <= 64
+    {
+        return u64::from_be_bytes(*word) << skip >> (64 - bits);
+    }
+    let first = start / 8;
     let last = (start + bits).div_ceil(8);
     let window = bytes.get(first..last).unwrap_or(&[]);
     let mut value: u64 = 0;

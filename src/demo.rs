@@ -1,7 +1,16 @@
 //! The demonstration: a wire plays a chat, the session decodes every packet of it, a view shows them.
 
+mod attack;
+mod both;
+mod downgrade;
+mod eavesdropper;
+mod ending;
+mod mitm;
 mod scene;
 mod show;
+mod slow;
+mod tamper;
+mod watch;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -17,9 +26,10 @@ use crate::view::detail::{Depth, Detail};
 use crate::view::journey::Journeys;
 use crate::view::ladder::Ladder;
 use crate::view::paint::Out;
-use crate::wire::{PORT, Script, Seen, WireError};
+use crate::wire::{Host, PORT, Seen, WireError};
+use both::Both;
 use scene::Scene;
-use show::{Count, Show, name};
+use show::{Count, Faults, Show};
 
 /// Bytes of an Ethernet header, which the MTU does not count.
 const LINK_HEADER: usize = 14;
@@ -93,13 +103,12 @@ pub fn run(
     out: &mut Out,
     to: &mut impl Write,
 ) -> Result<(), DemoError> {
-    let mut script = Script {
-        messages: demo.messages.clone(),
-        ..Script::default()
-    };
-    if let Some(reply) = &demo.reply {
-        script.reply.clone_from(reply);
+    if demo.attack.tamper {
+        attack::refuse(demo, demo.wire.unwrap_or_default())?;
+        attack::refuse_beside_tamper(demo, screen)?;
+        return tamper::run(demo, glossary, out, to);
     }
+    let script = attack::script(demo);
     let Scene {
         mut wire,
         hosts,
@@ -108,11 +117,14 @@ pub fn run(
         kind,
         port,
         title,
+        legend,
         words,
+        notebook,
     } = scene::set(demo, &script)?;
     let depth = Depth::of(screen.verbose);
     let detail = (screen.verbose > 0 || screen.hex)
         .then(|| Detail::new(glossary, depth, screen.hex, origin).in_words(hosts.clone()));
+    let rules = attack::rules(&demo.attack).len() + demo.fault.len();
     let mut show = Show {
         glossary,
         pick: Pick::new(&demo.output)?,
@@ -121,10 +133,17 @@ pub fn run(
         kernel: screen.verbose > 0,
         hosts,
         links,
-        longest: demo.mtu as usize + LINK_HEADER,
+        longest: scene::mtu(demo) + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
+        watches: attack::watches(demo, notebook, port),
+        lanes: demo.attack.mitm.map(|_| mitm::Lanes::new()),
+        heads: true,
+        // What comes of an attack's own rules, those say who watch it.
+        faults: (!demo.fault.is_empty()).then(|| Faults::new(rules, links)),
     };
+    let mut both = Both::new(demo, screen, glossary, (links, port))?;
+    show.heads = both.is_none();
     let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
     let quiet = demo.output.takes_stdout();
     let most = demo.output.count.unwrap_or(u64::MAX);
@@ -137,7 +156,10 @@ pub fn run(
     // So many packets were picked; the last of them.
     let (mut picked, mut last) = (0, 0);
 
-    show.begin(out, (title, port), &words);
+    show.begin(out, (title, legend, port), &words);
+    if let Some(both) = &both {
+        both.begin(out);
+    }
     if quiet {
         out.clear();
     }
@@ -151,6 +173,15 @@ pub fn run(
                 break;
             }
         };
+        // Every link that a packet passes counts with it.
+        if matches!(&seen, Seen::Packet(packet) if picked >= most && packet.id > last) {
+            break;
+        }
+        if let Some(both) = &mut both {
+            both.take(out, &seen)?;
+        }
+        // What comes of faults is followed all the same, and told at the end.
+        let hidden = both.is_some().then(|| out.mark());
         match seen {
             Seen::Key { line, .. } => {
                 for session in &mut sessions {
@@ -162,8 +193,6 @@ pub fn run(
                     save.secret(&line)?;
                 }
             }
-            // Every link that a packet passes counts with it.
-            Seen::Packet(packet) if picked >= most && packet.id > last => break,
             Seen::Packet(packet) => {
                 if packet.id > count.packets {
                     count.packets = packet.id;
@@ -179,6 +208,9 @@ pub fn run(
                 if let Some(session) = sessions.get_mut(packet.hop) {
                     let event = session.push_with(frame, packet.kernel.as_ref());
                     let takes = show.pick.takes(&event);
+                    for watch in &mut show.watches {
+                        watch.packet(&packet, &event);
+                    }
                     if takes && packet.id > last {
                         (picked, last) = (picked + 1, packet.id);
                     }
@@ -194,14 +226,21 @@ pub fn run(
                 }
             }
             Seen::Kernel { host, info, .. } => show.kernel(out, host, &info),
-            Seen::Released { id, time, .. } => show.released(out, id, time),
+            Seen::Released { id, time, arrives } => show.released(out, id, time, arrives),
             Seen::Chat { host, time, what } => {
+                for watch in &mut show.watches {
+                    watch.chat(host, time, &what);
+                }
+                show.chat(out, host, time, &what);
                 if let Some(line) = what.heard() {
                     count.messages += 1;
                     count.said += line.text.len() as u64 + 1;
                     show.journeys.read(&show.hosts, name(host), time);
                 }
             }
+        }
+        if let Some(mark) = hidden {
+            out.back_to(mark);
         }
         if quiet {
             out.clear();
@@ -210,6 +249,9 @@ pub fn run(
         }
     }
     count.unseen = wire.unseen();
+    if let Some(both) = &mut both {
+        both.end(out);
+    }
     show.end(out, &count, wire.faults());
     if quiet {
         out.clear();
@@ -219,7 +261,18 @@ pub fn run(
         save.finish(for_people.then_some(&mut *out))?;
     }
     out.flush_to(to)?;
-    failure.map_or(Ok(()), |error| Err(error.into()))
+    match failure {
+        Some(error) if !attack::is_expected(&demo.attack, &error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What a host is called on the screen.
+fn name(host: Host) -> &'static str {
+    match host {
+        Host::A => "A",
+        Host::B => "B",
+    }
 }
 
 /// What a capture file calls a link of the wire.

@@ -68,6 +68,7 @@ pub mod cli;
 pub mod cursor;
 pub mod demo;
 pub mod doctor;
+pub mod ends;
 pub mod file;
 pub mod filter;
 mod flow;
@@ -85,5 +86,6 @@ pub mod show;
 #[cfg(target_os = "linux")]
 pub(crate) mod sys;
 pub mod text;
+pub mod verdict;
 pub mod view;
 pub mod wire;

@@ -9,7 +9,7 @@ use crate::cli::read::Place;
 use crate::file::{Comments, FileError, Interface, Item, Packet, Reader, WriteError};
 use crate::interrupt::Interrupts;
 use crate::keylog::LogFile;
-use crate::layers::{Bind, PROTOCOLS};
+use crate::layers::{Bind, PROTOCOLS, tcp};
 use crate::packet::{Frame, LinkType, Time};
 use crate::progress::Progress;
 use crate::save::Save;
@@ -17,7 +17,8 @@ use crate::session::Session;
 use crate::show::{BATCH, Pick, Show, ShowError};
 use crate::text::Glossary;
 use crate::view::paint::{Look, Out, Role, Wish};
-use crate::view::words::Hosts;
+use crate::view::plot::Plot;
+use crate::view::words::{self, Hosts};
 
 /// Why a file was not read, or not to its end.
 #[derive(Debug)]
@@ -124,12 +125,18 @@ pub fn run(
     let pick = Pick::new(&read.output)?;
     let show = Show::new(glossary, screen, Hosts::default()).written_as(screen, &read.output)?;
     let for_people = !read.output.takes_stdout() && !show.for_programs();
+    if read.plot.is_some() && (!for_people || screen.verbose > 0 || screen.hex) {
+        return Err(ReadError::Show(ShowError::Together(
+            "--plot is a picture for people: leave out -v, -x, -T and -w -, or --plot",
+        )));
+    }
     let mut file = Reader::open(&read.file)?;
     let mut job = Job {
         glossary,
         session: Session::new(),
         pick,
-        show: (!read.output.takes_stdout()).then_some(show),
+        show: (!read.output.takes_stdout() && read.plot.is_none()).then_some(show),
+        plot: read.plot.map(|number| (number, Plot::new(glossary))),
         save: None,
         key_logs: Vec::new(),
         range: Range::new(read),
@@ -159,6 +166,14 @@ pub fn run(
     let mut progress = Progress::new(screen.ascii);
     let result = job.packets(&mut file, &read.output, out, to, &mut progress);
     drop(progress);
+    if let Some((number, plot)) = &job.plot {
+        if job.range.shown > 0 {
+            plot.end(out);
+        } else if job.range.seen > 0 {
+            out.sentence(glossary.say("say.plot.none"), |out, _| out.number(*number));
+            out.newline();
+        }
+    }
     // What was readable is shown, whatever came then.
     out.flush_to(to)?;
     if let Some(save) = job.save.take()
@@ -167,8 +182,9 @@ pub fn run(
         save.finish(for_people.then_some(&mut *out))?;
     }
     let name = read.file.to_string_lossy();
+    let told = job.plot.is_some() && job.range.seen > 0;
     out.flush_to(to)?;
-    let nothing = result.is_ok() && for_people && job.range.shown == 0;
+    let nothing = result.is_ok() && for_people && job.range.shown == 0 && !told;
     let none = nothing.then(|| job.range.none_shown());
     let filter = read.output.filter.as_deref().unwrap_or_default();
     job.remarks(&name, file.lost(), none.map(|key| (key, filter)));
@@ -182,6 +198,8 @@ struct Job<'g> {
     pick: Pick,
     /// Nothing, when standard output is taken by a capture file.
     show: Option<Show<'g>>,
+    /// Which conversation is plotted, instead of packets being shown.
+    plot: Option<(u64, Plot<'g>)>,
     save: Option<Save<'g>>,
     key_logs: Vec<LogFile>,
     range: Range,
@@ -276,6 +294,12 @@ impl<'g> Job<'g> {
         let event = self.session.push(frame);
         if place == Where::Before || !self.pick.takes(&event) {
             return Ok(());
+        }
+        if let Some((number, plot)) = &mut self.plot {
+            if words::fact(&event, &tcp::STREAM) != Some(*number) {
+                return Ok(());
+            }
+            plot.packet(out, &event);
         }
         self.range.shown += 1;
         if self.verbose {

@@ -19,6 +19,8 @@
 //! A key is a field key, or begins with `say.` (a sentence of the screen, with `{placeholders}`), `stop.`, or `oid.` (an
 //! object identifier in figures, such as `oid.2.5.4.3`).
 
+mod quick;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
@@ -32,6 +34,9 @@ use crate::packet::FieldDef;
 pub static ENGLISH: &[(&str, &str)] = &[
     ("screen.toml", include_str!("../glossary/en/screen.toml")),
     ("demo.toml", include_str!("../glossary/en/demo.toml")),
+    ("attack.toml", include_str!("../glossary/en/attack.toml")),
+    ("ends.toml", include_str!("../glossary/en/ends.toml")),
+    ("verdict.toml", include_str!("../glossary/en/verdict.toml")),
     (
         "ethernet.toml",
         include_str!("../glossary/en/ethernet.toml"),
@@ -68,6 +73,8 @@ pub static OTHERS: &[(&str, &[(&str, &str)])] = &[(
     &[
         ("lesson.toml", include_str!("../glossary/de/lesson.toml")),
         ("demo.toml", include_str!("../glossary/de/demo.toml")),
+        ("layers.toml", include_str!("../glossary/de/layers.toml")),
+        ("screen.toml", include_str!("../glossary/de/screen.toml")),
     ],
 )];
 
@@ -128,6 +135,26 @@ impl Entry {
         (n <= *to).then_some(named)
     }
 
+    /// Takes over from an entry in another language what is no prose: the source, the unit, the names of values.
+    fn take_facts_of(&mut self, other: Self) {
+        if self.rfc.is_empty() {
+            self.rfc = other.rfc;
+        }
+        if self.unit.is_empty() {
+            self.unit = other.unit;
+        }
+        for (from, to, named) in other.ranges {
+            if !self.ranges.iter().any(|(a, b, _)| *a <= to && from <= *b) {
+                let name = NamedValue {
+                    name: named.name,
+                    text: String::new(),
+                };
+                self.ranges.push((from, to, name));
+            }
+        }
+        self.ranges.sort_by_key(|(from, _, _)| *from);
+    }
+
     /// All named values, in order: first and last number, and the name.
     pub fn values(&self) -> impl Iterator<Item = (u64, u64, &NamedValue)> {
         self.ranges
@@ -154,7 +181,7 @@ impl Glossary {
     pub fn english() -> Result<Self, TextError> {
         let mut glossary = Self::default();
         for (file, text) in ENGLISH {
-            glossary.add(file, text)?;
+            glossary.add_own(file, text)?;
         }
         Ok(glossary)
     }
@@ -167,22 +194,41 @@ impl Glossary {
         let mut glossary = Self::english()?;
         let files = OTHERS.iter().find(|(name, _)| *name == language);
         for (file, text) in files.map_or(&[][..], |(_, files)| files) {
-            glossary.add(file, text)?;
+            glossary.add_own(file, text)?;
         }
         Ok(glossary)
     }
 
-    /// Adds a file's entries; an entry that is there already is replaced.
+    /// Adds a file's entries. An entry that is there already is replaced; it lends to the new one its source, its unit and
+    /// the bare names of its values, where those are missing.
     ///
     /// # Errors
     /// A [`TextError`] when it is not TOML of the form above.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), TextError> {
+        let parsed: HashMap<String, Entry> = toml::from_str(text).map_err(|e| TextError {
+            file: file.to_owned(),
+            message: e.to_string(),
+        })?;
+        self.add_entries(file, parsed)
+    }
+
+    /// The same for a file of the program's own, whose form is known.
+    fn add_own(&mut self, file: &str, text: &str) -> Result<(), TextError> {
+        match quick::parse(text) {
+            Some(parsed) => self.add_entries(file, parsed),
+            None => self.add(file, text),
+        }
+    }
+
+    fn add_entries(
+        &mut self,
+        file: &str,
+        parsed: impl IntoIterator<Item = (String, Entry)>,
+    ) -> Result<(), TextError> {
         let error = |message: String| TextError {
             file: file.to_owned(),
             message,
         };
-        let parsed: HashMap<String, Entry> =
-            toml::from_str(text).map_err(|e| error(e.to_string()))?;
         let mut borrowers = Vec::new();
         for (key, mut entry) in parsed {
             for (value, named) in std::mem::take(&mut entry.values) {
@@ -213,6 +259,7 @@ impl Glossary {
                 borrowers.push(index);
             }
             if let Some(place) = self.entries.get_mut(index) {
+                entry.take_facts_of(core::mem::take(place));
                 *place = entry;
             }
             self.by_key.insert(key, index);
@@ -310,7 +357,7 @@ impl Hasher for ByText {
 
 /// Hashes an address: multiplied, so that the bits that differ reach the top.
 #[derive(Debug, Default)]
-struct ByAddress(u64);
+pub(crate) struct ByAddress(u64);
 
 impl Hasher for ByAddress {
     fn finish(&self) -> u64 {

@@ -115,13 +115,16 @@ fn a_rule_that_never_fired_says_so() {
 
 #[test]
 fn a_wrong_rule_is_marked() {
-    let output = demo(&["--fault", "drop where tcp.prot == 1 always"]);
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-    assert_eq!(
-        text(&output.stderr),
-        "layerwise: --fault: no such field: tcp.prot; did you mean tcp.port?\n  \
-         drop where tcp.prot == 1 always\n             ^^^^^^^^\n"
-    );
+    for wire in ["memory", "tun"] {
+        let rule = "drop where tcp.prot == 1 always";
+        let output = demo(&["--wire", wire, "--fault", rule]);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        assert_eq!(
+            text(&output.stderr),
+            "layerwise: --fault: no such field: tcp.prot; did you mean tcp.port?\n  \
+             drop where tcp.prot == 1 always\n             ^^^^^^^^\n"
+        );
+    }
 }
 
 /// Faults act on wires that the program makes itself. No option of the commands that touch a real interface takes a rule.

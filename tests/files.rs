@@ -563,6 +563,14 @@ fn damaged() -> Vec<(&'static str, Vec<u8>, usize, &'static str)> {
             "file: byte 100: options of a packet block: ",
         ),
         (
+            "an interface's option beyond its block, and more behind it",
+            ng().interface(101, |b| b.u16(2).u16(9).raw(&[0; 4]))
+                .packet(1, 0, &packet(0))
+                .bytes,
+            1,
+            "file: byte 100: options of an interface: ",
+        ),
+        (
             "secrets beyond their block",
             ng().block(10, |b| b.u32(0x544c_534b).u32(9).raw(&[0; 8]))
                 .bytes,

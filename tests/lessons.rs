@@ -17,9 +17,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use layerwise::lesson::check::Stage;
 use layerwise::lesson::load::{self, Kind, Lesson};
 use layerwise::lesson::progress::{Attempt, Store};
+use layerwise::lesson::rig::Wire;
+use layerwise::lesson::stage::Stage;
 use layerwise::lesson::{dev, language};
 use layerwise::text::{Glossary, OTHERS};
 
@@ -215,6 +216,10 @@ impl Terminal {
         self.master.write_all(b"\n").unwrap();
     }
 
+    fn key(&mut self, bytes: &str) {
+        self.master.write_all(bytes.as_bytes()).unwrap();
+    }
+
     fn end(mut self) -> bool {
         self.child.wait().unwrap().success()
     }
@@ -314,7 +319,7 @@ fn every_lesson_is_right() {
     let glossary = Glossary::english().unwrap();
     let complaints: Vec<String> = lessons()
         .iter()
-        .flat_map(|lesson| dev::complaints(lesson, &glossary))
+        .flat_map(|lesson| dev::complaints(lesson, &glossary, Wire::Memory))
         .map(|complaint| complaint.to_string())
         .collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
@@ -336,7 +341,7 @@ fn what_is_wrong_with_a_lesson_is_said_with_file_line_and_fix() {
     let complain = |data: &str, english: &str| -> String {
         let texts = [("en".to_owned(), english.to_owned())];
         match Lesson::parse("17-mine", data, texts) {
-            Ok(lesson) => dev::complaints(&lesson, &glossary)
+            Ok(lesson) => dev::complaints(&lesson, &glossary, Wire::Memory)
                 .iter()
                 .map(|c| format!("{c}\n"))
                 .collect(),
@@ -383,7 +388,7 @@ fn what_is_wrong_with_a_lesson_is_said_with_file_line_and_fix() {
         (
             "messages = [\"{word}\"]",
             "messages = [\"{word}\"]\nfaults = [\"explode\"]",
-            "the action is not known",
+            "there is no action explode",
         ),
         (
             "minutes = 5",
@@ -410,8 +415,23 @@ fn what_is_wrong_with_a_lesson_is_said_with_file_line_and_fix() {
         ),
         ("{bytes}", "{byte}", "there is no value \"byte\""),
         (
+            "Explain, with the bytes",
+            "A packet of 1500 bytes",
+            "explain says 1500: compute it from a packet",
+        ),
+        (
+            "Explain, with the bytes",
+            "By RFC 9293, section 3.4",
+            "explain cites RFC 9293, section 3.4: add it to rfc",
+        ),
+        (
+            "\"RFC 9293, section 3.1\" = \"the TCP header\"",
+            "",
+            "read.RFC 9293, section 3.1 is missing",
+        ),
+        (
             "Say what there is to see",
-            "x\n  0123456789012345678901234567890123456789 0123456789012345678901234567890123456789",
+            "x\n  abcdefghijabcdefghijabcdefghijabcdefghij abcdefghijabcdefghijabcdefghijabcdefghij",
             "wider than 78 columns",
         ),
     ];
@@ -640,6 +660,8 @@ fn plain_is_for_the_ear() {
 fn attempt(n: usize) -> Attempt {
     Attempt {
         round: 0,
+        seed: 1,
+        wire: Wire::Memory,
         step: format!("step{n}"),
         predicted: false,
         answer: n.to_string(),
@@ -836,17 +858,23 @@ fn a_teacher_goes_forward_and_back_and_the_notes_follow() {
     let mut notes = Terminal::start(program(&state).args(["--plain", "notes", "9"]));
     notes.shows("The presentation has not begun");
     let mut teacher = Terminal::start(program(&state).args(["present", "9"]));
-    let keys = "[Enter: on, b: back, q: end]";
+    let keys = "[space: on, b: back, q: end]";
     let (page, _) = teacher.until(&[keys]);
     assert!(
         page.contains("blind spot") && page.contains("\x1b[H"),
         "{page}"
     );
     notes.shows("Rung two");
-    teacher.line("");
+    // A bare space goes on, an arrow or a letter back.
+    teacher.key(" ");
     let (second, _) = teacher.until(&[keys]);
     assert!(second.contains("second rung"), "{second}");
-    teacher.line("b");
+    teacher.key("\x1b[D");
+    let (page, _) = teacher.until(&[keys]);
+    assert!(page.contains("blind spot"), "{page}");
+    teacher.key("\x1b[C");
+    teacher.until(&[keys]);
+    teacher.key("b");
     let (page, _) = teacher.until(&[keys]);
     assert!(page.contains("blind spot"), "{page}");
     // On to the question, where hands are counted; the answer comes when the teacher says so.
@@ -854,10 +882,10 @@ fn a_teacher_goes_forward_and_back_and_the_notes_follow() {
     let mut asked = String::new();
     let mut pages = Vec::new();
     loop {
-        teacher.line(if asked.contains("[hands") {
-            "a 3 b 20"
+        teacher.key(if asked.contains("Enter: hands") {
+            "a 3 b 20\n"
         } else {
-            ""
+            " "
         });
         let (page, over) = teacher.until(&[hands]);
         assert!(!over, "{page}");
@@ -878,7 +906,7 @@ fn a_teacher_goes_forward_and_back_and_the_notes_follow() {
         .filter(|page| page.contains("as the packets arrived"))
         .count();
     assert!(packets > 3, "a pause on each packet: {packets}");
-    teacher.line("q");
+    teacher.key("q");
     teacher.until(&["no such text"]);
     assert!(teacher.end());
     notes.until(&["no such text"]);

@@ -20,6 +20,10 @@ pub struct Facts {
     pub from: Option<OffsetDateTime>,
     /// The last second.
     pub until: Option<OffsetDateTime>,
+    /// The common name, or whatever stands last, of who has signed it, and of whom it is about.
+    pub issuer: Option<String>,
+    /// The latter.
+    pub subject: Option<String>,
     /// Whether it may sign others (RFC 5280, section 4.2.1.9).
     pub is_authority: bool,
     /// The SHA-256 of the whole certificate, in 64 hexadecimal digits: what two people compare to know they mean the
@@ -46,14 +50,44 @@ impl Facts {
             names: Vec::new(),
             from: None,
             until: None,
+            issuer: None,
+            subject: None,
             is_authority: false,
             fingerprint: fingerprint(der),
         };
+        // Whose name is being read.
+        let mut about = None;
         for field in &labels.fields {
             let is = |def| core::ptr::eq(field.def, def);
+            for part in [
+                &certificate::ISSUER,
+                &certificate::SUBJECT,
+                &certificate::VALIDITY,
+            ] {
+                if is(part) {
+                    about = Some(part);
+                }
+            }
+            if is(&certificate::SUBJECT_PUBLIC_KEY_INFO) {
+                about = None;
+            }
             match field.value(der) {
                 Value::Text(name) if is(&certificate::DNS_NAME) => {
                     facts.names.push(String::from_utf8_lossy(name).into_owned())
+                }
+                Value::Text(name)
+                    if is(&certificate::UTF8_STRING) || is(&certificate::PRINTABLE_STRING) =>
+                {
+                    let name = Some(String::from_utf8_lossy(name).into_owned());
+                    match about {
+                        Some(part) if core::ptr::eq(part, &raw const certificate::ISSUER) => {
+                            facts.issuer = name;
+                        }
+                        Some(part) if core::ptr::eq(part, &raw const certificate::SUBJECT) => {
+                            facts.subject = name;
+                        }
+                        _ => {}
+                    }
                 }
                 Value::Ipv4(bytes) => facts.names.push(IpAddr::from(bytes).to_string()),
                 Value::Ipv6(bytes) => facts.names.push(IpAddr::from(bytes).to_string()),
@@ -115,6 +149,8 @@ mod tests {
             (Some(validity.from), Some(validity.until))
         );
         assert!(!facts.is_authority);
+        let named = (facts.issuer.as_deref(), facts.subject.as_deref());
+        assert_eq!(named, (Some("CA"), Some("b.example")));
         assert!(Facts::of(authority.certificate()).is_authority);
         assert_eq!(
             fingerprint(b"abc"),

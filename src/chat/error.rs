@@ -127,7 +127,11 @@ fn certificate_words(f: &mut fmt::Formatter<'_>, error: &CertificateError) -> fm
             f,
             "it is not for {}, only for: {}",
             expected.to_str(),
-            presented.join(", ")
+            presented
+                .iter()
+                .map(|name| bare(name))
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
         CertificateError::NotValidForName => f.write_str("it is for another name"),
         CertificateError::ExpiredContext { time, not_after } => write!(
@@ -156,6 +160,14 @@ fn certificate_words(f: &mut fmt::Formatter<'_>, error: &CertificateError) -> fm
             ),
         other => write!(f, "{other}"),
     }
+}
+
+/// A name of a certificate without what webpki puts around it: `DnsName("b.example")`.
+fn bare(name: &str) -> &str {
+    let inside = name.strip_prefix("DnsName(\"");
+    inside
+        .and_then(|inside| inside.strip_suffix("\")"))
+        .unwrap_or(name)
 }
 
 fn alert_words(f: &mut fmt::Formatter<'_>, alert: AlertDescription) -> fmt::Result {

@@ -560,7 +560,7 @@ impl Chat<'_> {
             match event {
                 ChatEvent::Said(line) => show::line(&mut self.out, mark, &line.text),
                 ChatEvent::Goodbye => over = true,
-                ChatEvent::Secured { .. } => {}
+                ChatEvent::Secured { .. } | ChatEvent::InClear => {}
             }
         }
         if !self.out.bytes().is_empty() {

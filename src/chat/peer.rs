@@ -1,4 +1,6 @@
 //! One side of a chat, without any input or output of its own: bytes in, events out.
+//!
+//! With TLS, or ([`Peer::plain`]) without: then texts go over TCP as they are, so that it can be seen what TLS is for.
 
 use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
@@ -61,9 +63,12 @@ pub enum ChatEvent {
         /// The group of the key exchange.
         group: Option<NamedGroup>,
     },
+    /// The chat begins as it is: there is no TLS, so nothing is secret and nobody has proved who they are.
+    InClear,
     /// The other side said something.
     Said(Line),
-    /// The other side said goodbye (close_notify): nothing more will come from it.
+    /// The other side said goodbye: nothing more will come from it. With TLS that is its close_notify; without, all there
+    /// is to go by is TCP's FIN.
     Goodbye,
 }
 
@@ -81,7 +86,8 @@ pub struct Line {
 /// One side of the chat.
 #[derive(Debug)]
 pub struct Peer {
-    tls: Connection,
+    /// `None` for a chat in the clear.
+    tls: Option<Box<Connection>>,
     limits: Limits,
     events: VecDeque<ChatEvent>,
     /// The begun line, its newline still to come.
@@ -105,7 +111,8 @@ impl Peer {
     /// # Errors
     /// When the configuration and the name allow no connection.
     pub fn client(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, ChatError> {
-        Ok(Self::new(ClientConnection::new(config, name)?.into()))
+        let tls = ClientConnection::new(config, name)?;
+        Ok(Self::new(Some(tls.into())))
     }
 
     /// The side that is connected to.
@@ -113,14 +120,25 @@ impl Peer {
     /// # Errors
     /// When the configuration allows no connection.
     pub fn server(config: Arc<ServerConfig>) -> Result<Self, ChatError> {
-        Ok(Self::new(ServerConnection::new(config)?.into()))
+        let tls = ServerConnection::new(config)?;
+        Ok(Self::new(Some(tls.into())))
     }
 
-    fn new(mut tls: Connection) -> Self {
-        // Our own limit counts instead, so that a text is never cut in two.
-        tls.set_buffer_limit(None);
+    /// A side, either one, of a chat without TLS. Anybody on the way can read it, and change it.
+    #[must_use]
+    pub fn plain() -> Self {
+        let mut peer = Self::new(None);
+        peer.events.push_back(ChatEvent::InClear);
+        peer
+    }
+
+    fn new(tls: Option<Connection>) -> Self {
         let mut peer = Self {
-            tls,
+            tls: tls.map(|mut tls| {
+                // Our own limit counts instead, so that a text is never cut in two.
+                tls.set_buffer_limit(None);
+                Box::new(tls)
+            }),
             limits: Limits::default(),
             events: VecDeque::new(),
             line: Vec::new(),
@@ -157,17 +175,30 @@ impl Peer {
         result
     }
 
-    /// TCP has ended (FIN): says whether the other side had said goodbye before.
+    /// TCP has ended (FIN): says whether the other side had said goodbye before. Without TLS this is the goodbye, and an
+    /// event: nothing else says that all was heard, and nothing proves it.
     ///
     /// # Errors
     /// [`ChatError::Truncated`] if it had not, so that what was heard may not be all that was said.
     pub fn eof(&mut self) -> Result<(), ChatError> {
         self.alive()?;
+        if self.tls.is_none() {
+            self.said_goodbye();
+        }
+        self.broken()
+    }
+
+    /// TCP has ended in another way: it was reset, or it gave up.
+    ///
+    /// # Errors
+    /// [`ChatError::Truncated`], unless the other side had said goodbye before: then nothing is missing.
+    pub fn broken(&mut self) -> Result<(), ChatError> {
+        self.alive()?;
         if self.goodbye {
             return Ok(());
         }
         let error = ChatError::Truncated {
-            secured: self.secured,
+            secured: self.secured || self.tls.is_none(),
             unfinished: self.line.len(),
         };
         self.failed = Some(error.clone());
@@ -193,9 +224,12 @@ impl Peer {
             });
         }
         let line = [text.as_bytes(), b"\n"].concat();
+        let Some(tls) = &mut self.tls else {
+            self.out.extend_from_slice(&line);
+            return Ok(());
+        };
         // One write, one record (or as many as 16,384 bytes each make of it). Without a buffer limit it takes all.
-        self.tls
-            .writer()
+        tls.writer()
             .write_all(&line)
             .map_err(|_| ChatError::Closed)?;
         if !self.secured {
@@ -205,10 +239,14 @@ impl Peer {
         Ok(())
     }
 
-    /// Says goodbye (close_notify): nothing more will be said from here. What the other side says is still heard.
+    /// Says goodbye (close_notify): nothing more will be said from here. What the other side says is still heard. Without
+    /// TLS there is nothing to say; the driver's FIN has to do.
     pub fn close(&mut self) {
-        if !self.closed && self.failed.is_none() {
-            self.tls.send_close_notify();
+        if !self.closed
+            && self.failed.is_none()
+            && let Some(tls) = &mut self.tls
+        {
+            tls.send_close_notify();
             self.flush();
         }
         self.closed = true;
@@ -243,7 +281,8 @@ impl Peer {
     /// The certificates that the other side has shown, its own first; none before the handshake is done.
     #[must_use]
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
-        self.tls.peer_certificates().unwrap_or(&[])
+        let tls = self.tls.as_ref();
+        tls.and_then(|tls| tls.peer_certificates()).unwrap_or(&[])
     }
 
     /// Whether the handshake is done.
@@ -271,65 +310,78 @@ impl Peer {
     fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ChatError> {
         // rustls takes a few kilobytes at a time, and none while 16 kB of plaintext wait: so read after each bite.
         while !bytes.is_empty() && !self.goodbye {
-            let read = self.tls.read_tls(&mut bytes);
+            let Some(tls) = &mut self.tls else {
+                return self.split(bytes);
+            };
+            let read = tls.read_tls(&mut bytes);
             if read.map_err(|error| ChatError::Tls(error.to_string()))? == 0 {
                 break;
             }
-            let processed = self.tls.process_new_packets();
-            if !self.secured && processed.is_ok() && !self.tls.is_handshaking() {
+            let processed = tls.process_new_packets();
+            if !self.secured && processed.is_ok() && !tls.is_handshaking() {
                 self.secured();
             }
             // Also after an error: what was good before it was said.
             self.hear()?;
             if processed?.peer_has_closed() {
-                self.goodbye = true;
-                if !self.line.is_empty() {
-                    self.line_heard(false);
-                }
-                self.events.push_back(ChatEvent::Goodbye);
+                self.said_goodbye();
             }
         }
         Ok(())
+    }
+
+    fn said_goodbye(&mut self) {
+        self.goodbye = true;
+        if !self.line.is_empty() {
+            self.line_heard(false);
+        }
+        self.events.push_back(ChatEvent::Goodbye);
     }
 
     fn secured(&mut self) {
         self.secured = true;
         self.early = 0;
-        if let (Some(version), Some(suite)) = (
-            self.tls.protocol_version(),
-            self.tls.negotiated_cipher_suite(),
-        ) {
+        let Some(tls) = &self.tls else { return };
+        if let (Some(version), Some(suite)) =
+            (tls.protocol_version(), tls.negotiated_cipher_suite())
+        {
+            let group = tls.negotiated_key_exchange_group();
             self.events.push_back(ChatEvent::Secured {
                 version,
                 suite: suite.suite(),
-                group: self
-                    .tls
-                    .negotiated_key_exchange_group()
-                    .map(|group| group.name()),
+                group: group.map(|group| group.name()),
             });
         }
     }
 
-    /// Cuts the plaintext into lines.
+    /// Takes the plaintext out of TLS.
     fn hear(&mut self) -> Result<(), ChatError> {
         let mut buffer = [0; 4096];
         // Both "nothing now" and "the end" end the loop; the end is known from close_notify.
-        while let Ok(count @ 1..) = self.tls.reader().read(&mut buffer) {
-            let mut rest = buffer.get(..count).unwrap_or(&[]);
-            while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
-                let (line, after) = rest.split_at(at);
-                self.add(line)?;
-                self.line_heard(true);
-                rest = after.get(1..).unwrap_or(&[]);
-            }
-            self.add(rest)?;
+        while let Some(tls) = &mut self.tls
+            && let Ok(count @ 1..) = tls.reader().read(&mut buffer)
+        {
+            self.split(buffer.get(..count).unwrap_or(&[]))?;
         }
         Ok(())
     }
 
+    /// Cuts the plaintext into lines.
+    fn split(&mut self, mut rest: &[u8]) -> Result<(), ChatError> {
+        while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, after) = rest.split_at(at);
+            self.add(line)?;
+            self.line_heard(true);
+            rest = after.get(1..).unwrap_or(&[]);
+        }
+        self.add(rest)
+    }
+
     fn add(&mut self, part: &[u8]) -> Result<(), ChatError> {
         if self.line.len() + part.len() > self.limits.line {
-            self.tls.send_close_notify();
+            if let Some(tls) = &mut self.tls {
+                tls.send_close_notify();
+            }
             return Err(ChatError::LineTooLong {
                 limit: self.limits.line,
             });
@@ -356,9 +408,11 @@ impl Peer {
 
     /// Takes over the records that rustls has made.
     fn flush(&mut self) {
-        while self.tls.wants_write() {
+        while let Some(tls) = &mut self.tls
+            && tls.wants_write()
+        {
             // Writing to a vector cannot fail.
-            if !matches!(self.tls.write_tls(&mut self.out), Ok(1..)) {
+            if !matches!(tls.write_tls(&mut self.out), Ok(1..)) {
                 break;
             }
         }
@@ -554,7 +608,12 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_marked() {
         let (mut a, mut b) = secured();
-        a.tls.writer().write_all(b"a\xffb\nbegun").unwrap();
+        a.tls
+            .as_mut()
+            .unwrap()
+            .writer()
+            .write_all(b"a\xffb\nbegun")
+            .unwrap();
         a.close();
         assert_eq!(carry(&mut a, &mut b, 1000), [Ok(()), Ok(())]);
         let line = |text: &str, valid, complete| {
@@ -577,7 +636,7 @@ mod tests {
     #[test]
     fn an_end_without_goodbye_is_noticed() {
         let (mut a, mut b) = secured();
-        a.tls.writer().write_all(b"half").unwrap();
+        a.tls.as_mut().unwrap().writer().write_all(b"half").unwrap();
         a.flush();
         assert_eq!(carry(&mut a, &mut b, 1000), [Ok(()), Ok(())]);
         let error = b.eof().unwrap_err();
@@ -592,6 +651,29 @@ mod tests {
         let (mut a, _) = good_peers();
         let words = a.eof().unwrap_err().to_string();
         assert!(words.contains("before the handshake"), "{words}");
+    }
+
+    #[test]
+    fn in_the_clear_a_text_is_its_bytes_and_anybody_s_fin_is_a_goodbye() {
+        let (mut a, mut b) = (Peer::plain(), Peer::plain());
+        a.say("pay 10").unwrap();
+        assert_eq!(a.outgoing(), b"pay 10\n");
+        assert_eq!(carry(&mut a, &mut b, 3), [Ok(()), Ok(())]);
+        assert!(!b.is_secured() && b.certificates().is_empty());
+        assert_eq!(events(&mut b), [ChatEvent::InClear, said("pay 10")]);
+        b.receive(b"half").unwrap();
+        assert_eq!(b.eof(), Ok(()));
+        let half = ChatEvent::Said(Line {
+            text: "half".to_owned(),
+            valid: true,
+            complete: false,
+        });
+        assert_eq!(events(&mut b), [half, ChatEvent::Goodbye]);
+        a.close();
+        assert!(a.outgoing().is_empty(), "there is nothing to say it with");
+        assert_eq!(a.say("late"), Err(ChatError::Closed));
+        assert!(matches!(a.broken(), Err(ChatError::Truncated { .. })));
+        assert_eq!(b.broken(), Ok(()), "all was heard before");
     }
 
     #[test]

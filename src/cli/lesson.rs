@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 /// Guided lessons.
 #[derive(Debug, Args)]
@@ -16,12 +17,32 @@ pub struct Lesson {
     /// A folder of lessons to use instead of those in the program
     #[arg(long, value_name = "DIR", global = true)]
     pub lessons: Option<PathBuf>,
+    /// Whose TCP/IP plays the lesson: memory, or tun where the lesson is for it; what was begun goes on as it was begun
+    #[arg(
+        id = "lesson-wire",
+        long = "wire",
+        value_enum,
+        value_name = "WIRE",
+        global = true
+    )]
+    pub wire: Option<Wire>,
     /// Your own number: it varies sequence numbers, messages and which packet is lost
     #[arg(long, value_name = "N", global = true)]
     pub seed: Option<u64>,
     /// Your name, for the report
     #[arg(long, value_name = "NAME", global = true)]
     pub name: Option<String>,
+}
+
+/// Whose TCP/IP plays a lesson.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wire {
+    /// Two TCP/IP stacks in this program: no network, no privilege, the same every time
+    #[default]
+    Memory,
+    /// Linux's own TCP/IP in two network namespaces, this program being the wire between them
+    Tun,
 }
 
 /// What can be done with lessons.

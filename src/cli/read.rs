@@ -25,6 +25,9 @@ pub struct Read {
     /// Show nothing behind it
     #[arg(long, value_name = "PLACE", value_parser = place)]
     pub to: Option<Place>,
+    /// Plot sequence numbers over time of the TCP connection of this number (tcp.stream), instead of showing packets
+    #[arg(long, value_name = "N")]
+    pub plot: Option<u64>,
     /// What else is done with the packets.
     #[command(flatten)]
     pub output: Output,

@@ -3,17 +3,19 @@
 
 #[cfg(target_os = "linux")]
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
-use super::{DemoError, name};
+use super::{DemoError, attack, mitm, name};
 use crate::cli;
 use crate::cli::demo::Wire as Kind;
 use crate::packet::Time;
 use crate::view::words::Hosts;
 use crate::wire::fault::Rule;
 use crate::wire::memory::{self, Memory};
+use crate::wire::mitm::Notebook;
 use crate::wire::{Host, PORT, Script, Wire};
 #[cfg(target_os = "linux")]
-use crate::wire::{Link, loopback, lose_data, tun};
+use crate::wire::{Link, loopback, tun};
 
 /// A wire that is set up, and what the screen says about it.
 pub(super) struct Scene {
@@ -29,8 +31,12 @@ pub(super) struct Scene {
     pub(super) port: u16,
     /// The glossary key of the title.
     pub(super) title: &'static str,
+    /// That of what is said below it.
+    pub(super) legend: &'static str,
     /// What is to be known about this wire.
     pub(super) words: Vec<Words>,
+    /// What somebody in the middle writes down.
+    pub(super) notebook: Option<Notebook>,
 }
 
 /// A sentence of the glossary, and what fills it in.
@@ -55,6 +61,7 @@ impl Words {
 pub(super) fn set(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let kind = demo.wire.unwrap_or_default();
     refuse(demo, kind)?;
+    attack::refuse(demo, kind)?;
     match kind {
         Kind::Memory => memory(demo, script),
         #[cfg(target_os = "linux")]
@@ -76,7 +83,9 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
     let asked = [
         (
             "--seed",
-            demo.seed.is_some(),
+            // What rules leave to chance may follow from it.
+            demo.seed.is_some()
+                && (kind == Loopback || demo.fault.is_empty() && !demo.attack.tamper),
             &[Memory][..],
             "the kernel's sequence numbers, ports and TLS's keys are really random",
         ),
@@ -99,16 +108,10 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
             "there is nothing between its hosts",
         ),
         (
-            "--drop",
-            demo.drop.is_some(),
-            &[Tun],
-            "nothing gets lost on it",
-        ),
-        (
             "--fault",
             !demo.fault.is_empty(),
-            &[Memory],
-            "rules are not yet carried out on it",
+            &[Tun, Memory],
+            "packets on lo do not pass through this program's hands, it only watches them",
         ),
         (
             "--port",
@@ -131,7 +134,8 @@ fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
     Ok(())
 }
 
-fn wire_name(kind: Kind) -> &'static str {
+/// The wire's name, as one asks for it.
+pub(super) fn wire_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Memory => "memory",
         Kind::Tun => "tun",
@@ -141,27 +145,90 @@ fn wire_name(kind: Kind) -> &'static str {
 
 fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let default = memory::Config::default();
+    let latency = demo.latency.unwrap_or(default.latency);
+    // It reads the handshake and the beginning of the text, and then nothing for a while.
+    let slow = demo.attack.slow_reader.is_some();
+    let pause = slow.then(|| {
+        let start = latency * 5 + Duration::from_millis(1);
+        start..start + Duration::from_secs(4)
+    });
     let config = memory::Config {
-        seed: demo.seed.unwrap_or(1),
-        mtu: demo.mtu as usize,
-        latency: demo.latency.unwrap_or(default.latency),
+        seed: seed(demo),
+        mtu: mtu(demo),
+        latency,
+        max_time: attack::patience(&demo.attack, Kind::Memory).unwrap_or(default.max_time),
+        plain: demo.attack.no_tls,
+        mitm: demo.attack.mitm.map(mitm::server),
+        verify: !demo.attack.insecure,
+        tls12: demo.attack.downgrade.is_some(),
+        buffer: if slow {
+            attack::SMALL_BUFFER
+        } else {
+            default.buffer
+        },
+        pause,
         ..default
     };
-    let mut rules = Vec::new();
-    for text in &demo.fault {
-        let rule = Rule::parse(text);
-        rules.push(rule.map_err(|error| DemoError::Usage(format!("--fault: {error}")))?);
-    }
+    let wire = Memory::new(&config, script)?.with_faults(rules(demo)?);
     Ok(Scene {
-        wire: Box::new(Memory::new(&config, script)?.with_faults(rules)),
+        notebook: wire.notebook(),
+        wire: Box::new(wire),
         hosts: two_hosts(),
         origin: memory::EPOCH,
-        links: 1,
+        links: if config.mitm.is_some() { 2 } else { 1 },
         kind: wire_name(Kind::Memory),
         port: PORT,
-        title: "say.demo.title",
+        title: title(demo),
+        legend: legend(demo),
         words: Vec::new(),
     })
+}
+
+/// The most bytes of an IP packet.
+pub(super) fn mtu(demo: &cli::Demo) -> usize {
+    // With TLS 1.2 in it, too, A's offer is longer; it can be edited in one piece.
+    let default = if demo.attack.downgrade.is_some() {
+        2000
+    } else {
+        1500
+    };
+    demo.mtu.unwrap_or(default) as usize
+}
+
+fn seed(demo: &cli::Demo) -> u64 {
+    demo.seed.unwrap_or(1)
+}
+
+/// What is to be done to packets.
+fn rules(demo: &cli::Demo) -> Result<Vec<Rule>, DemoError> {
+    let own = attack::rules(&demo.attack).iter().copied();
+    let rules = own.chain(demo.fault.iter().map(String::as_str));
+    rules
+        .map(Rule::parse)
+        .collect::<Result<_, _>>()
+        .map_err(|error| DemoError::Usage(format!("--fault: {error}")))
+}
+
+fn title(demo: &cli::Demo) -> &'static str {
+    if demo.attack.no_tls {
+        "say.demo.title.plain"
+    } else if demo.attack.downgrade.is_some() {
+        "say.demo.title.downgrade"
+    } else if demo.attack.mitm.is_some() {
+        "say.demo.title.mitm"
+    } else {
+        "say.demo.title"
+    }
+}
+
+fn legend(demo: &cli::Demo) -> &'static str {
+    if demo.attack.no_tls {
+        "say.demo.legend.plain"
+    } else if demo.attack.mitm.is_some() {
+        "say.demo.legend.mitm"
+    } else {
+        "say.demo.legend"
+    }
 }
 
 /// A and B, each with an address of its own.
@@ -181,15 +248,21 @@ fn link(demo: &cli::Demo) -> Link {
 #[cfg(target_os = "linux")]
 fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let default = tun::Config::default();
+    let slow = demo.attack.slow_reader.is_some();
     let config = tun::Config {
-        mtu: demo.mtu as usize,
+        mtu: mtu(demo),
         latency: demo.latency.unwrap_or(default.latency),
         link: link(demo),
         hops: demo.hops.unwrap_or(0),
-        ..default
+        max_time: attack::patience(&demo.attack, Kind::Tun).unwrap_or(default.max_time),
+        plain: demo.attack.no_tls,
+        mitm: demo.attack.mitm.map(mitm::server),
+        verify: !demo.attack.insecure,
+        tls12: demo.attack.downgrade.is_some(),
+        buffer: slow.then_some(attack::SMALL_BUFFER),
+        pause: slow.then_some(Duration::from_millis(2500)),
     };
-    let policy = demo.drop.map(lose_data);
-    let wire = tun::Tun::with_policy(&config, script, policy)?;
+    let wire = tun::Tun::with_faults(&config, script, rules(demo)?, seed(demo))?;
     let mut words = vec![match (wire.carrier(), config.link) {
         (tun::Carrier::Tun, Link::Ip) => Words::new("say.demo.wire.tun"),
         (tun::Carrier::Tun, Link::Ethernet) => Words::new("say.demo.wire.tap"),
@@ -207,12 +280,18 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     words.push(Words::new("say.demo.wire.differs"));
     Ok(Scene {
         origin: wire.started(),
+        notebook: wire.notebook(),
         wire: Box::new(wire),
         hosts: two_hosts(),
-        links: config.hops + 1,
+        links: if config.mitm.is_some() {
+            2
+        } else {
+            config.hops + 1
+        },
         kind: wire_name(Kind::Tun),
         port: PORT,
-        title: "say.demo.title",
+        title: title(demo),
+        legend: legend(demo),
         words,
     })
 }
@@ -222,7 +301,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     let default = loopback::Config::default();
     let config = loopback::Config {
         port: demo.port.unwrap_or(default.port),
-        mtu: demo.mtu as usize,
+        mtu: mtu(demo),
         link: link(demo),
         ..default
     };
@@ -236,6 +315,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
     };
     Ok(Scene {
         origin: wire.started(),
+        notebook: None,
         wire: Box::new(wire),
         hosts: Hosts::sharing(
             IpAddr::from(Ipv4Addr::LOCALHOST),
@@ -246,6 +326,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         kind: wire_name(Kind::Loopback),
         port: config.port,
         title: "say.demo.title.loopback",
+        legend: "say.demo.legend",
         words: vec![
             words,
             Words::new("say.demo.wire.partial"),

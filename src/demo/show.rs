@@ -5,24 +5,29 @@ use crate::layers::tcp_info::{self, TcpInfo};
 use crate::packet::{Event, Time};
 use crate::show::{Machine, Pick};
 use crate::text::Glossary;
+use crate::verdict::{Consequence, Remark, Tracer};
 use crate::view::detail::Detail;
 use crate::view::journey::Journeys;
 use crate::view::ladder::{Ladder, milliseconds};
 use crate::view::paint::{Out, Role};
+use crate::view::sides;
+use crate::view::verdict;
 use crate::view::words::{self, Deed, Hosts};
-use crate::wire::{Host, Link, Packet, fault};
+use crate::wire::{Happening, Host, Link, Packet, fault};
 
+use super::mitm::Lanes;
+use super::name;
 use super::scene::Words;
+use super::watch::Watch;
 
 /// So many journeys are shown as a whole picture; the later ones in a line each.
 const PICTURES: usize = 4;
 
-pub(super) fn name(host: Host) -> &'static str {
-    match host {
-        Host::A => "A",
-        Host::B => "B",
-    }
-}
+/// So many packets that a rule touched are marked one by one, with what came of them; after that they are counted.
+const MARKED: usize = 8;
+
+/// So many verdicts about a rule are given one by one; of more there is a count.
+const VERDICTS: u64 = 6;
 
 /// What there was in all.
 #[derive(Debug, Default)]
@@ -52,10 +57,68 @@ pub(super) struct Show<'s> {
     pub(super) longest: usize,
     pub(super) ladder: Ladder,
     pub(super) journeys: Journeys,
+    /// Where there is somebody in the middle.
+    pub(super) lanes: Option<Lanes>,
+    /// Who says at the end what there was to be seen.
+    pub(super) watches: Vec<Box<dyn Watch>>,
+    /// Whether the packets are shown here, and the screen begins with the head of the ladder.
+    pub(super) heads: bool,
+    /// What comes of the faults, if there are any.
+    pub(super) faults: Option<Faults>,
+}
+
+/// What comes of the faults on the wire.
+pub(super) struct Faults {
+    tracer: Tracer,
+    /// The packets of each rule that were marked; at most [`MARKED`].
+    marked: Vec<Vec<u64>>,
+}
+
+impl Faults {
+    /// Of so many rules, on a wire of so many links.
+    pub(super) fn new(rules: usize, links: usize) -> Self {
+        Self {
+            tracer: Tracer::new(links),
+            marked: vec![Vec::new(); rules],
+        }
+    }
+
+    /// Whether a packet that a rule touched is marked; `None` if it is the first that is not.
+    fn marks(&mut self, rule: usize, id: u64) -> Option<bool> {
+        let Some(marked) = self.marked.get_mut(rule) else {
+            return Some(true);
+        };
+        if marked.contains(&id) {
+            return Some(true);
+        }
+        marked.push(id);
+        match marked.len() {
+            ..=MARKED => Some(true),
+            len => {
+                marked.truncate(MARKED + 1);
+                (len > MARKED + 1).then_some(false)
+            }
+        }
+    }
+
+    /// Whether what comes of a packet is remarked.
+    fn follows(&self, remark: &Remark) -> bool {
+        let marked = self.marked.get(remark.rule);
+        marked.is_none_or(|marked| {
+            let mut marked = marked.iter().take(MARKED);
+            marked.any(|id| *id == remark.about)
+        })
+    }
 }
 
 impl Show<'_> {
-    pub(super) fn begin(&self, out: &mut Out, (title, port): (&str, u16), words: &[Words]) {
+    /// Title and legend, by their keys in the glossary, and what else is to be known.
+    pub(super) fn begin(
+        &self,
+        out: &mut Out,
+        (title, legend, port): (&str, &str, u16),
+        words: &[Words],
+    ) {
         if let Some(machine) = &self.machine {
             return machine.begin(out);
         }
@@ -66,8 +129,10 @@ impl Show<'_> {
         out.wrapped(&title, |_| ());
         out.end(Role::Heading);
         out.newline();
-        out.wrapped(self.glossary.say("say.demo.legend"), |_| ());
-        out.newline();
+        if self.heads {
+            out.wrapped(self.glossary.say(legend), |_| ());
+            out.newline();
+        }
         for Words {
             key,
             detail,
@@ -85,7 +150,9 @@ impl Show<'_> {
             out.newline();
         }
         out.newline();
-        if self.detail.is_none() {
+        if let (Some(lanes), true) = (&self.lanes, self.detail.is_none() && self.heads) {
+            lanes.head(out);
+        } else if self.detail.is_none() && self.heads {
             self.ladder.head(
                 out,
                 [
@@ -108,6 +175,13 @@ impl Show<'_> {
             Host::B => self.links - 1,
         };
         let sent = packet.hop == first;
+        if let Some(faults) = &mut self.faults {
+            faults.tracer.arrive(packet.sent);
+        }
+        self.remarks(out);
+        if let Some(faults) = &mut self.faults {
+            faults.tracer.packet(packet, Some(event));
+        }
         // What a rule has done is said for each rule.
         let lost = packet.arrives.is_none() && packet.touched.is_empty();
         if sent && self.detail.is_none() && self.machine.is_none() {
@@ -131,17 +205,27 @@ impl Show<'_> {
             if self.links > 1 || lost || !packet.touched.is_empty() {
                 out.newline();
             }
+            self.remarks(out);
             return;
+        }
+        if let Some(lanes) = &mut self.lanes {
+            return lanes.packet(out, self.glossary, packet, event);
         }
         let ttl = words::uint(event, &ipv4::TTL);
         // Routers pass on what has a TTL; anything else that is seen on their links is their own.
         if sent || ttl.is_none() {
+            let made = packet.touched.iter().any(|touch| touch.deed.is_made());
+            let doing = if made {
+                Deed::made_up()
+            } else {
+                Deed::of(event)
+            };
             let shown = self.ladder.arrow(
                 out,
                 self.glossary,
                 &self.hosts,
                 event,
-                packet.from == Host::A,
+                (packet.from == Host::A, doing),
             );
             if shown && packet.bytes.len() > self.longest {
                 self.remark(out, "say.demo.super", packet, event);
@@ -160,62 +244,159 @@ impl Show<'_> {
             self.remark(out, "say.demo.lost", packet, event);
         }
         self.touched(out, packet, event);
+        self.remarks(out);
+    }
+
+    /// Something happened in the chat of a host.
+    pub(super) fn chat(&mut self, out: &mut Out, host: Host, time: Time, what: &Happening) {
+        if let Some(faults) = &mut self.faults {
+            faults.tracer.chat(host, time, what);
+            self.remarks(out);
+        }
     }
 
     /// What rules did to a packet.
     fn touched(&mut self, out: &mut Out, packet: &Packet, event: &Event<'_>) {
         for touch in &packet.touched {
-            let text = out.aside(|out| {
-                let words = self.glossary.say("say.fault.touched");
-                out.sentence(words, |out, word| match word {
-                    "rule" => out.number(touch.rule as u64 + 1),
-                    _ => self.deed(out, touch.deed),
-                });
+            let in_detail = self.detail.is_some();
+            let marks = match &mut self.faults {
+                Some(faults) if !in_detail => faults.marks(touch.rule, packet.id),
+                _ => Some(true),
+            };
+            let text = out.aside(|out| match marks {
+                Some(_) => {
+                    self.glyph(out, out.glyphs().bad, packet.id);
+                    sides::touched_by(out, self.glossary, touch);
+                }
+                None => {
+                    let words = self.glossary.say("say.verdict.remark.many");
+                    out.sentence(words, |out, _| out.number(touch.rule as u64 + 1));
+                }
             });
-            self.say(out, packet.id, event.frame.time, &text);
+            if marks != Some(false) {
+                let at = (packet.id, event.frame.time);
+                self.say(out, at, Some(Role::Bad), &text);
+            }
         }
     }
 
-    fn deed(&self, out: &mut Out, deed: fault::Deed) {
-        use fault::Deed::{Changed, Delayed, Held, Truncated};
-        out.sentence(self.glossary.say(deed.key()), |out, word| {
-            match (deed, word) {
-                (Delayed(time), "time") => {
-                    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-                    milliseconds(out, nanos, 0);
-                    out.ascii(b" ms");
-                }
-                (Held(n), "n") => out.number(n),
-                (Changed { at, .. }, "at") => out.number(at as u64),
-                (Truncated { len, .. }, "n") => out.number(len as u64),
-                _ => {}
-            }
-        });
+    /// A sign before a line about a fault; for a screen reader the packet's number.
+    fn glyph(&self, out: &mut Out, glyph: &str, id: u64) {
+        if out.look().plain {
+            out.byte(b'#');
+            out.number(id);
+            out.ascii(b": ");
+        } else {
+            out.text(glyph);
+            out.byte(b' ');
+        }
     }
 
-    /// A packet that was held back goes on.
-    pub(super) fn released(&mut self, out: &mut Out, id: u64, time: Time) {
+    /// What has come of faults since the last time.
+    fn remarks(&mut self, out: &mut Out) {
+        let Some(faults) = &mut self.faults else {
+            return;
+        };
+        let remarks = faults.tracer.remarks();
         if self.machine.is_some() || self.pick.is_some() {
             return;
         }
+        let mut any = false;
+        for remark in &remarks {
+            let follows = |faults: &Faults| faults.follows(remark);
+            if self.detail.is_none() && !self.faults.as_ref().is_none_or(follows) {
+                continue;
+            }
+            any = true;
+            let (role, glyph) = match remark.what {
+                Consequence::Saw(_) => (Role::Bad, out.glyphs().right),
+                Consequence::Alarm { .. } => (Role::Warn, out.glyphs().right),
+                Consequence::Again { .. } => (Role::Good, out.glyphs().right),
+                Consequence::Reacted { .. } => (Role::Computed, out.glyphs().right),
+            };
+            let text = out.aside(|out| {
+                self.glyph(out, glyph, remark.packet);
+                verdict::remark(out, self.glossary, remark);
+            });
+            self.say(out, (remark.packet, remark.time), Some(role), &text);
+        }
+        if any && self.detail.is_some() {
+            out.newline();
+        }
+    }
+
+    /// A packet that was held back goes on.
+    pub(super) fn released(&mut self, out: &mut Out, id: u64, time: Time, arrives: Time) {
+        if let Some(faults) = &mut self.faults {
+            // It arrives a way later.
+            faults.tracer.released(id, time, arrives);
+        }
+        self.remarks(out);
+        if self.machine.is_some() || self.pick.is_some() {
+            return;
+        }
+        let marked = |faults: &Faults| faults.marked.iter().any(|marked| marked.contains(&id));
+        if self.detail.is_none() && !self.faults.as_ref().is_none_or(marked) {
+            return;
+        }
         let text = out.aside(|out| {
+            self.glyph(out, out.glyphs().bad, id);
             out.sentence(self.glossary.say("say.fault.released"), |out, _| {
                 out.number(id);
             });
         });
-        self.say(out, id, time, &text);
+        self.say(out, (id, time), Some(Role::Bad), &text);
         if self.detail.is_some() {
             out.newline();
         }
     }
 
-    fn say(&mut self, out: &mut Out, id: u64, time: Time, text: &str) {
+    fn say(&mut self, out: &mut Out, at: (u64, Time), role: Option<Role>, text: &str) {
         if self.detail.is_some() {
+            role.into_iter().for_each(|role| out.start(role));
             out.wrapped(text, |_| ());
+            role.into_iter().for_each(|role| out.end(role));
             out.newline();
         } else {
-            self.ladder.remark(out, id, time, text);
+            self.ladder.remark(out, at, role, text);
         }
+    }
+
+    /// What came of each packet that was touched; of many, how many came to what.
+    fn verdicts(&mut self, out: &mut Out) {
+        let Some(faults) = &mut self.faults else {
+            return;
+        };
+        let (verdicts, tallies) = faults.tracer.finish(faults.marked.len());
+        let few = |rule: usize| {
+            let tally = tallies.get(rule);
+            tally.is_some_and(|tally| tally.touched + tally.untraced <= VERDICTS)
+        };
+        if verdicts.is_empty() {
+            return;
+        }
+        out.start(Role::Heading);
+        self.line(out, "say.verdict.head");
+        out.end(Role::Heading);
+        for verdict in &verdicts {
+            if verdict.touched.first().is_some_and(|touch| few(touch.rule)) {
+                let text = out.aside(|out| verdict::verdict(out, self.glossary, verdict));
+                self.item(out, &text);
+            }
+        }
+        for tally in &tallies {
+            if tally.touched > 0 && !few(tally.rule) {
+                let text = out.aside(|out| verdict::tally(out, self.glossary, tally));
+                self.item(out, &text);
+            }
+        }
+        out.newline();
+    }
+
+    fn item(&self, out: &mut Out, text: &str) {
+        out.ascii(b"  ");
+        out.wrapped(text, |out| out.spaces(4));
+        out.newline();
     }
 
     /// What became of all packets, and which rules were never carried out.
@@ -269,7 +450,7 @@ impl Show<'_> {
                 _ => {}
             });
         });
-        self.say(out, packet.id, event.frame.time, &text);
+        self.say(out, (packet.id, event.frame.time), None, &text);
     }
 
     /// What the kernel of a host knows now.
@@ -315,12 +496,20 @@ impl Show<'_> {
         if self.machine.is_some() {
             return;
         }
+        if let Some(faults) = &mut self.faults {
+            faults.tracer.arrive(Time(u64::MAX));
+        }
+        if self.heads {
+            self.remarks(out);
+        }
         if self.detail.is_none() {
-            self.ladder.finish(out, self.glossary);
+            if self.heads {
+                self.ladder.finish(out, self.glossary);
+            }
             out.newline();
         }
-        // Whoever looks for packets wants no pictures of messages.
-        if self.detail.is_none() && !self.pick.is_some() {
+        // Whoever looks for packets wants no pictures of messages, and an attack is a story of its own.
+        if self.detail.is_none() && self.heads && !self.pick.is_some() && self.watches.is_empty() {
             let done = self.journeys.done();
             let (whole, lines) = done.split_at(done.len().min(PICTURES));
             for journey in whole {
@@ -336,6 +525,11 @@ impl Show<'_> {
                 out.newline();
             }
         }
+        for watch in &self.watches {
+            watch.end(out, self.glossary);
+            out.newline();
+        }
+        self.verdicts(out);
         let mark = out.mark();
         out.sentence(self.glossary.say("say.demo.sum"), |out, name| match name {
             "packets" => out.number(count.packets),

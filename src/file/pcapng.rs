@@ -229,6 +229,9 @@ impl Pcapng {
                         return Ok(step);
                     }
                     source.consume(whole);
+                    if let Some(at) = deferred.take() {
+                        return Err(at);
+                    }
                 }
             }
         }

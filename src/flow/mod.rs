@@ -11,7 +11,7 @@ mod fragment;
 mod stream;
 mod table;
 mod tcp;
-mod tcp_state;
+pub(crate) mod tcp_state;
 mod tls;
 mod tls12;
 mod unacked;

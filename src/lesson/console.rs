@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, Write};
 
+use super::keys::{self, Key, Keys};
 use crate::text::Glossary;
 use crate::view::paint::{Out, Role};
 
@@ -28,6 +29,15 @@ pub enum Said {
     Line(String),
     /// There are no more.
     End,
+}
+
+/// What somebody wants who stands before a class.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pressed {
+    On,
+    Back,
+    Quit,
+    Line(String),
 }
 
 impl<'a> Console<'a> {
@@ -101,6 +111,11 @@ impl<'a> Console<'a> {
         self.to.flush()
     }
 
+    /// Nobody turns the pages of what is shown from here on.
+    pub(crate) fn unpaged(&mut self) {
+        self.rows = usize::MAX;
+    }
+
     /// Begins a fresh screen, if somebody sits in front of one.
     pub fn fresh(&mut self) {
         self.lines = 0;
@@ -139,6 +154,64 @@ impl<'a> Console<'a> {
             self.to.write_all(b"\n")?;
         }
         Ok(said)
+    }
+
+    /// Shows everything and waits for a key, or for a line that ends with Enter; `typing` says that lines are expected, so
+    /// that letters are not commands. Without a terminal that gives keys it is a line.
+    ///
+    /// # Errors
+    /// When nothing can be written or read.
+    pub(crate) fn key(
+        &mut self,
+        glossary: &Glossary,
+        prompt: &str,
+        typing: bool,
+    ) -> io::Result<Pressed> {
+        let keys = self.terminal.then(Keys::new).flatten();
+        if keys.is_none() {
+            return Ok(match self.ask(glossary, prompt)? {
+                Said::End => Pressed::Quit,
+                Said::Line(line) => match line.as_str() {
+                    "" | "n" => Pressed::On,
+                    "b" | "p" => Pressed::Back,
+                    "q" => Pressed::Quit,
+                    _ => Pressed::Line(line),
+                },
+            });
+        }
+        self.show(glossary)?;
+        self.out.text(prompt);
+        self.out.flush_to(&mut self.to)?;
+        self.out.clear();
+        self.lines = 0;
+        let mut line = String::new();
+        let pressed = loop {
+            let input = &mut *self.input;
+            let byte = || -> io::Result<Option<u8>> {
+                let byte = input.fill_buf()?.first().copied();
+                input.consume(usize::from(byte.is_some()));
+                Ok(byte)
+            };
+            match keys::read(byte, line.is_empty(), typing)? {
+                None | Some(Key::Quit) => break Pressed::Quit,
+                Some(Key::On) => break Pressed::On,
+                Some(Key::Back) => break Pressed::Back,
+                Some(Key::Enter) => break Pressed::Line(line),
+                Some(Key::Erase) => {
+                    line.pop();
+                    self.to.write_all(b"\x08 \x08")?;
+                }
+                Some(Key::Char(c)) if line.len() < 200 => {
+                    line.push(c);
+                    write!(self.to, "{c}")?;
+                }
+                Some(Key::Char(_)) => {}
+            }
+            self.to.flush()?;
+        };
+        self.to.write_all(b"\n")?;
+        self.to.flush()?;
+        Ok(pressed)
     }
 
     fn read(&mut self) -> io::Result<Said> {

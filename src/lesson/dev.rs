@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-use super::check::{Stage, Verdict, condition};
+use super::check::{Verdict, condition};
 use super::console::{Console, prose};
 use super::load::{Answer, Kind, Lesson, LessonError, Step};
-use super::play::{End, PlayError, Sitting, judged_at};
+use super::numbers;
+use super::play::{End, PlayError, Sitting};
 use super::progress::{Record, Store};
+use super::rig::Wire;
+use super::show::judged_at;
+use super::stage::{Stage, replace};
 use super::{Desk, LessonFailure};
 use crate::text::Glossary;
 use crate::view::paint::{Look, Out, Wish};
@@ -21,21 +25,40 @@ const SCREEN: usize = 21;
 /// Everything that is wrong with a lesson; nothing if it runs, its right answers pass, each wrong one that is listed
 /// fails with its own sentence, and every text is there in every language that it has.
 #[must_use]
-pub fn complaints(lesson: &Lesson, glossary: &Glossary) -> Vec<LessonError> {
+pub fn complaints(lesson: &Lesson, glossary: &Glossary, wire: Wire) -> Vec<LessonError> {
     let mut found = Found::default();
     shape(lesson, &mut found);
     if found.list.is_empty() {
         texts(lesson, &mut found);
     }
+    let stage = |seed| Stage::new(lesson, seed, glossary).on(wire, None);
+    if found.list.is_empty()
+        && let Err(why) = stage(1).probe()
+    {
+        found.say(lesson, "wires", why);
+    }
+    if wire == Wire::Tun {
+        // The kernel's wire takes its time, and its numbers differ each time anyway: each run is played once.
+        let stage = stage(1);
+        if found.list.is_empty() {
+            computed(&stage, &mut found);
+        }
+        for wrong_first in [false, true] {
+            if found.list.is_empty() {
+                played(&stage, wrong_first, &mut found);
+            }
+        }
+        return found.list;
+    }
     for seed in 1..=SEEDS {
         // What is wrong for one seed is mostly wrong for all of them.
         if found.list.is_empty() {
-            numbers(lesson, seed, glossary, &mut found);
+            computed(&stage(seed), &mut found);
         }
     }
     if found.list.is_empty() {
         for (seed, wrong_first) in [(1, false), (2, true)] {
-            played(lesson, seed, wrong_first, glossary, &mut found);
+            played(&stage(seed), wrong_first, &mut found);
         }
     }
     found.list
@@ -66,7 +89,16 @@ fn shape(lesson: &Lesson, found: &mut Found) {
             format!("minutes is {}: a lesson takes 1 to 15", data.minutes),
         );
     }
-    if data.rfc.is_empty() || data.rfc.iter().any(|rfc| !rfc.contains("RFC")) {
+    for rfc in &data.rfc {
+        if !is_section(rfc) {
+            found.say(
+                lesson,
+                rfc,
+                format!("{rfc:?} is no section: write it as \"RFC 9293, section 3.1\" or \"RFC 8446, appendix D\""),
+            );
+        }
+    }
+    if data.rfc.is_empty() {
         found.say(
             lesson,
             "rfc",
@@ -88,7 +120,9 @@ fn shape(lesson: &Lesson, found: &mut Found) {
             expressions.extend(step.wrong.values());
         }
         for text in expressions {
-            if let Err(message) = condition(text) {
+            // Any number stands well where a value will.
+            let filled = replace(text, |_| Some("1".to_owned())).unwrap_or_default();
+            if let Err(message) = condition(&filled) {
                 found.say(lesson, text, message);
             }
         }
@@ -153,9 +187,22 @@ fn shape(lesson: &Lesson, found: &mut Found) {
     }
 }
 
+/// Whether that is a section as `rfc` names it.
+fn is_section(text: &str) -> bool {
+    let parts = text.strip_prefix("RFC ").and_then(|t| t.split_once(", "));
+    parts.is_some_and(|(number, place)| {
+        let place = ["section ", "appendix "]
+            .iter()
+            .find_map(|word| place.strip_prefix(word));
+        let is_place = |place: &str| place.split('.').all(|part| !part.is_empty());
+        number.parse::<u32>().is_ok() && place.is_some_and(is_place)
+    })
+}
+
 /// The keys that the sentences of a lesson must have.
 fn wanted(lesson: &Lesson, seeds: &[Stage<'_>], found: &mut Found) -> BTreeSet<String> {
     let mut keys: BTreeSet<String> = ["title", "question", "notes"].map(str::to_owned).into();
+    keys.extend(lesson.data.rfc.iter().map(|rfc| format!("read.{rfc}")));
     for step in &lesson.data.steps {
         let id = &step.id;
         match step.kind {
@@ -200,10 +247,15 @@ fn texts(lesson: &Lesson, found: &mut Found) {
         .collect();
     let wanted = wanted(lesson, &stages, found);
     let optional = |key: &str| {
+        // What is said in place of another text, on the kernel's wire.
+        if let Some(key) = key.strip_prefix("tun.") {
+            return lesson.runs_on(Wire::Tun) && lesson.find("en", key).is_some();
+        }
         let step = key.split('.').next().unwrap_or("");
         let run = lesson.step(key).is_some_and(|step| step.kind == Kind::Run);
         run || (lesson.step(step).is_some() && key.contains(".hints."))
     };
+    let mut used = BTreeSet::new();
     for (language, texts) in &lesson.texts {
         let mut complain = |message: String| {
             found.list.push(LessonError {
@@ -212,6 +264,27 @@ fn texts(lesson: &Lesson, found: &mut Found) {
                 message,
             });
         };
+        for key in texts.keys() {
+            let typed = numbers::typed(texts.find(key).unwrap_or(""));
+            for number in &typed.numbers {
+                if !lesson.data.numbers.contains_key(number) {
+                    complain(format!(
+                        "{key} says {number}: compute it from a packet ({{name}}, with the name under [values]), or say \
+                         under [numbers] why it stands there"
+                    ));
+                }
+            }
+            for section in typed
+                .sections
+                .iter()
+                .filter(|s| !lesson.data.rfc.contains(s))
+            {
+                complain(format!(
+                    "{key} cites {section}: add it to rfc in lesson.toml, or correct it"
+                ));
+            }
+            used.extend(typed.numbers);
+        }
         for key in &wanted {
             if texts.find(key).is_none_or(str::is_empty) {
                 complain(format!("{key} is missing: add it"));
@@ -236,11 +309,20 @@ fn texts(lesson: &Lesson, found: &mut Found) {
             }
         }
     }
+    for number in lesson.data.numbers.keys() {
+        if !used.contains(number) {
+            found.say(
+                lesson,
+                &format!("{number:?} ="),
+                format!("[numbers] explains {number}, which no text says: remove it"),
+            );
+        }
+    }
 }
 
 /// What is computed, for one seed.
-fn numbers(lesson: &Lesson, seed: u64, glossary: &Glossary, found: &mut Found) {
-    let stage = Stage::new(lesson, seed, glossary);
+fn computed(stage: &Stage<'_>, found: &mut Found) {
+    let (lesson, seed) = (stage.lesson, stage.seed);
     for (name, run) in &lesson.data.runs {
         let Some(tape) = found.keep(stage.tape(name)) else {
             return;
@@ -259,6 +341,12 @@ fn numbers(lesson: &Lesson, seed: u64, glossary: &Glossary, found: &mut Found) {
     for (language, texts) in &lesson.texts {
         for key in texts.keys() {
             let text = texts.find(key).unwrap_or("");
+            let of_tun = key.strip_prefix("tun.");
+            let in_place = stage.wire == Wire::Tun && texts.find(&format!("tun.{key}")).is_some();
+            if (of_tun.is_some() && stage.wire != Wire::Tun) || in_place {
+                // Nobody sees it on this wire.
+                continue;
+            }
             match stage.fill(text) {
                 Err(error) => found.list.push(LessonError {
                     file: format!("{}/{language}.toml", lesson.folder),
@@ -275,7 +363,7 @@ fn numbers(lesson: &Lesson, seed: u64, glossary: &Glossary, found: &mut Found) {
         .iter()
         .filter(|step| step.answer.is_some())
     {
-        question(&stage, step, found);
+        question(stage, step, found);
     }
 }
 
@@ -397,9 +485,9 @@ fn question(stage: &Stage<'_>, step: &Step, found: &mut Found) {
 }
 
 /// The lesson is played through as a learner would, by lines.
-fn played(lesson: &Lesson, seed: u64, wrong_first: bool, glossary: &Glossary, found: &mut Found) {
-    let stage = Stage::new(lesson, seed, glossary);
-    let Some(lines) = found.keep(typed_through(&stage, wrong_first)) else {
+fn played(stage: &Stage<'_>, wrong_first: bool, found: &mut Found) {
+    let (lesson, seed) = (stage.lesson, stage.seed);
+    let Some(lines) = found.keep(typed_through(stage, wrong_first)) else {
         return;
     };
     for language in lesson.texts.keys() {
@@ -411,13 +499,14 @@ fn played(lesson: &Lesson, seed: u64, wrong_first: bool, glossary: &Glossary, fo
         let out = Out::new(Look::new(Wish::default(), false, Some(80)));
         let mut console = Console::new(out, &mut input, &mut shown, None);
         let end = Sitting {
-            stage: &stage,
+            stage,
             glossary: &glossary,
             language,
             console: &mut console,
             store: &mut Store::new(None),
             record: Record {
                 seed,
+                wire: stage.wire,
                 ..Record::default()
             },
         }
@@ -496,10 +585,14 @@ fn typed(stage: &Stage<'_>, step: &Step, answer: &str) -> String {
     line
 }
 
-pub(crate) fn check(desk: &Desk<'_>, console: &mut Console<'_>) -> Result<(), LessonFailure> {
+pub(crate) fn check(
+    desk: &Desk<'_>,
+    wire: Wire,
+    console: &mut Console<'_>,
+) -> Result<(), LessonFailure> {
     let mut wrong = 0;
-    for lesson in &desk.lessons {
-        let complaints = complaints(lesson, desk.glossary);
+    for lesson in desk.lessons.iter().filter(|lesson| lesson.runs_on(wire)) {
+        let complaints = complaints(lesson, desk.glossary, wire);
         let languages: Vec<&str> = lesson.texts.keys().map(String::as_str).collect();
         let verdict = if complaints.is_empty() {
             "good"

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::rig::Place;
+use super::rig::Wire;
+use super::tape::Place;
+use crate::wire::memory;
 
 /// The version of the format that this program reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -78,8 +80,14 @@ pub struct Data {
     pub number: u32,
     /// How long it takes.
     pub minutes: u32,
-    /// Where its facts are specified.
+    /// Where its facts are specified: `RFC 9293, section 3.1`.
     pub rfc: Vec<String>,
+    /// Numbers that stand in its texts although no packet tells them, and why.
+    #[serde(default)]
+    pub numbers: BTreeMap<String, String>,
+    /// The wires that it runs on, beside the memory wire.
+    #[serde(default)]
+    pub wires: Vec<Wire>,
     /// Words that the seed chooses: a name, and what it may be.
     #[serde(default)]
     pub vary: BTreeMap<String, Vec<String>>,
@@ -115,6 +123,9 @@ pub struct Run {
     pub hops: u8,
     /// Who answers at B's address: `genuine`, `unknown-authority`, `wrong-name`, `expired`.
     pub server: Server,
+    /// Somebody in the middle who shows A such a certificate, and passes on what it reads. Packets at `A` are then those
+    /// between A and it, packets at `B` those between it and B.
+    pub middle: Option<Server>,
     /// Whether A checks the certificate.
     pub verify: bool,
     /// Whether both ends also accept TLS 1.2.
@@ -141,6 +152,7 @@ impl Default for Run {
             faults: Vec::new(),
             hops: 0,
             server: Server::Genuine,
+            middle: None,
             verify: true,
             tls12: false,
             buffer: None,
@@ -163,6 +175,17 @@ pub enum Server {
     UnknownAuthority,
     WrongName,
     Expired,
+}
+
+impl From<Server> for memory::Server {
+    fn from(server: Server) -> Self {
+        match server {
+            Server::Genuine => Self::Genuine,
+            Server::UnknownAuthority => Self::UnknownAuthority,
+            Server::WrongName => Self::WrongName,
+            Server::Expired => Self::Expired,
+        }
+    }
 }
 
 /// How a named value is computed.
@@ -197,6 +220,8 @@ pub struct ValueDef {
     pub said: Option<String>,
     /// What the application of `A` or `B` heard.
     pub heard: Option<String>,
+    /// What the one in the middle read of what `A` or `B` said.
+    pub read: Option<String>,
     /// Why the chat of `A` or `B` failed.
     pub failure: Option<String>,
     /// A word that the seed chose.
@@ -421,6 +446,12 @@ impl Lesson {
     #[must_use]
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.data.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Whether the lesson runs on that wire.
+    #[must_use]
+    pub fn runs_on(&self, wire: Wire) -> bool {
+        wire == Wire::Memory || self.data.wires.contains(&wire)
     }
 
     /// How many hints a step has.

@@ -10,25 +10,31 @@ use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use crate::cli;
-use crate::cli::lesson::{Dev, LessonCommand};
+use crate::cli::lesson::{Dev, LessonCommand, Wire};
 use crate::text::Glossary;
 use crate::view::paint::{Out, Role};
 
 pub mod check;
 pub mod console;
 pub mod dev;
+mod keys;
 pub mod load;
+mod numbers;
 pub mod play;
 pub mod present;
 pub mod progress;
 pub mod report;
 pub mod rig;
+mod show;
+pub mod stage;
+mod tape;
+pub mod value;
 
-use check::Stage;
 use console::Console;
 use load::{Lesson, LessonError};
 use play::{End, PlayError, Sitting};
 use progress::{Aside, Progress, Record, Store, Why};
+use stage::Stage;
 
 /// Why a command about lessons failed.
 #[derive(Debug)]
@@ -108,6 +114,7 @@ pub(crate) struct Desk<'d> {
     pub(crate) language: &'d str,
     pub(crate) lessons: Vec<Lesson>,
     pub(crate) store: Store,
+    pub(crate) wire: Option<Wire>,
     pub(crate) seed: Option<u64>,
     pub(crate) name: Option<String>,
 }
@@ -133,6 +140,7 @@ pub fn run(
         language,
         lessons,
         store: Store::new(arguments.state.clone().or_else(usual)),
+        wire: arguments.wire,
         seed: arguments.seed,
         name: arguments.name.clone(),
     };
@@ -143,7 +151,9 @@ pub fn run(
     let mut input = stdin.lock();
     let mut console = Console::new(out, &mut input as &mut dyn BufRead, to, rows);
     match &arguments.command {
-        Some(LessonCommand::Dev(Dev::Check)) => return dev::check(&desk, &mut console),
+        Some(LessonCommand::Dev(Dev::Check)) => {
+            return dev::check(&desk, desk.wire.unwrap_or_default(), &mut console);
+        }
         Some(LessonCommand::Grade { files }) => return report::grade(&desk, files, &mut console),
         Some(LessonCommand::Present { which }) => {
             let lesson = desk.find(which)?;
@@ -184,9 +194,11 @@ pub fn run(
             let at = desk.current(&progress)?;
             let id = desk.id(at);
             let seed = desk.seed.unwrap_or(progress.seed);
+            let wire = desk.wire;
+            desk.store.forget_packets(Some(&id));
             let progress = desk.store_update(|progress| {
                 let record = progress.lessons.entry(id.clone()).or_default();
-                record.begin_anew(seed);
+                record.begin_anew(seed, wire.unwrap_or(record.wire));
             })?;
             desk.sit(at, &progress, &mut console)
         }
@@ -315,19 +327,38 @@ impl<'d> Desk<'d> {
         let Some(lesson) = self.lessons.get(at) else {
             return Ok(());
         };
-        let mut record = match progress.lessons.get(&lesson.data.id) {
+        let id = &lesson.data.id;
+        let wish = self.wire.filter(|wire| {
+            let runs = lesson.runs_on(*wire);
+            if !runs {
+                console.line(self.glossary.say("say.lesson.wire.memory"));
+                console.gap();
+            }
+            runs
+        });
+        let mut record = match progress.lessons.get(id) {
             Some(record) => record.clone(),
             None => Record {
                 seed,
+                wire: wish.unwrap_or_default(),
                 ..Record::default()
             },
         };
-        // Another seed is another set of packets; a lesson that is through is begun anew.
+        // Another seed or wire is another set of packets; a lesson that is through is begun anew.
         let other_seed = self.seed.is_some_and(|seed| seed != record.seed);
-        if other_seed || record.step >= lesson.data.steps.len() {
-            record.begin_anew(if other_seed { seed } else { record.seed });
+        let other_wire = wish.is_some_and(|wire| wire != record.wire);
+        if other_seed || other_wire || record.step >= lesson.data.steps.len() {
+            self.store.forget_packets(Some(id));
+            let seed = if other_seed { seed } else { record.seed };
+            record.begin_anew(seed, wish.unwrap_or(record.wire));
         }
-        let stage = Stage::new(lesson, record.seed, self.glossary);
+        let kept = self.store.packets(id, record.round);
+        let stage = Stage::new(lesson, record.seed, self.glossary).on(record.wire, kept);
+        if let Err(why) = stage.probe() {
+            let text = self.glossary.say("say.lesson.wire.refused");
+            let text = text.replace("{why}", &why).replace("{id}", id);
+            return Err(LessonFailure::Other(text));
+        }
         let mut sitting = Sitting {
             stage: &stage,
             glossary: self.glossary,
@@ -429,12 +460,13 @@ impl<'d> Desk<'d> {
         };
         let taken = record.hints.get(&step.id).copied().unwrap_or(0);
         let all = lesson.hints(&step.id) as u32;
-        let stage = Stage::new(lesson, record.seed, self.glossary);
+        let kept = self.store.packets(&lesson.data.id, record.round);
+        let stage = Stage::new(lesson, record.seed, self.glossary).on(record.wire, kept);
         let next = (taken + 1).min(all);
-        play::show_question(&stage, self.language, &mut console.out, step)?;
+        show::show_question(&stage, self.language, &mut console.out, step)?;
         for number in 1..=next {
             let key = format!("{}.hints.{number}", step.id);
-            let text = stage.fill(lesson.say(self.language, &key))?;
+            let text = stage.fill(stage.say(self.language, &key))?;
             console.prose(&format!(
                 "{} {number}/{all}: {text}",
                 self.glossary.say("say.lesson.hint")
@@ -459,6 +491,7 @@ impl<'d> Desk<'d> {
         console: &mut Console<'_>,
     ) -> Result<()> {
         if which == Some("all") {
+            self.store.forget_packets(None);
             let kept: Option<PathBuf> = self.store.forget()?;
             let text = match kept {
                 Some(kept) => self
@@ -475,6 +508,7 @@ impl<'d> Desk<'d> {
             None => self.current(progress)?,
         };
         let id = self.id(at);
+        self.store.forget_packets(Some(&id));
         self.store_update(|progress| {
             progress.lessons.remove(&id);
         })?;

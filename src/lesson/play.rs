@@ -1,20 +1,17 @@
 //! A lesson at a terminal: predict, run, observe, explain.
 
 use std::io;
-use std::net::IpAddr;
 
-use super::check::{self, Stage, Verdict};
-use super::console::{Console, Said, prose};
+use super::check::Verdict;
+use super::console::{Console, Said};
 use super::load::{Answer, Kind, LessonError, Step};
 use super::progress::{Attempt, Progress, Record, Store};
-use super::rig::START;
+use super::show::{answer_shown, judged_at, show_packet, show_packets, show_question};
+use super::stage::Stage;
 use crate::text::Glossary;
-use crate::view::detail::{Depth, Detail};
+use crate::view::detail::Depth;
 use crate::view::explain;
-use crate::view::ladder::Ladder;
-use crate::view::paint::{Out, Role};
-use crate::view::words::Hosts;
-use crate::wire::Host;
+use crate::view::paint::Role;
 
 /// How a sitting ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,15 +46,6 @@ impl From<LessonError> for PlayError {
 }
 
 type Result<T> = core::result::Result<T, PlayError>;
-
-/// The hosts as they are called on the screen.
-pub(crate) fn hosts() -> Hosts {
-    let ends = [(Host::A, "A"), (Host::B, "B")];
-    Hosts::new(
-        ends.map(|(host, name)| (IpAddr::from(host.address()), name))
-            .to_vec(),
-    )
-}
 
 /// One learner, one lesson.
 pub struct Sitting<'s, 'l, 'c> {
@@ -113,12 +101,39 @@ impl Sitting<'_, '_, '_> {
             let next = self.record.step + 1;
             self.keep(|record| record.step = next)?;
         }
+        self.read_more();
         let end = steps.len();
         self.keep(|record| {
             record.done = true;
             record.step = end;
         })?;
         Ok(End::Done)
+    }
+
+    /// Where the facts of the lesson are specified.
+    fn read_more(&mut self) {
+        let lesson = self.stage.lesson;
+        self.console.heading(self.glossary.say("say.lesson.read"));
+        let [section, appendix] = ["section", "appendix"].map(|place| {
+            let key = format!("say.lesson.read.{place}");
+            let own = self.glossary.entry(&key);
+            own.map_or(place.to_owned(), |entry| entry.short.clone())
+        });
+        for rfc in &lesson.data.rfc {
+            let about = lesson.say(self.language, &format!("read.{rfc}")).to_owned();
+            let out = &mut self.console.out;
+            out.ascii(b"  ");
+            let place = rfc.replace("section", &section);
+            out.text(&place.replace("appendix", &appendix));
+            if out.look().plain {
+                out.ascii(b": ");
+            } else {
+                out.to_column(28);
+            }
+            out.wrapped(&about, |out| out.spaces(28));
+            out.newline();
+        }
+        self.console.gap();
     }
 
     fn title(&self) -> Result<String> {
@@ -170,13 +185,13 @@ impl Sitting<'_, '_, '_> {
 
     /// A sentence of the lesson, with its values.
     fn text(&mut self, key: &str) -> Result<()> {
-        let text = self.stage.fill(self.stage.lesson.say(self.language, key))?;
+        let text = self.stage.fill(self.stage.say(self.language, key))?;
         self.console.prose(&text);
         Ok(())
     }
 
     fn has(&self, key: &str) -> bool {
-        self.stage.lesson.find(self.language, key).is_some()
+        self.stage.find(self.language, key).is_some()
     }
 
     /// Changes the record, here and where it is kept.
@@ -189,7 +204,7 @@ impl Sitting<'_, '_, '_> {
                 .lessons
                 .entry(id.clone())
                 .or_insert_with(|| mine.clone());
-            if record.round == mine.round && record.seed == mine.seed {
+            if record.round == mine.round && record.seed == mine.seed && record.wire == mine.wire {
                 change(record);
             } else if record.round < mine.round {
                 record.clone_from(mine);
@@ -201,6 +216,7 @@ impl Sitting<'_, '_, '_> {
         if let Some(record) = progress.lessons.get(id)
             && record.round == self.record.round
             && record.seed == self.record.seed
+            && record.wire == self.record.wire
         {
             self.record.attempts.clone_from(&record.attempts);
             self.record.hints.clone_from(&record.hints);
@@ -263,6 +279,8 @@ impl Sitting<'_, '_, '_> {
     ) -> Result<()> {
         let attempt = Attempt {
             round: self.record.round,
+            seed: self.record.seed,
+            wire: self.record.wire,
             step: step.id.clone(),
             predicted,
             answer,
@@ -530,7 +548,10 @@ impl Sitting<'_, '_, '_> {
             let width = self.console.out.look().width;
             match explain::explain(self.glossary, &what, width) {
                 Ok(lines) => explain::write(&lines, &mut self.console.out),
-                Err(unknown) => self.console.line(&unknown.to_string()),
+                Err(_) => {
+                    let text = self.glossary.say("say.lesson.explain.none");
+                    self.console.line(&text.replace("{what}", &what.join(" ")));
+                }
             }
             return Ok(true);
         }
@@ -553,9 +574,7 @@ impl Sitting<'_, '_, '_> {
             record.hints.insert(id.clone(), taken + 1);
         })?;
         let key = format!("{}.hints.{}", step.id, taken + 1);
-        let text = self
-            .stage
-            .fill(self.stage.lesson.say(self.language, &key))?;
+        let text = self.stage.fill(self.stage.say(self.language, &key))?;
         let line = format!(
             "{} {}/{all}: {text}",
             self.glossary.say("say.lesson.hint"),
@@ -613,159 +632,4 @@ impl Sitting<'_, '_, '_> {
         }
         Ok(())
     }
-}
-
-/// The predictions that are judged at the run in that place: those since the runs before. Of runs that follow each other
-/// it is the last that judges.
-pub(crate) fn judged_at(steps: &[Step], at: usize) -> Vec<&Step> {
-    let is_run = |at: usize| steps.get(at).is_some_and(|step| step.kind == Kind::Run);
-    if !is_run(at) || is_run(at + 1) {
-        return Vec::new();
-    }
-    let first = (0..at)
-        .rev()
-        .take_while(|at| is_run(*at))
-        .last()
-        .unwrap_or(at);
-    let start = (0..first).rposition(is_run).map_or(0, |at| at + 1);
-    steps
-        .get(start..first)
-        .unwrap_or(&[])
-        .iter()
-        .filter(|step| step.kind == Kind::Predict)
-        .collect()
-}
-
-/// An answer as the learner knows it: options by their letters and texts.
-pub(crate) fn answer_shown(stage: &Stage<'_>, language: &str, step: &Step, answer: &str) -> String {
-    if !matches!(step.answer, Some(Answer::Choice | Answer::Several)) {
-        return answer.to_owned();
-    }
-    let chosen: Vec<&str> = answer.split(',').collect();
-    let mut shown = Vec::new();
-    for (letter, option) in ('a'..='z').zip(stage.options(step)) {
-        if chosen.contains(&option.id.as_str()) {
-            let key = format!("{}.options.{}", step.id, option.id);
-            let text = stage.lesson.say(language, &key);
-            let text = stage.fill(text).unwrap_or_else(|_| text.to_owned());
-            shown.push(format!("{letter}) {text}"));
-        }
-    }
-    shown.join("; ")
-}
-
-/// Writes a question and its options.
-pub(crate) fn show_question(
-    stage: &Stage<'_>,
-    language: &str,
-    out: &mut Out,
-    step: &Step,
-) -> core::result::Result<(), LessonError> {
-    let say = |key: &str| stage.fill(stage.lesson.say(language, key));
-    let prompt = say(&format!("{}.prompt", step.id))?;
-    out.start(Role::Value);
-    prose(out, &prompt, 0);
-    out.end(Role::Value);
-    for (letter, option) in ('a'..='z').zip(stage.options(step)) {
-        let text = say(&format!("{}.options.{}", step.id, option.id))?;
-        out.ascii(b"  ");
-        out.byte(letter as u8);
-        out.ascii(b") ");
-        out.wrapped(&text, |out| out.spaces(5));
-        out.newline();
-    }
-    Ok(())
-}
-
-/// Writes the packets of a run as a ladder, marks among them; gives how many were left out.
-pub(crate) fn show_packets(
-    stage: &Stage<'_>,
-    glossary: &Glossary,
-    out: &mut Out,
-    step: &Step,
-    all: bool,
-) -> core::result::Result<usize, LessonError> {
-    let lesson = stage.lesson;
-    let run = step.run.as_deref().unwrap_or_else(|| lesson.first_run());
-    let parse = |text: &str| check::condition(text).map_err(|e| lesson.error(text, e));
-    let show = step
-        .show
-        .as_deref()
-        .filter(|_| !all)
-        .map(parse)
-        .transpose()?;
-    let hosts = hosts();
-    let mut ladder = Ladder::of_all(START);
-    ladder.head(
-        out,
-        [glossary.say("say.demo.a"), glossary.say("say.demo.b")],
-    );
-    let mut hidden = 0;
-    stage.watch(run, |event, mark| {
-        if show.as_ref().is_some_and(|show| !show.matches(event)) && mark.is_none() {
-            hidden += 1;
-            return;
-        }
-        ladder.packet(out, glossary, &hosts, event);
-        show_mark(glossary, out, mark);
-    })?;
-    ladder.finish(out, glossary);
-    if let Some(text) = step.bytes.as_deref().filter(|_| !all) {
-        let filter = parse(text)?;
-        let mut detail = Detail::new(glossary, Depth::Bytes, true, START);
-        out.newline();
-        stage.watch(run, |event, _| {
-            if filter.matches(event) {
-                detail.print(out, event);
-            }
-        })?;
-    }
-    Ok(hidden)
-}
-
-/// Writes what was done to a packet on the way, if anything was.
-pub(crate) fn show_mark(glossary: &Glossary, out: &mut Out, mark: Option<&str>) {
-    let Some(mark) = mark else { return };
-    if !out.look().plain {
-        out.to_column(14);
-    }
-    out.start(Role::Warn);
-    out.wrapped(glossary.say(mark_key(mark)), |out| out.spaces(16));
-    out.end(Role::Warn);
-    out.newline();
-}
-
-fn mark_key(mark: &str) -> &'static str {
-    match mark {
-        "drop" => "say.lesson.mark.drop",
-        "delay" => "say.lesson.mark.delay",
-        "duplicate" => "say.lesson.mark.duplicate",
-        "reorder" => "say.lesson.mark.reorder",
-        "flip" => "say.lesson.mark.flip",
-        "swap16" => "say.lesson.mark.swap16",
-        "set" => "say.lesson.mark.set",
-        "forged" => "say.lesson.mark.forged",
-        _ => "say.lesson.mark.watched",
-    }
-}
-
-/// Writes one packet of a run; says whether there is one of that number.
-pub(crate) fn show_packet(
-    stage: &Stage<'_>,
-    glossary: &Glossary,
-    out: &mut Out,
-    run: &str,
-    number: u64,
-    depth: Depth,
-    hex: bool,
-) -> core::result::Result<bool, LessonError> {
-    let mut detail = Detail::new(glossary, depth, hex, START).in_words(hosts());
-    let mut found = false;
-    stage.watch(run, |event, _| {
-        if event.frame.number == number {
-            found = true;
-            detail.print(out, event);
-        }
-    })?;
-    Ok(found)
 }

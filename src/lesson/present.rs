@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{self, Stage};
-use super::console::{Console, Said, prose};
+use super::console::{Console, Pressed, prose};
 use super::load::{Kind, Lesson, LessonError, Step};
 use super::progress::write_whole;
-use super::rig::START;
-use super::{Desk, LessonFailure, play};
+use super::stage::Stage;
+use super::tape::START;
+use super::{Desk, LessonFailure, show as screen};
 use crate::text::Glossary;
 use crate::view::ladder::Ladder;
 use crate::view::paint::{Out, Role};
@@ -65,7 +65,7 @@ fn slides<'l>(stage: &Stage<'l>, language: &str) -> Result<Vec<Slide<'l>>, Lesso
                 let of = matching(stage, step)?.len();
                 slides.extend((0..=of).map(|shown| Slide::Packet { step, shown, of }));
                 slides.extend(
-                    play::judged_at(&lesson.data.steps, at)
+                    screen::judged_at(&lesson.data.steps, at)
                         .into_iter()
                         .map(Slide::Reveal),
                 );
@@ -97,8 +97,8 @@ fn matching(stage: &Stage<'_>, step: &Step) -> Result<Vec<u64>, LessonError> {
         .run
         .as_deref()
         .unwrap_or_else(|| stage.lesson.first_run());
-    let show = step.show.as_deref().map(check::condition).transpose();
-    let show = show.map_err(|e| stage.lesson.error(&step.id, e))?;
+    let show = step.show.as_deref().map(|text| stage.condition(text));
+    let show = show.transpose()?;
     let mut numbers = Vec::new();
     stage.watch(run, |event, mark| {
         if mark.is_some() || show.as_ref().is_none_or(|show| show.matches(event)) {
@@ -146,26 +146,27 @@ pub(crate) fn present(
             _ => "say.lesson.present.keys",
         };
         let prompt = format!("{}/{} {} ", at + 1, slides.len(), desk.glossary.say(key));
-        let line = match console.ask(desk.glossary, &prompt)? {
-            Said::End => break,
-            Said::Line(line) => line,
-        };
-        match line.as_str() {
-            "" | "n" | "\u{1b}[C" | "\u{1b}[B" => at = (at + 1).min(slides.len()),
-            "b" | "p" | "\u{1b}[D" | "\u{1b}[A" => at = at.saturating_sub(1),
-            "q" => break,
-            other => {
-                if let Ok(number) = other.parse::<usize>()
-                    && !matches!(slide, Slide::Question(_))
-                {
-                    at = number.clamp(1, slides.len()) - 1;
-                } else if let Slide::Question(step) = slide
-                    && let Some(counted) = count(&stage, step, other)
-                {
-                    hands.insert(step.id.clone(), counted);
-                    at = (at + 1).min(slides.len());
+        let typing = matches!(slide, Slide::Question(_));
+        match console.key(desk.glossary, &prompt, typing)? {
+            Pressed::On => at = (at + 1).min(slides.len()),
+            Pressed::Back => at = at.saturating_sub(1),
+            Pressed::Quit => break,
+            Pressed::Line(line) => match slide {
+                Slide::Question(step) => match (line.as_str(), count(&stage, step, &line)) {
+                    ("b", _) => at = at.saturating_sub(1),
+                    (_, Some(counted)) => {
+                        hands.insert(step.id.clone(), counted);
+                        at = (at + 1).min(slides.len());
+                    }
+                    // It stays on the slide, which says what can be typed.
+                    (_, None) => {}
+                },
+                _ => {
+                    if let Ok(number) = line.parse::<usize>() {
+                        at = number.clamp(1, slides.len()) - 1;
+                    }
                 }
-            }
+            },
         }
     }
     tell(at, true);
@@ -242,7 +243,7 @@ fn show(
         }
         Slide::Question(step) => {
             out.newline();
-            play::show_question(stage, language, out, step)?;
+            screen::show_question(stage, language, out, step)?;
             if let Some(counted) = hands.get(&step.id) {
                 out.newline();
                 bars(stage, language, out, step, counted);
@@ -262,7 +263,7 @@ fn show(
         }
         Slide::Reveal(step) => {
             let solution = stage.solution(step)?;
-            big(out, &play::answer_shown(stage, language, step, &solution));
+            big(out, &screen::answer_shown(stage, language, step, &solution));
             let text = stage.fill(lesson.say(language, &format!("{}.right", step.id)))?;
             prose(out, &text, 4);
             if let Some(counted) = hands.get(&step.id) {
@@ -310,7 +311,7 @@ fn packets(
         .run
         .as_deref()
         .unwrap_or_else(|| stage.lesson.first_run());
-    let hosts = play::hosts();
+    let hosts = screen::hosts();
     let mut ladder = Ladder::of_all(START);
     ladder.head(
         out,
@@ -319,7 +320,7 @@ fn packets(
     stage.watch(run, |event, mark| {
         if seen.contains(&event.frame.number) {
             ladder.packet(out, glossary, &hosts, event);
-            play::show_mark(glossary, out, mark);
+            screen::show_mark(glossary, out, mark);
         }
     })?;
     ladder.finish(out, glossary);
@@ -344,7 +345,7 @@ fn bars(
             out.fill_to(10 + (hands * 20 / most) as usize, glyph);
             out.to_column(32);
         }
-        let text = play::answer_shown(stage, language, step, answer);
+        let text = screen::answer_shown(stage, language, step, answer);
         out.wrapped(&text, |out| out.spaces(34));
         out.newline();
     }
@@ -374,6 +375,8 @@ pub(crate) fn notes(
         }
         return Ok(console.show(desk.glossary)?);
     }
+    // They follow by themselves.
+    console.unpaged();
     let file = desk.store.dir().map(|dir| dir.join(PLACE));
     let mut last = None;
     loop {
@@ -426,16 +429,22 @@ fn follow(
     let stage = Stage::new(lesson, place.seed, desk.glossary);
     let slides = slides(&stage, desk.language)?;
     console.heading(&format!("{}/{}", place.slide + 1, slides.len()));
+    let packets = |shown: &usize, of: &usize| {
+        desk.glossary
+            .say("say.lesson.present.packet")
+            .replace("{n}", &shown.to_string())
+            .replace("{of}", &of.to_string())
+    };
     match slides.get(place.slide) {
-        Some(Slide::Title | Slide::End) | None => {
+        Some(Slide::Question(step) | Slide::Reveal(step)) => about(&stage, desk, step, console)?,
+        slide => {
+            if let Some(Slide::Packet { shown, of, .. }) = slide {
+                console.line(&packets(shown, of));
+                console.gap();
+            }
             let text = stage.fill(lesson.say(desk.language, "notes"))?;
             console.prose(&text);
         }
-        Some(Slide::Question(step) | Slide::Reveal(step)) => about(&stage, desk, step, console)?,
-        Some(Slide::Packet { shown, of, .. }) => {
-            console.line(&format!("{shown}/{of}"));
-        }
-        Some(Slide::Text(_)) => {}
     }
     let next = match slides.get(place.slide + 1) {
         Some(Slide::Text(text)) => text
@@ -446,7 +455,7 @@ fn follow(
         Some(Slide::Question(step)) => {
             stage.fill(lesson.say(desk.language, &format!("{}.prompt", step.id)))?
         }
-        Some(Slide::Packet { shown, of, .. }) => format!("{shown}/{of}"),
+        Some(Slide::Packet { shown, of, .. }) => packets(shown, of),
         Some(Slide::Reveal(_)) => desk.glossary.say("say.lesson.present.reveal").to_owned(),
         _ => String::new(),
     };
@@ -472,7 +481,7 @@ fn about(
     console.line(&format!(
         "{} {}",
         desk.glossary.say("say.lesson.solution"),
-        play::answer_shown(stage, language, step, &solution)
+        screen::answer_shown(stage, language, step, &solution)
     ));
     let wrong = step
         .wrong
@@ -489,7 +498,7 @@ fn about(
             Some(calc) if step.answer != Some(super::load::Answer::Packet) => {
                 stage.calc(calc)?.shown()
             }
-            _ => play::answer_shown(stage, language, step, id),
+            _ => screen::answer_shown(stage, language, step, id),
         };
         prose(&mut console.out, &format!("{shown}: {first}"), 2);
     }

@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cli::lesson::Wire;
+
 /// The version of the file's format.
 const FORMAT_VERSION: u32 = 1;
 const FILE: &str = "progress.json";
+const PACKETS: &str = "packets-";
 const LOCK: &str = "progress.lock";
 
 /// All that is kept.
@@ -50,6 +53,9 @@ impl Default for Progress {
 pub struct Record {
     /// What the numbers of this lesson come from.
     pub seed: u64,
+    /// Whose TCP/IP plays it.
+    #[serde(default)]
+    pub wire: Wire,
     /// The step to go on with, counted from 0.
     pub step: usize,
     /// Whether it was finished once.
@@ -69,6 +75,11 @@ pub struct Record {
 pub struct Attempt {
     /// Which time through the lesson.
     pub round: u32,
+    /// What the numbers came from then.
+    pub seed: u64,
+    /// Whose TCP/IP played it then.
+    #[serde(default)]
+    pub wire: Wire,
     /// To which step.
     pub step: String,
     /// Before the run.
@@ -103,11 +114,12 @@ impl Record {
     }
 
     /// Begins the lesson anew; what was answered before is kept.
-    pub fn begin_anew(&mut self, seed: u64) {
+    pub fn begin_anew(&mut self, seed: u64, wire: Wire) {
         if !self.attempts.is_empty() || self.step > 0 {
             self.round += 1;
         }
         self.seed = seed;
+        self.wire = wire;
         self.step = 0;
         self.hints.clear();
     }
@@ -216,6 +228,25 @@ impl Store {
         Ok(progress)
     }
 
+    /// What the paths of the files begin with that hold the packets of a lesson on the kernel's wire, in one round.
+    #[must_use]
+    pub fn packets(&self, id: &str, round: u32) -> Option<PathBuf> {
+        let dir = self.dir.as_ref()?;
+        Some(dir.join(format!("{PACKETS}{id}-{round}-")))
+    }
+
+    /// Removes the packets that were kept of a lesson, or of all: they are those of rounds that are over.
+    pub fn forget_packets(&self, id: Option<&str>) {
+        let begins = id.map_or(PACKETS.to_owned(), |id| format!("{PACKETS}{id}-"));
+        let entries = self.dir.as_deref().map(fs::read_dir);
+        for entry in entries.into_iter().flatten().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&begins) {
+                // One that stays does no harm: rounds are counted.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// Forgets everything; the file is kept under another name.
     ///
     /// # Errors
@@ -271,8 +302,29 @@ fn free_name(dir: &Path) -> PathBuf {
 /// # Errors
 /// Those of the file system.
 pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    write(dir, name, bytes, false)
+}
+
+/// The same for what nobody else shall read.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn write_private(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    write(dir, name, bytes, true)
+}
+
+fn write(dir: &Path, name: &str, bytes: &[u8], private: bool) -> io::Result<()> {
     let beside = dir.join(format!("{name}.new-{}", std::process::id()));
-    let mut file = File::create(&beside)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    if private {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = private;
+    let mut file = options.open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, dir.join(name))?;

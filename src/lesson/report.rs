@@ -8,17 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use super::check::{Stage, Verdict};
+use super::check::Verdict;
 use super::console::Console;
 use super::load::{Kind, Lesson};
 use super::progress::{Attempt, Progress, Record, write_whole};
-use super::{Desk, LessonFailure, play};
+use super::stage::Stage;
+use super::{Desk, LessonFailure, show};
 use crate::chat::printable;
-use crate::cli::lesson::Format;
+use crate::cli::lesson::{Format, Wire};
 
 const FORMAT_VERSION: u32 = 1;
 /// A longer report than this is not read.
@@ -159,23 +161,61 @@ fn answers<'r>(
     lesson: &Lesson,
     record: &'r Record,
 ) -> Vec<(String, String, &'r Attempt)> {
-    let stage = Stage::new(lesson, record.seed, desk.glossary);
+    let mut stages = Stages::new(desk, lesson, record);
     record
         .attempts
         .iter()
         .map(|attempt| {
-            let prompt = lesson
+            let stage = &*stages.of(attempt);
+            let prompt = stage
                 .say(desk.language, &format!("{}.prompt", attempt.step))
                 .to_owned();
             let prompt = stage.fill(&prompt).unwrap_or(prompt);
             let answer = lesson
                 .step(&attempt.step)
                 .map_or(attempt.answer.clone(), |step| {
-                    play::answer_shown(&stage, desk.language, step, &attempt.answer)
+                    show::answer_shown(stage, desk.language, step, &attempt.answer)
                 });
             (prompt, printable(&answer).into_owned(), attempt)
         })
         .collect()
+}
+
+/// The packets of each round: a seed and a wire of its own.
+struct Stages<'d> {
+    desk: &'d Desk<'d>,
+    lesson: &'d Lesson,
+    /// The packets of the last round on the kernel's wire are kept beside the progress.
+    round: u32,
+    by_seed: BTreeMap<(u64, bool, u32), Rc<Stage<'d>>>,
+}
+
+impl<'d> Stages<'d> {
+    fn new(desk: &'d Desk<'d>, lesson: &'d Lesson, record: &Record) -> Self {
+        Self {
+            desk,
+            lesson,
+            round: record.round,
+            by_seed: BTreeMap::new(),
+        }
+    }
+
+    fn of(&mut self, attempt: &Attempt) -> Rc<Stage<'d>> {
+        let on_tun = attempt.wire == Wire::Tun;
+        let round = if on_tun { attempt.round } else { 0 };
+        let (desk, lesson, last) = (self.desk, self.lesson, self.round);
+        let stage = self.by_seed.entry((attempt.seed, on_tun, round));
+        let stage = stage.or_insert_with(|| {
+            let kept = desk.store.packets(&lesson.data.id, round);
+            let stage = Stage::new(lesson, attempt.seed, desk.glossary);
+            Rc::new(
+                stage
+                    .on(attempt.wire, kept.filter(|_| round == last))
+                    .quiet(),
+            )
+        });
+        Rc::clone(stage)
+    }
 }
 
 fn verdict_key(attempt: &Attempt) -> &'static str {
@@ -350,6 +390,8 @@ struct Graded {
     whole: bool,
     /// What does not hold when it is played again.
     doubts: Vec<String>,
+    /// Answers about packets of the kernel's wire, which nobody can play again.
+    believed: usize,
     wrong: BTreeSet<(u32, String, String)>,
 }
 
@@ -403,10 +445,10 @@ pub(crate) fn grade(
             marks.hints.to_string(),
             marks.shown.to_string(),
             if graded.whole { "good" } else { "changed" }.to_owned(),
-            if graded.doubts.is_empty() {
-                "good".to_owned()
-            } else {
-                format!("{} doubts", graded.doubts.len())
+            match (graded.doubts.len(), graded.believed) {
+                (0, 0) => "good".to_owned(),
+                (0, believed) => format!("good but {believed} on tun"),
+                (doubts, _) => format!("{doubts} doubts"),
             },
         ];
         let cells: Vec<String> = cells.iter().map(|cell| csv(cell)).collect();
@@ -508,6 +550,7 @@ fn replay(desk: &Desk<'_>, path: &Path, report: &Report) -> Result<Graded, Lesso
         marks: Marks::default(),
         whole: report.content.check()? == report.check,
         doubts: Vec::new(),
+        believed: 0,
         wrong: BTreeSet::new(),
     };
     for done in &report.content.lessons {
@@ -519,7 +562,7 @@ fn replay(desk: &Desk<'_>, path: &Path, report: &Report) -> Result<Graded, Lesso
         };
         let record = &done.record;
         graded.seeds.insert(record.seed);
-        let stage = Stage::new(lesson, record.seed, desk.glossary);
+        let mut stages = Stages::new(desk, lesson, record);
         for attempt in &record.attempts {
             let step = lesson
                 .step(&attempt.step)
@@ -530,7 +573,13 @@ fn replay(desk: &Desk<'_>, path: &Path, report: &Report) -> Result<Graded, Lesso
                     .push(format!("{} has no question {:?}", done.id, attempt.step));
                 continue;
             };
+            let stage = stages.of(attempt);
             let true_verdict = match attempt.verdict.as_str() {
+                // The kernel's packets come from no seed: what was said of them can only be believed.
+                _ if attempt.wire == Wire::Tun => {
+                    graded.believed += 1;
+                    attempt.verdict.clone()
+                }
                 "" => String::new(),
                 "shown" => "shown".to_owned(),
                 _ => match stage.judge(step, &attempt.answer)? {
@@ -542,7 +591,7 @@ fn replay(desk: &Desk<'_>, path: &Path, report: &Report) -> Result<Graded, Lesso
             if true_verdict != attempt.verdict {
                 graded.doubts.push(format!(
                     "{} {}: the answer {:?} is kept as {:?}, played again with seed {} it is {true_verdict:?}",
-                    done.id, attempt.step, attempt.answer, attempt.verdict, record.seed
+                    done.id, attempt.step, attempt.answer, attempt.verdict, attempt.seed
                 ));
             }
             for key in true_verdict.split(',').filter(|key| key.contains('.')) {

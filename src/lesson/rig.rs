@@ -1,643 +1,283 @@
-//! The stage of a lesson: the memory wire with somebody on the path who follows the lesson's fault rules, and a tape of
-//! every packet as it was sent and as it arrived.
+//! The stage of a lesson: plays a script on a wire, with the lesson's fault rules on it, and records it on a tape.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::check::{self, Condition};
-use crate::layers::{ipv4, tcp};
-use crate::packet::{BufKind, Event, Frame, LinkType, Time};
-use crate::session::Session;
-use crate::view::words;
-use crate::wire::memory::{Carried, Config, EPOCH, MAX_LATENCY, Memory, Middle};
-use crate::wire::{Happening, Host, Script, Seen, WireError};
+use super::tape::{Mark, START, Shot, Tape, Told, What};
+pub use crate::cli::lesson::Wire;
+use crate::packet::Time;
+use crate::wire::fault::{Deed, Rule};
+use crate::wire::memory::{self, Memory};
+use crate::wire::{Happening, Host, Packet, Script, Seen, Wire as _, WireError};
 
-/// A packet on the tape.
-#[derive(Debug, Clone)]
-pub(crate) struct Shot {
-    pub(crate) from: Host,
-    pub(crate) sent: Time,
-    /// Its place in the order of everything that was sent and arrived.
-    pub(crate) turn: u64,
-    /// As it was sent; for a forged packet, as it was put on the wire.
-    pub(crate) bytes: Vec<u8>,
-    /// Made by somebody on the path, not by the host it claims to be from.
-    pub(crate) forged: bool,
-    /// Each arrival: when, its place in the order of everything, and as what.
-    pub(crate) arrivals: Vec<(Time, u64, Vec<u8>)>,
-    /// What was done to it, by the first word of the rule.
-    pub(crate) mark: Option<&'static str>,
+/// What is played.
+#[derive(Debug)]
+pub(crate) struct Play {
+    pub(crate) config: memory::Config,
+    /// TCP's buffer at B, if it is not the usual one.
+    pub(crate) buffer: Option<usize>,
+    pub(crate) script: Script,
+    /// Fault rules, as they are written.
+    pub(crate) rules: Vec<String>,
+    /// Routers on the path.
+    pub(crate) hops: u8,
 }
 
-/// All that happened in one run.
-#[derive(Debug, Default)]
-pub(crate) struct Tape {
-    pub(crate) shots: Vec<Shot>,
-    pub(crate) keys: Vec<String>,
-    /// What happened in the chats, in order.
-    pub(crate) story: Vec<(Host, Happening)>,
-    /// Rules that never fired, as they stand in the lesson.
-    pub(crate) idle: Vec<String>,
-    turns: u64,
+/// Why it cannot be played.
+#[derive(Debug)]
+pub(crate) enum Unplayed {
+    /// The lesson is wrong.
+    Wrong(String),
+    /// This machine does not let the wire be set up.
+    Refused(String),
 }
 
-impl Tape {
-    /// What the application of `host` said, in order.
-    pub(crate) fn said(&self, at: Host) -> Vec<&str> {
-        self.story
-            .iter()
-            .filter(|(host, _)| *host == at)
-            .filter_map(|(_, what)| match what {
-                Happening::Says(text) => Some(text.as_str()),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// What the application of `host` heard, in order.
-    pub(crate) fn heard(&self, at: Host) -> Vec<&str> {
-        self.story
-            .iter()
-            .filter(|(host, _)| *host == at)
-            .filter_map(|(_, what)| what.heard())
-            .map(|line| line.text.as_str())
-            .collect()
-    }
-
-    /// Why the chat of `host` failed, if it did.
-    pub(crate) fn failure(&self, at: Host) -> Option<String> {
-        self.story.iter().find_map(|(host, what)| match what {
-            Happening::Fails(error) if *host == at => Some(error.to_string()),
-            _ => None,
-        })
-    }
-}
-
-/// Where packets are seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-pub enum Place {
-    /// Each packet when and as it is sent, forged ones among them.
-    #[default]
-    #[serde(rename = "wire")]
-    Wire,
-    /// At host A: what A sends, and what arrives there.
-    A,
-    /// At host B.
-    B,
-}
-
-/// One packet as it is seen at a place.
-#[derive(Debug, Clone)]
-pub(crate) struct View {
-    pub(crate) time: Time,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) mark: Option<&'static str>,
-}
-
-impl Tape {
-    /// The packets as they are seen at `place`, in the order of time.
-    pub(crate) fn at(&self, place: Place) -> Vec<View> {
-        let mut views = Vec::new();
-        for shot in &self.shots {
-            let sender = match place {
-                Place::Wire => true,
-                Place::A => shot.from == Host::A && !shot.forged,
-                Place::B => shot.from == Host::B && !shot.forged,
-            };
-            if sender {
-                views.push((
-                    shot.turn,
-                    View {
-                        time: shot.sent,
-                        bytes: shot.bytes.clone(),
-                        mark: shot.mark,
-                    },
-                ));
-            } else {
-                let receiver = match place {
-                    Place::A => shot.from == Host::B,
-                    _ => shot.from == Host::A,
-                };
-                for (time, turn, bytes) in shot.arrivals.iter().filter(|_| receiver) {
-                    views.push((
-                        *turn,
-                        View {
-                            time: *time,
-                            bytes: bytes.clone(),
-                            mark: shot.mark,
-                        },
-                    ));
-                }
-            }
-        }
-        views.sort_by_key(|(turn, view)| (view.time, *turn));
-        views.into_iter().map(|(_, view)| view).collect()
-    }
-
-    fn turn(&mut self) -> u64 {
-        self.turns += 1;
-        self.turns
-    }
-
-    /// Calls `each` with every packet as it is seen at `place` and decoded with those secrets whose label `keys` takes.
-    pub(crate) fn watch(
-        &self,
-        place: Place,
-        keys: impl Fn(&str) -> bool,
-        mut each: impl FnMut(&Event<'_>, Option<&'static str>),
-    ) {
-        let mut session = Session::new();
-        for line in self.keys.iter().filter(|line| keys(line)) {
-            // The lines come from our own peers.
-            let _ = session.keylog_line(line);
-        }
-        for (number, view) in (1..).zip(self.at(place)) {
-            let event = session.push(Frame {
-                number,
-                time: view.time,
-                link: LinkType::RAW,
-                wire_len: view.bytes.len() as u32,
-                data: &view.bytes,
-            });
-            each(&event, view.mark);
+impl From<WireError> for Unplayed {
+    fn from(error: WireError) -> Self {
+        match error {
+            #[cfg(target_os = "linux")]
+            WireError::Refused { .. } => Self::Refused(error.to_string()),
+            error => Self::Wrong(error.to_string()),
         }
     }
 }
 
-/// Plays a script on the memory wire, with fault rules.
+/// After a chat has failed on the kernel's wire, what the hosts do about it is watched for so long.
+#[cfg(target_os = "linux")]
+const AFTER_FAILURE: u64 = 1_000_000_000;
+/// And this is the longest that a run may take there.
+#[cfg(target_os = "linux")]
+const LONGEST: Duration = Duration::from_secs(20);
+/// The time to live that both stacks begin with.
+const TTL: u8 = 64;
+
+/// Plays a script on a wire, with fault rules.
 ///
 /// # Errors
 /// When a rule cannot be understood, or the wire cannot play the script. A chat that fails is no error: it is what some
 /// lessons are about.
-pub(crate) fn play(
-    config: &Config,
-    script: &Script,
-    rules: &[String],
-    hops: u8,
-) -> Result<Tape, String> {
-    let rules = rules
+pub(crate) fn play(wire: Wire, play: &Play) -> Result<Tape, Unplayed> {
+    let rules = play
+        .rules
         .iter()
-        .map(|text| Rule::parse(text))
+        .map(|text| Rule::parse(text).map_err(|e| Unplayed::Wrong(format!("the fault rule {e}"))))
         .collect::<Result<Vec<_>, _>>()?;
-    let tape = Arc::new(Mutex::new(Tape::default()));
-    let director = Director {
-        session: Session::new(),
-        rules,
-        hops,
-        latency: config.latency,
-        held: Vec::new(),
-        shift: None,
-        tape: Arc::clone(&tape),
-    };
-    let wire = Memory::between(config, script, Box::new(director)).map_err(|e| e.to_string())?;
-    let mut story = Vec::new();
-    for seen in wire {
+    match wire {
+        Wire::Memory => on_memory(play, rules),
+        #[cfg(target_os = "linux")]
+        Wire::Tun => on_tun(play, rules),
+        #[cfg(not(target_os = "linux"))]
+        Wire::Tun => Err(Unplayed::Refused(
+            "the kernel's wire is there on Linux only".to_owned(),
+        )),
+    }
+}
+
+fn on_memory(play: &Play, mut rules: Vec<Rule>) -> Result<Tape, Unplayed> {
+    let own = rules.len();
+    if play.hops > 0 {
+        // There is no router on the memory wire: a rule does its work.
+        let left = TTL.saturating_sub(play.hops);
+        let rule = Rule::parse(&format!("set ip.ttl {left} always"));
+        rules.push(rule.map_err(|e| Unplayed::Wrong(e.to_string()))?);
+    }
+    let mut wire = Memory::new(&play.config, &play.script)?.with_faults(rules);
+    let notes = wire.notebook();
+    let mut recorder = Recorder::new(play, own, START, 0);
+    recorder.tape.middle = notes.is_some().then(Vec::new);
+    for seen in &mut wire {
         match seen {
-            Ok(Seen::Chat { host, what, .. }) => story.push((host, what)),
-            Ok(_) | Err(WireError::Chat { .. } | WireError::TooLong { .. }) => {}
-            Err(error) => return Err(error.to_string()),
+            Ok(seen) => recorder.see(seen),
+            Err(WireError::Chat { .. } | WireError::TooLong { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    let mut tape = core::mem::take(&mut *tape.lock().unwrap_or_else(PoisonError::into_inner));
-    tape.story = story;
-    Ok(tape)
-}
-
-/// What a rule does.
-#[derive(Debug, Clone, PartialEq)]
-enum Action {
-    Drop,
-    Delay(Duration),
-    Duplicate,
-    /// Held back until so many more packets of the same sender have gone by.
-    Reorder(u32),
-    /// The lowest bit of a byte of the TCP payload.
-    Flip(usize),
-    /// Two neighbouring 16-bit words of the TCP payload, from that byte on.
-    Swap16(usize),
-    /// A number under a key gets another value; the checksums are mended.
-    Set(String, u64),
-    /// The same bytes again, at the next valid sequence number.
-    Replay,
-    Rst,
-    Fin,
-}
-
-impl Action {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::Delay(_) => "delay",
-            Self::Duplicate => "duplicate",
-            Self::Reorder(_) => "reorder",
-            Self::Flip(_) => "flip",
-            Self::Swap16(_) => "swap16",
-            Self::Set(..) => "set",
-            Self::Replay => "replay",
-            Self::Rst => "rst",
-            Self::Fin => "fin",
-        }
-    }
-}
-
-/// `ACTION [where EXPR] [times N|always] [after N]`.
-#[derive(Debug)]
-struct Rule {
-    text: String,
-    action: Action,
-    filter: Option<Condition>,
-    /// How often it still fires.
-    left: u64,
-    /// How many matching packets it still lets pass.
-    after: u64,
-    fired: bool,
-}
-
-impl Rule {
-    fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |what: &str| {
-            format!(
-                "the fault rule {text:?}: {what}; a rule is ACTION [where EXPR] [times N|always] [after N], with drop, \
-                 delay 300ms, duplicate, reorder N, flip N, swap16 N, set KEY VALUE, replay, rst or fin as ACTION"
-            )
-        };
-        let mut rest = text.trim();
-        let mut left = 1;
-        let mut after = 0;
-        loop {
-            if let Some(before) = rest.strip_suffix(" always") {
-                (rest, left) = (before, u64::MAX);
-                continue;
-            }
-            let Some((before, number)) = rest.rsplit_once(' ') else {
-                break;
-            };
-            let Ok(number) = number.parse() else { break };
-            if let Some(before) = before.strip_suffix(" times") {
-                (rest, left) = (before, number);
-            } else if let Some(before) = before.strip_suffix(" after") {
-                (rest, after) = (before, number);
-            } else {
-                break;
-            }
-        }
-        let (action, filter) = match rest.split_once(" where ") {
-            Some((action, filter)) => (
-                action,
-                Some(check::condition(filter).map_err(|e| wrong(&e))?),
-            ),
-            None => (rest, None),
-        };
-        let words: Vec<&str> = action.split_whitespace().collect();
-        let number = |word: &str| word.parse().map_err(|_| wrong("a number is expected"));
-        let action = match *words.as_slice() {
-            ["drop"] => Action::Drop,
-            ["delay", time] => {
-                let milliseconds = time
-                    .strip_suffix("ms")
-                    .and_then(|n| n.parse().ok())
-                    .map(Duration::from_millis)
-                    .filter(|time| *time <= MAX_LATENCY)
-                    .ok_or_else(|| wrong("give a time such as 300ms"))?;
-                Action::Delay(milliseconds)
-            }
-            ["duplicate"] => Action::Duplicate,
-            ["reorder", n] => Action::Reorder(number(n)? as u32),
-            ["flip", n] => Action::Flip(number(n)?),
-            ["swap16", n] => Action::Swap16(number(n)?),
-            ["set", key, value] => {
-                let value = match value.strip_prefix("0x") {
-                    Some(hex) => {
-                        u64::from_str_radix(hex, 16).map_err(|_| wrong("a number is expected"))?
-                    }
-                    None => number(value)? as u64,
-                };
-                Action::Set(key.to_owned(), value)
-            }
-            ["replay"] => Action::Replay,
-            ["rst"] => Action::Rst,
-            ["fin"] => Action::Fin,
-            _ => return Err(wrong("the action is not known")),
-        };
-        Ok(Self {
-            text: text.to_owned(),
-            action,
-            filter,
-            left,
-            after,
-            fired: false,
-        })
-    }
-
-    fn fires(&mut self, event: &Event<'_>) -> bool {
-        if self.left == 0 || self.filter.as_ref().is_some_and(|f| !f.matches(event)) {
-            return false;
-        }
-        if self.after > 0 {
-            self.after -= 1;
-            return false;
-        }
-        self.left -= 1;
-        self.fired = true;
-        true
-    }
-}
-
-/// Somebody on the path, who knows the secrets in order to strike at the right moment, and uses them for nothing else.
-struct Director {
-    session: Session,
-    rules: Vec<Rule>,
-    hops: u8,
-    latency: Duration,
-    /// Packets that are held back: how many more of the same sender go before, and the packet's place on the tape.
-    held: Vec<(u32, Host, usize, Vec<u8>)>,
-    /// After a replay: from which sequence number of A on, and by how much, the numbers of the two sides differ.
-    shift: Option<(u32, u32)>,
-    tape: Arc<Mutex<Tape>>,
-}
-
-impl Middle for Director {
-    fn key(&mut self, line: &str) {
-        let _ = self.session.keylog_line(line);
-        self.tape
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys
-            .push(line.to_owned());
-    }
-
-    fn carry(&mut self, from: Host, now: Time, packet: &[u8]) -> Vec<Carried> {
-        let tape = Arc::clone(&self.tape);
-        let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
-        let event = self.session.push(Frame {
-            number: tape.shots.len() as u64 + 1,
-            time: now,
-            link: LinkType::RAW,
-            wire_len: packet.len() as u32,
-            data: packet,
+    if let Some(notes) = notes {
+        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = notes.iter().filter_map(|(host, what)| {
+            let what = What::Hears(what.heard()?.text.clone());
+            Some(Told { host: *host, what })
         });
-        let mut bytes = packet.to_vec();
-        let mut forged: Option<Vec<u8>> = None;
-        let (mut copies, mut delay, mut hold) = (1, Duration::ZERO, None);
-        let mut mark = None;
-        let mut shift = self.shift;
-        for rule in &mut self.rules {
-            if !rule.fires(&event) {
-                continue;
+        recorder.tape.middle = Some(read.collect());
+    }
+    Ok(recorder.end(wire.faults()))
+}
+
+#[cfg(target_os = "linux")]
+fn on_tun(play: &Play, rules: Vec<Rule>) -> Result<Tape, Unplayed> {
+    use crate::wire::tun;
+
+    let pause = play.config.pause.clone();
+    let config = tun::Config {
+        mtu: play.config.mtu,
+        latency: play.config.latency,
+        hops: play.hops.into(),
+        max_time: LONGEST,
+        buffer: play.buffer,
+        pause: pause.map(|pause| pause.end.saturating_sub(pause.start)),
+        ..tun::Config::default()
+    };
+    let own = rules.len();
+    let mut wire = tun::Tun::with_faults(&config, &play.script, rules, play.config.seed)?;
+    let mut recorder = Recorder::new(play, own, wire.started(), config.hops);
+    for seen in &mut wire {
+        match seen {
+            Ok(seen) => recorder.see(seen),
+            Err(WireError::Tcp { host, what }) => recorder.tell(host, What::Fails(what)),
+            Err(WireError::Chat { .. } | WireError::TooLong { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if recorder
+            .failed
+            .is_some_and(|at| recorder.now > at + AFTER_FAILURE)
+        {
+            break;
+        }
+    }
+    let reports = wire.faults();
+    Ok(recorder.end(reports))
+}
+
+/// Makes a tape of what a wire shows.
+struct Recorder<'p> {
+    play: &'p Play,
+    /// So many of the rules are the lesson's.
+    own: usize,
+    /// When the wire's clock began.
+    started: Time,
+    /// The number of the link at B.
+    last_link: usize,
+    /// Where each packet is on the tape, by the wire's number of it.
+    places: HashMap<u64, usize>,
+    /// As what a packet that is held back goes on.
+    held: HashMap<u64, Vec<u8>>,
+    now: u64,
+    failed: Option<u64>,
+    tape: Tape,
+}
+
+impl<'p> Recorder<'p> {
+    fn new(play: &'p Play, own: usize, started: Time, last_link: usize) -> Self {
+        Self {
+            play,
+            own,
+            started,
+            last_link,
+            places: HashMap::new(),
+            held: HashMap::new(),
+            now: 0,
+            failed: None,
+            tape: Tape::default(),
+        }
+    }
+
+    fn see(&mut self, seen: Seen) {
+        match seen {
+            Seen::Packet(packet) => self.packet(packet),
+            Seen::Released { id, arrives, .. } => {
+                let bytes = self.held.remove(&id);
+                let arrives = arrives.since(self.started);
+                if let (Some(shot), Some(bytes)) = (self.shot(id), bytes) {
+                    shot.arrivals.push((arrives, bytes));
+                }
             }
-            mark = Some(rule.action.word());
-            match &rule.action {
-                Action::Drop => copies = 0,
-                Action::Delay(time) => delay = *time,
-                Action::Duplicate => copies = 2,
-                Action::Reorder(n) => hold = Some(*n),
-                Action::Flip(at) => {
-                    let at = payload(&bytes) + at;
-                    if let Some(byte) = bytes.get_mut(at) {
-                        *byte ^= 1;
+            Seen::Key { line, .. } => self.tape.keys.push(line),
+            Seen::Chat { host, time, what } => {
+                self.now = self.now.max(time.since(self.started));
+                match what {
+                    Happening::Says(text) => self.tell(host, What::Says(text)),
+                    Happening::Fails(error) => self.tell(host, What::Fails(error.to_string())),
+                    ref heard => {
+                        if let Some(line) = heard.heard() {
+                            self.tell(host, What::Hears(line.text.clone()));
+                        }
                     }
                 }
-                Action::Swap16(at) => swap16(&mut bytes, *at),
-                Action::Set(key, value) => set(&mut bytes, &event, key, *value),
-                Action::Replay => {
-                    let seq = words::uint(&event, &tcp::SEQ_RAW).unwrap_or(0) as u32;
-                    let len = words::fact(&event, &tcp::LEN).unwrap_or(0) as u32;
-                    let mut again = packet.to_vec();
-                    add(&mut again, SEQ, len);
-                    mend(&mut again);
-                    forged = Some(again);
-                    shift = Some((seq.wrapping_add(len), len));
-                }
-                Action::Rst | Action::Fin => {
-                    forged = forge(&event, from, rule.action == Action::Rst);
-                    if rule.action == Action::Fin {
-                        let seq = words::uint(&event, &tcp::SEQ_RAW).unwrap_or(0) as u32;
-                        let len = words::fact(&event, &tcp::LEN).unwrap_or(0) as u32;
-                        // A FIN takes up one number of the sequence (RFC 9293, section 3.4).
-                        shift = Some((seq.wrapping_add(len), 1));
-                    }
-                }
             }
+            Seen::Kernel { .. } => {}
         }
-        tape.idle = self
-            .rules
-            .iter()
-            .filter(|rule| !rule.fired)
-            .map(|rule| rule.text.clone())
-            .collect();
-        let struck = core::mem::replace(&mut self.shift, shift);
-        if let Some((seq, by)) = struck {
-            // Who puts bytes into a stream must go on translating, or the two ends talk past each other.
-            translate(&mut bytes, from, seq, by);
+    }
+
+    fn tell(&mut self, host: Host, what: What) {
+        if matches!(what, What::Fails(_)) {
+            self.failed.get_or_insert(self.now);
         }
-        for _ in 0..self.hops {
-            hop(&mut bytes);
-        }
-        let place = tape.shots.len();
-        let turn = tape.turn();
-        tape.shots.push(Shot {
-            from,
-            sent: now,
-            turn,
-            bytes: packet.to_vec(),
-            forged: false,
-            arrivals: Vec::new(),
-            mark,
-        });
-        let mut carried = Vec::new();
-        let mut deliver = |tape: &mut Tape, place: usize, bytes: Vec<u8>, delay: Duration| {
-            let later = (self.latency + delay).as_nanos() as u64;
-            let turn = tape.turn();
-            if let Some(shot) = tape.shots.get_mut(place) {
-                shot.arrivals
-                    .push((Time(now.0 + later), turn, bytes.clone()));
-            }
-            carried.push(Carried {
-                to: from.other(),
-                delay,
-                bytes,
+        self.tape.story.push(Told { host, what });
+    }
+
+    fn shot(&mut self, id: u64) -> Option<&mut Shot> {
+        self.tape.shots.get_mut(*self.places.get(&id)?)
+    }
+
+    fn packet(&mut self, packet: Packet) {
+        let sent = packet.sent.since(self.started);
+        self.now = self.now.max(sent);
+        let last = match packet.from {
+            Host::A => self.last_link,
+            Host::B => 0,
+        };
+        if !self.places.contains_key(&packet.id) {
+            // The rules of the lesson, not those that stand for routers.
+            let touched = packet.touched.iter().rfind(|touch| touch.rule < self.own);
+            let mark = touched.map(|touch| {
+                let rule = self.play.rules.get(touch.rule);
+                mark(touch.deed, rule.map_or("", String::as_str))
             });
-        };
-        match hold {
-            Some(n) if n > 0 => self.held.push((n, from, place, bytes)),
-            _ => {
-                for _ in 0..copies {
-                    deliver(&mut tape, place, bytes.clone(), delay);
-                }
-                for (left, _, place, bytes) in self.held.iter_mut().filter(|held| held.1 == from) {
-                    *left -= 1;
-                    if *left == 0 {
-                        deliver(&mut tape, *place, core::mem::take(bytes), Duration::ZERO);
-                    }
-                }
-                self.held.retain(|(left, ..)| *left > 0);
-            }
-        }
-        if let Some(bytes) = forged {
-            let place = tape.shots.len();
-            let turn = tape.turn();
-            tape.shots.push(Shot {
-                from,
-                sent: now,
-                turn,
-                bytes: bytes.clone(),
-                forged: true,
+            let made = packet.touched.iter().any(|touch| touch.deed.is_made());
+            self.places.insert(packet.id, self.tape.shots.len());
+            self.tape.shots.push(Shot {
+                from: packet.from,
+                side: if packet.hop == 0 { Host::A } else { Host::B },
+                sent,
+                bytes: packet.before.unwrap_or_else(|| packet.bytes.clone()),
+                made,
                 arrivals: Vec::new(),
-                mark: Some("forged"),
+                mark,
             });
-            deliver(&mut tape, place, bytes, Duration::ZERO);
         }
-        carried
-    }
-}
-
-/// Where TCP's sequence number stands, from the start of TCP's header.
-const SEQ: usize = 4;
-/// And the acknowledgment number.
-const ACK: usize = 8;
-
-fn ip_header(bytes: &[u8]) -> usize {
-    usize::from(bytes.first().unwrap_or(&0) & 15) * 4
-}
-
-/// Where TCP's payload starts.
-fn payload(bytes: &[u8]) -> usize {
-    let ip = ip_header(bytes);
-    ip + usize::from(bytes.get(ip + 12).unwrap_or(&0) >> 4) * 4
-}
-
-fn number(bytes: &[u8], at: usize) -> u32 {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk::<4>())
-        .map_or(0, |four| u32::from_be_bytes(*four))
-}
-
-/// Adds to a number of TCP's header.
-fn add(bytes: &mut [u8], field: usize, by: u32) {
-    let at = ip_header(bytes) + field;
-    let sum = number(bytes, at).wrapping_add(by);
-    if let Some(place) = bytes.get_mut(at..at + 4) {
-        place.copy_from_slice(&sum.to_be_bytes());
-    }
-}
-
-/// Puts right sequence numbers of A and acknowledgments of B that lie beyond `seq`.
-fn translate(bytes: &mut [u8], from: Host, seq: u32, by: u32) {
-    let beyond = |n: u32| n.wrapping_sub(seq) < 1 << 31;
-    let ip = ip_header(bytes);
-    match from {
-        Host::A if beyond(number(bytes, ip + SEQ)) => add(bytes, SEQ, by),
-        Host::B if beyond(number(bytes, ip + ACK)) => add(bytes, ACK, by.wrapping_neg()),
-        _ => return,
-    }
-    mend(bytes);
-}
-
-/// Swaps two neighbouring 16-bit words; where they are equal, the next two.
-fn swap16(bytes: &mut [u8], at: usize) {
-    let start = payload(bytes) + at / 2 * 2;
-    let len = bytes.len();
-    for at in (start..len.saturating_sub(3)).step_by(2) {
-        if bytes.get(at..at + 2) != bytes.get(at + 2..at + 4) {
-            bytes.swap(at, at + 2);
-            bytes.swap(at + 1, at + 3);
+        if packet.hop != last && self.tape.middle.is_none() {
             return;
         }
-    }
-}
-
-/// Gives a number another value, wherever in this packet it stands, and mends the checksums.
-fn set(bytes: &mut [u8], event: &Event<'_>, key: &str, value: u64) {
-    let Some(field) = event.fields.iter().find(|f| f.def.key == key) else {
-        return;
-    };
-    let range = field.bytes();
-    let width = range.len();
-    for (i, at) in range.enumerate() {
-        let digit = (value >> (8 * (width - 1 - i).min(7))) as u8;
-        let place = match event.buffer_kind(field.buf) {
-            BufKind::Frame => Some(at),
-            _ => event.pieces(field.buf).iter().find_map(|piece| {
-                let into = (at as u32).checked_sub(piece.into)?;
-                (piece.frame == event.frame.number && into < piece.len)
-                    .then_some((piece.at + into) as usize)
-            }),
-        };
-        if let Some(byte) = place.and_then(|place| bytes.get_mut(place)) {
-            *byte = digit;
+        match packet.arrives {
+            Some(arrives) => {
+                let arrives = arrives.since(self.started);
+                if let Some(shot) = self.shot(packet.id) {
+                    shot.arrivals.push((arrives, packet.bytes));
+                }
+            }
+            None => {
+                self.held.insert(packet.id, packet.bytes);
+            }
         }
     }
-    mend(bytes);
-}
 
-/// A router: one off the TTL, and the header checksum is computed anew.
-fn hop(bytes: &mut [u8]) {
-    if let Some(ttl) = bytes.get_mut(8) {
-        *ttl = ttl.saturating_sub(1);
-    }
-    mend_ip(bytes);
-}
-
-/// The one's complement sum of 16-bit words (RFC 1071).
-fn sum(words: &[u8], start: u32) -> u16 {
-    let mut sum = start;
-    for word in words.chunks(2) {
-        let high = u32::from(*word.first().unwrap_or(&0)) << 8;
-        sum += high + u32::from(*word.get(1).unwrap_or(&0));
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !((sum & 0xffff) + (sum >> 16)) as u16
-}
-
-fn put(bytes: &mut [u8], at: usize, word: u16) {
-    if let Some(place) = bytes.get_mut(at..at + 2) {
-        place.copy_from_slice(&word.to_be_bytes());
+    /// The tape, when all is over.
+    fn end(
+        mut self,
+        faults: Option<(crate::wire::fault::Fates, Vec<crate::wire::fault::Report>)>,
+    ) -> Tape {
+        let reports = faults.map_or(Vec::new(), |(_, reports)| reports);
+        let never = reports.iter().take(self.own);
+        let never = never.filter(|report| report.never_fired().is_some());
+        self.tape.idle = never.map(|report| report.rule.clone()).collect();
+        self.tape
     }
 }
 
-fn mend_ip(bytes: &mut [u8]) {
-    put(bytes, 10, 0);
-    let header = ip_header(bytes);
-    let right = sum(bytes.get(..header).unwrap_or(&[]), 0);
-    put(bytes, 10, right);
+/// What is said about a packet that a rule has touched.
+fn mark(deed: Deed, rule: &str) -> Mark {
+    match deed {
+        Deed::Dropped => Mark::Drop,
+        Deed::Delayed(_) => Mark::Delay,
+        Deed::Copy => Mark::Duplicate,
+        Deed::Held(_) => Mark::Reorder,
+        Deed::Truncated { .. } => Mark::Truncate,
+        Deed::Replayed | Deed::ForgedRst | Deed::ForgedFin => Mark::Forged,
+        Deed::Changed { .. } => match rule.split_whitespace().next() {
+            Some("set") => Mark::Set,
+            Some("swap16") => Mark::Swap16,
+            _ => Mark::Flip,
+        },
+    }
 }
-
-/// Computes TCP's checksum anew (RFC 9293, section 3.1: pseudo-header, header, data), and IP's.
-fn mend(bytes: &mut [u8]) {
-    mend_ip(bytes);
-    let ip = ip_header(bytes);
-    put(bytes, ip + 16, 0);
-    let length = bytes.len().saturating_sub(ip) as u32;
-    let addresses = !sum(bytes.get(12..20).unwrap_or(&[]), 0);
-    let right = sum(
-        bytes.get(ip..).unwrap_or(&[]),
-        u32::from(addresses) + 6 + length,
-    );
-    put(bytes, ip + 16, right);
-}
-
-/// A FIN or RST that claims to come after this packet, from the same host.
-fn forge(event: &Event<'_>, from: Host, reset: bool) -> Option<Vec<u8>> {
-    let uint = |def| words::uint(event, def);
-    let seq = uint(&tcp::SEQ_RAW)? as u32;
-    let len = words::fact(event, &tcp::LEN).unwrap_or(0) as u32;
-    let build = etherparse::PacketBuilder::ipv4(
-        from.address().octets(),
-        from.other().address().octets(),
-        uint(&ipv4::TTL)? as u8,
-    )
-    .tcp(
-        uint(&tcp::SRCPORT)? as u16,
-        uint(&tcp::DSTPORT)? as u16,
-        seq.wrapping_add(len),
-        uint(&tcp::WINDOW_SIZE_VALUE)? as u16,
-    );
-    let build = if reset { build.rst() } else { build.fin() }.ack(uint(&tcp::ACK_RAW)? as u32);
-    let mut bytes = Vec::new();
-    build.write(&mut bytes, &[]).ok()?;
-    Some(bytes)
-}
-
-/// When the virtual clock starts.
-pub(crate) const START: Time = EPOCH;

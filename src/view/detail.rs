@@ -10,14 +10,17 @@
 //! margin   name, indented     value (names and units with it)   meaning, or its rest below
 //! ```
 
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
+
 use super::hex;
-use super::memo::{Memo, Plan, Row as Printed, Template, What};
+use super::memo::{Memo, What};
 use super::paint::{Mark, Out, Role};
 use super::value::{self, Words};
 use super::words::{Deed, Hosts};
 use crate::layers::{ipv4, ipv6, tcp, tls};
 use crate::packet::{BufId, BufKind, Event, Fact, Field, FieldDef, Layer, Note, Stop, Time, Value};
-use crate::text::{Entry, Glossary, NamedValue};
+use crate::text::{ByAddress, Entry, Glossary, NamedValue};
 
 /// How much is printed of each field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +56,28 @@ pub struct Detail<'g> {
     seen: Seen,
     gaps: Vec<core::ops::Range<usize>>,
     hosts: Option<Hosts>,
-    plan: Plan,
-    printed: Vec<Printed>,
-    memo: Memo,
+    memo: Memo<Printed>,
+}
+
+/// Where the parts of a row's text are, from the beginning of the packet's rows, and what decides how they look.
+#[derive(Debug, Clone, Copy, Default)]
+struct Printed {
+    /// From here to `value` is the name, which ends in the column `column`.
+    start: usize,
+    value: usize,
+    column: usize,
+    /// From here to `end` is what follows the value and the space or line break behind it.
+    rest: usize,
+    end: usize,
+    /// Which named value the rest speaks of (its address), and whether it stands beside the value.
+    named: usize,
+    beside: bool,
+    /// Whether the rest has something to say about the value.
+    speaks: bool,
+    /// The colour of its layer.
+    role: Role,
+    /// Whether the packet tells of this definition for the first time.
+    fresh: bool,
 }
 
 /// What is printed in one row, beside its value.
@@ -84,8 +106,6 @@ impl<'g> Detail<'g> {
             seen: Seen::default(),
             gaps: Vec::new(),
             hosts: None,
-            plan: Plan::default(),
-            printed: Vec::new(),
             memo: Memo::default(),
         }
     }
@@ -101,7 +121,6 @@ impl<'g> Detail<'g> {
 
     /// Prints one packet, with an empty line at its end.
     pub fn print(&mut self, out: &mut Out, event: &Event<'_>) {
-        self.seen.clear();
         self.heading(out, event);
         if let Some(hosts) = &self.hosts {
             Deed::of(event).write(out, self.glossary, hosts, event);
@@ -117,136 +136,125 @@ impl<'g> Detail<'g> {
     }
 
     fn layers(&mut self, out: &mut Out, event: &Event<'_>) {
-        let mut plan = core::mem::take(&mut self.plan);
-        plan.clear();
-        self.lay_out(event, &mut plan);
-        let memo = core::mem::take(&mut self.memo);
-        match memo.find(&plan) {
-            Some(template) => {
-                self.again(out, event, &plan, template);
-                self.memo = memo;
-            }
-            None => {
-                self.memo = memo;
-                self.first(out, event, &plan);
-            }
+        if !self.again(out, event) {
+            self.first(out, event);
         }
-        self.plan = plan;
         self.not_decoded(out, event);
     }
 
-    /// Whether a packet of this shape was printed before.
-    #[cfg(test)]
-    fn knows(&self, event: &Event<'_>) -> bool {
-        let mut plan = Plan::default();
-        self.lay_out(event, &mut plan);
-        self.memo.find(&plan).is_some()
-    }
-
-    /// Which rows there are.
-    fn lay_out(&self, event: &Event<'_>, plan: &mut Plan) {
-        let mut buf = BufId::FRAME;
-        let mut buffer = event.bytes(buf);
-        let in_order = event.notes.is_sorted_by_key(|note| note.layer);
-        let mut told = 0;
+    /// Prints rows as none like them were printed before, and remembers them.
+    fn first(&mut self, out: &mut Out, event: &Event<'_>) {
+        self.seen.clear();
+        self.memo.begin();
+        let begin = out.bytes().len();
+        let (mut role, mut buf) = (Role::Data, BufId::FRAME);
         for (index, layer) in event.layers.iter().enumerate() {
-            plan.layer(index, layer.def, layer.bytes.len());
-            let first = layer.fields.start as usize;
-            for (i, field) in event.fields_of(layer).iter().enumerate() {
+            self.print_row(out, event, What::Layer(index as u32), begin, &mut role);
+            for (i, field) in (layer.fields.start..).zip(event.fields_of(layer)) {
                 if field.buf != buf {
                     buf = field.buf;
-                    buffer = event.bytes(buf);
-                    plan.buffer(event, buf);
+                    self.print_row(out, event, What::Buffer(buf), begin, &mut role);
                 }
-                plan.field(first + i, field, buffer);
+                self.print_row(out, event, What::Field(i), begin, &mut role);
             }
-            // Those of one layer stand together, mostly.
-            let own = |note: &Note| usize::from(note.layer) == index;
-            let (from, to) = match in_order {
-                true => {
-                    let rest = event.notes.get(told..).unwrap_or(&[]);
-                    let len = rest.iter().take_while(|note| own(note)).count();
-                    (told, told + len)
-                }
-                false => (0, event.notes.len()),
-            };
-            told = to;
-            for (i, note) in event.notes.iter().enumerate().take(to).skip(from) {
-                if own(note) && (self.depth == Depth::Vv || !is_kernel(note.def)) {
-                    plan.note(i, note);
+            for (i, note) in (0..).zip(event.notes) {
+                if usize::from(note.layer) == index {
+                    self.print_row(out, event, What::Note(i), begin, &mut role);
                 }
             }
-            for (i, stop) in event.stops.iter().enumerate() {
+            for (i, stop) in (0..).zip(event.stops) {
                 if usize::from(stop.layer) == index {
-                    plan.stop(i);
+                    self.print_row(out, event, What::Stop(i), begin, &mut role);
                 }
             }
-        }
-    }
-
-    /// Prints rows as none like them were printed before, and remembers them.
-    fn first(&mut self, out: &mut Out, event: &Event<'_>, plan: &Plan) {
-        let begin = out.bytes().len();
-        self.printed.clear();
-        let mut role = Role::Data;
-        for what in plan.rows() {
-            let start = out.bytes().len() - begin;
-            let mut printed = self.row(out, event, what, &mut role);
-            printed.start = start;
-            printed.role = role;
-            printed.value = printed.value.saturating_sub(begin);
-            printed.rest = printed.rest.saturating_sub(begin);
-            printed.end = out.bytes().len() - begin;
-            self.printed.push(printed);
         }
         if !out.look().plain {
             let text = out.bytes().get(begin..).unwrap_or(&[]);
-            self.memo.keep(plan, &self.printed, text);
+            self.memo.keep(event, text);
         }
     }
 
+    fn print_row(
+        &mut self,
+        out: &mut Out,
+        event: &Event<'_>,
+        what: What,
+        begin: usize,
+        role: &mut Role,
+    ) {
+        let start = out.bytes().len() - begin;
+        let printed = self.row(out, event, what, role);
+        let printed = Printed {
+            start,
+            role: *role,
+            value: printed.value.saturating_sub(begin),
+            rest: printed.rest.saturating_sub(begin),
+            end: out.bytes().len() - begin,
+            ..printed
+        };
+        self.memo.part(event, what, printed);
+    }
+
     /// Prints rows like those that were printed before: what has changed of them is written, the rest copied.
-    fn again(&mut self, out: &mut Out, event: &Event<'_>, plan: &Plan, template: &Template) {
-        let mut role;
-        let mut copied = 0;
-        for (what, row) in template.changed(plan) {
-            role = row.role;
-            out.copy(template.text(copied, row.start), 0);
-            copied = row.end;
-            let named = match what {
-                What::Field(field) => {
-                    let Some(field) = event.fields.get(field as usize) else {
-                        continue;
-                    };
-                    out.copy(template.text(row.start, row.value), row.column);
-                    self.field_value(out, event, field, what, role)
+    /// False, and nothing printed, if there were none.
+    fn again(&mut self, out: &mut Out, event: &Event<'_>) -> bool {
+        let memo = core::mem::take(&mut self.memo);
+        let (mark, mut copied) = (out.mark(), 0);
+        let columns = Columns::of(out);
+        let known = memo.find(event).is_some_and(|template| {
+            let known = template.changes(event, |what, row, diff| {
+                // A place is not printed, but for that of bits within a byte, which counts as their value.
+                let as_it_was = !diff.sized && !diff.value;
+                if row.start == row.end || as_it_was && !is_bits(event, what) {
+                    return;
                 }
-                What::Note(note) => {
-                    let Some(note) = event.notes.get(note as usize) else {
-                        continue;
-                    };
-                    out.copy(template.text(row.start, row.value), row.column);
-                    self.note_value(out, note, role)
+                let mut role = row.role;
+                let named = match what {
+                    What::Field(field) => {
+                        let Some(field) = event.fields.get(field as usize) else {
+                            return;
+                        };
+                        out.copy(template.text(copied..row.value), row.column);
+                        self.field_value(out, event, field, what, role)
+                    }
+                    What::Note(note) => {
+                        let Some(note) = event.notes.get(note as usize) else {
+                            return;
+                        };
+                        out.copy(template.text(copied..row.value), row.column);
+                        self.note_value(out, note, role)
+                    }
+                    _ => {
+                        out.copy(template.text(copied..row.start), 0);
+                        self.row(out, event, what, &mut role);
+                        copied = row.end;
+                        return;
+                    }
+                };
+                let beside = columns
+                    .meaning
+                    .filter(|meaning| row.speaks && out.column() < *meaning);
+                if row.named == named_address(named) && row.beside == beside.is_some() {
+                    match beside {
+                        Some(meaning) => out.to_column(meaning),
+                        None => out.newline(),
+                    }
+                    copied = row.rest;
+                } else {
+                    if let Some(described) = self.described(event, what, role) {
+                        self.rest(out, described, named, row.fresh);
+                    }
+                    copied = row.end;
                 }
-                _ => {
-                    self.row(out, event, what, &mut role);
-                    continue;
-                }
-            };
-            let beside = Columns::of(out)
-                .meaning
-                .filter(|meaning| row.speaks && out.column() < *meaning);
-            if row.named == named_address(named) && row.beside == beside.is_some() {
-                match beside {
-                    Some(meaning) => out.to_column(meaning),
-                    None => out.newline(),
-                }
-                out.copy(template.text(row.rest, row.end), 0);
-            } else if let Some(described) = self.described(event, what, role) {
-                self.rest(out, described, named, row.fresh);
-            }
+            });
+            out.copy(template.text_from(copied), 0);
+            known
+        });
+        self.memo = memo;
+        if !known {
+            out.back_to(mark);
         }
-        out.copy(template.text(copied, template.text_len()), 0);
+        known
     }
 
     /// One row of any kind. Gives where its value and its rest begin, if it has them.
@@ -277,6 +285,7 @@ impl<'g> Detail<'g> {
                 if let Some((note, row)) = event
                     .notes
                     .get(index as usize)
+                    .filter(|note| self.depth == Depth::Vv || !is_kernel(note.def))
                     .zip(self.described(event, what, *role))
                 {
                     return self.note(out, note, row);
@@ -811,6 +820,15 @@ fn named_address(named: Option<&NamedValue>) -> usize {
     named.map_or(0, |named| std::ptr::from_ref(named).addr())
 }
 
+/// Whether it is a field that does not consist of whole bytes.
+fn is_bits(event: &Event<'_>, what: What) -> bool {
+    let What::Field(index) = what else {
+        return false;
+    };
+    let field = event.fields.get(index as usize);
+    field.is_some_and(|f| !f.start.is_multiple_of(8) || !f.bits.is_multiple_of(8))
+}
+
 /// A value that is wider than the screen goes on below its beginning.
 fn wrap_value(out: &mut Out, mark: Mark, layer: Role, role: Role) {
     if out.column() > out.look().width {
@@ -844,29 +862,17 @@ impl Columns {
     }
 }
 
-/// Which definitions a packet has shown already, so that the meaning of each is told once.
-///
-/// It may forget one (two that share a place); then the meaning stands there twice, and nothing is lost.
-#[derive(Debug)]
-struct Seen([usize; 256]);
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self([0; 256])
-    }
-}
+/// Which definitions a packet has shown already (their addresses), so that the meaning of each is told once.
+#[derive(Debug, Default)]
+struct Seen(HashSet<usize, BuildHasherDefault<ByAddress>>);
 
 impl Seen {
     fn clear(&mut self) {
-        self.0.fill(0);
+        self.0.clear();
     }
 
     fn first(&mut self, def: &'static FieldDef) -> bool {
-        let address = std::ptr::from_ref(def).addr();
-        match self.0.get_mut(address / 8 % 256) {
-            Some(place) => std::mem::replace(place, address) != address,
-            None => true,
-        }
+        self.0.insert(std::ptr::from_ref(def).addr())
     }
 }
 
@@ -1030,7 +1036,9 @@ mod tests {
                             wire_len: packet.bytes.len() as u32,
                             data: &packet.bytes,
                         });
-                        again += u32::from(detail.knows(&event));
+                        let mark = one.mark();
+                        again += u32::from(detail.again(&mut one, &event));
+                        one.back_to(mark);
                         detail.print(&mut one, &event);
                         Detail::new(&glossary, depth, false, ORIGIN).print(&mut other, &event);
                         assert_eq!(text(&one), text(&other), "packet {number}");

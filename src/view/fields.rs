@@ -13,7 +13,7 @@ use core::fmt;
 use crate::filter::key::{self, Key, Room, Source, Type, Val};
 use crate::layers;
 use crate::packet::{Event, Fact, Field, FieldDef, Kind, Note, Value};
-use crate::view::paint::hex_digit;
+use crate::view::paint::{hex_digit, hex_into};
 
 /// Where Wireshark writes a key otherwise than our own kind of it says.
 static WRITTEN: &[(&str, Form)] = &[
@@ -492,10 +492,7 @@ fn hex_number(out: &mut Vec<u8>, n: u64, digits: usize) {
 
 /// Two digits a byte, nothing between.
 pub(super) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len() * 2);
-    for byte in bytes {
-        out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
-    }
+    hex_into(out, bytes);
 }
 
 /// Nanoseconds, as seconds with nine decimals.
@@ -504,19 +501,29 @@ pub(super) fn seconds(out: &mut Vec<u8>, nanos: i128) {
         out.push(b'-');
     }
     let nanos = nanos.unsigned_abs();
-    decimal(
-        out,
-        u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX),
-    );
+    let (whole, rest) = match u64::try_from(nanos) {
+        Ok(nanos) => (nanos / 1_000_000_000, nanos % 1_000_000_000),
+        // Wider numbers take far longer to divide.
+        Err(_) => (
+            u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX),
+            (nanos % 1_000_000_000) as u64,
+        ),
+    };
+    decimal(out, whole);
     out.push(b'.');
-    digits(out, (nanos % 1_000_000_000) as u64, 9);
+    digits(out, rest, 9);
 }
 
 /// A number with zeros in front.
 pub(super) fn digits(out: &mut Vec<u8>, n: u64, count: u32) {
-    for place in (0..count).rev() {
-        out.push(b'0' + (n / 10_u64.pow(place) % 10) as u8);
+    let mut text = [b'0'; 20];
+    let text = text.get_mut(..count as usize).unwrap_or_default();
+    let mut rest = n;
+    for place in text.iter_mut().rev() {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
+    out.extend_from_slice(text);
 }
 
 pub(super) fn ipv4(out: &mut Vec<u8>, address: [u8; 4]) {

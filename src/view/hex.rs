@@ -213,10 +213,8 @@ fn line(out: &mut Out, letter: u8, (at, digits): (usize, usize), row: &[u8], per
         *place = hex_digit((at >> (4 * (digits - 1 - i))) as u8 & 15);
     }
     let cells = text.get_mut(cells_at..).unwrap_or_default();
-    for (place, byte) in cells.chunks_exact_mut(3).zip(row) {
-        if let [high, low, _] = place {
-            (*high, *low) = (hex_digit(byte >> 4), hex_digit(byte & 15));
-        }
+    for (place, byte) in cells.as_chunks_mut::<3>().0.iter_mut().zip(row) {
+        *place = [hex_digit(byte >> 4), hex_digit(byte & 15), b' '];
     }
     let characters = text.get_mut(characters_at..).unwrap_or_default();
     for (place, byte) in characters.iter_mut().zip(row) {

@@ -4,6 +4,7 @@ use super::fields::{calendar, clock, day, decimal, digits, ether, hex, ipv4, ipv
 use crate::filter::key::{self, Room};
 use crate::packet::{BufId, BufKind, Event, Fact, Field, Kind, Layer, NO_PARENT, Note, Value, Why};
 use crate::text::Glossary;
+use crate::view::memo::{Memo, What};
 use crate::view::paint::{Look, Out, Wish, hex_digit};
 use crate::view::value::Words;
 
@@ -14,6 +15,18 @@ pub struct Json<'g> {
     words: Option<Spoken<'g>>,
     /// The groups that are open while a layer is written.
     open: Vec<u32>,
+    memo: Memo<Written>,
+    /// The second that was written last, and how.
+    second: (u64, Vec<u8>),
+}
+
+/// Where a part of a line is, from the beginning of its layers: from `start` on where it stands, and from `value` to `end` its
+/// value. What follows up to the next part is the same for all packets of the shape.
+#[derive(Debug)]
+struct Written {
+    start: usize,
+    value: usize,
+    end: usize,
 }
 
 /// What puts a value into words.
@@ -38,6 +51,8 @@ impl<'g> Json<'g> {
                 out: Out::new(Look::new(Wish::default(), false, None)),
             }),
             open: Vec::new(),
+            memo: Memo::default(),
+            second: (u64::MAX, Vec::new()),
         }
     }
 
@@ -46,7 +61,7 @@ impl<'g> Json<'g> {
         out.extend_from_slice(b"{\"frame\":{\"number\":");
         decimal(out, event.frame.number);
         out.extend_from_slice(b",\"time\":\"");
-        moment(out, event.frame.time.0.into());
+        self.time(out, event.frame.time.0);
         out.extend_from_slice(b"\",\"relative\":");
         let since = i128::from(event.frame.time.0) - i128::from(event.first.0);
         seconds(out, since);
@@ -67,21 +82,102 @@ impl<'g> Json<'g> {
             buffer(event, BufId(id as u16), out);
         }
         out.extend_from_slice(b"],\"layers\":[");
-        for (index, layer) in event.layers.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
+        if !self.again(event, out) {
+            let begin = out.len();
+            self.memo.begin();
+            for (index, layer) in event.layers.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                self.layer(event, index, layer, begin, out);
             }
-            self.layer(event, index, layer, out);
+            self.memo.keep(event, out.get(begin..).unwrap_or(&[]));
         }
         out.extend_from_slice(b"]}\n");
     }
 
-    fn layer(&mut self, event: &Event<'_>, index: usize, layer: &Layer, out: &mut Vec<u8>) {
-        place(out, layer.def.key, layer.buf, layer.bytes.start);
-        decimal(
-            out,
-            layer.bytes.end.saturating_sub(layer.bytes.start).into(),
-        );
+    /// The layers of a packet like one that was written before. False, and nothing written, if there was none.
+    fn again(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> bool {
+        let memo = core::mem::take(&mut self.memo);
+        let (begin, mut copied) = (out.len(), 0);
+        let known = memo.find(event).is_some_and(|template| {
+            let known = template.changes(event, |what, part, diff| {
+                let place = diff.moved || diff.sized;
+                let from = if place { part.start } else { part.value };
+                out.extend_from_slice(template.text(copied..from));
+                self.part(event, what, place, out);
+                copied = part.end;
+            });
+            out.extend_from_slice(template.text_from(copied));
+            known
+        });
+        self.memo = memo;
+        if !known {
+            out.truncate(begin);
+        }
+        known
+    }
+
+    /// When a packet was seen: mostly in the same second as the one before it.
+    fn time(&mut self, out: &mut Vec<u8>, nanos: u64) {
+        let second = nanos / 1_000_000_000;
+        if self.second.0 != second {
+            self.second.0 = second;
+            self.second.1.clear();
+            moment(&mut self.second.1, (second * 1_000_000_000).into());
+            // Without its decimals and its Z.
+            self.second
+                .1
+                .truncate(self.second.1.len().saturating_sub(10));
+        }
+        out.extend_from_slice(&self.second.1);
+        digits(out, nanos % 1_000_000_000, 9);
+        out.push(b'Z');
+    }
+
+    /// One part of the layers: its value, and before it, if that is wanted, its place.
+    fn part(&mut self, event: &Event<'_>, what: What, place: bool, out: &mut Vec<u8>) {
+        match what {
+            What::Layer(index) => {
+                if let Some(layer) = event.layers.get(index as usize) {
+                    layer_place(out, layer);
+                }
+            }
+            What::Field(index) => {
+                if let Some(field) = event.fields.get(index as usize) {
+                    if place {
+                        field_place(out, field);
+                    }
+                    self.field_value(event, field, out);
+                }
+            }
+            What::Note(index) => {
+                if let Some(note) = event.notes.get(index as usize) {
+                    self.note_value(note, out);
+                }
+            }
+            What::Buffer(_) | What::Stop(_) => {}
+        }
+    }
+
+    fn layer(
+        &mut self,
+        event: &Event<'_>,
+        index: usize,
+        layer: &Layer,
+        begin: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let written = |start: usize, value: usize, end: usize| Written {
+            start: start - begin,
+            value: value - begin,
+            end: end - begin,
+        };
+        let start = out.len();
+        layer_place(out, layer);
+        let end = out.len();
+        self.memo
+            .part(event, What::Layer(index as u32), written(start, end, end));
         out.extend_from_slice(b",\"fields\":[");
         self.open.clear();
         let mut first = true;
@@ -96,7 +192,13 @@ impl<'g> Json<'g> {
             if !first {
                 out.push(b',');
             }
-            self.field(event, field, out);
+            let start = out.len();
+            field_place(out, field);
+            let value = out.len();
+            self.field_value(event, field, out);
+            let end = out.len();
+            self.memo
+                .part(event, What::Field(at), written(start, value, end));
             first = !event.is_leaf(at as usize);
             if first {
                 out.extend_from_slice(b",\"fields\":[");
@@ -110,11 +212,24 @@ impl<'g> Json<'g> {
             out.extend_from_slice(b"]}");
         }
         out.extend_from_slice(b"],\"notes\":[");
-        for (i, note) in event.notes_of(index).enumerate() {
-            if i > 0 {
+        let mut first = true;
+        for (at, note) in (0..).zip(event.notes) {
+            if usize::from(note.layer) != index {
+                continue;
+            }
+            if !core::mem::take(&mut first) {
                 out.push(b',');
             }
-            self.note(note, out);
+            let start = out.len();
+            out.extend_from_slice(b"{\"key\":\"");
+            out.extend_from_slice(note.def.key.as_bytes());
+            out.extend_from_slice(b"\",\"value\":");
+            let value = out.len();
+            self.note_value(note, out);
+            let end = out.len();
+            self.memo
+                .part(event, What::Note(at), written(start, value, end));
+            out.push(b'}');
         }
         out.extend_from_slice(b"],\"stops\":[");
         let stops = event.stops.iter();
@@ -141,17 +256,8 @@ impl<'g> Json<'g> {
         out.extend_from_slice(b"]}");
     }
 
-    /// A field without its closing brace: a group's fields follow.
-    fn field(&mut self, event: &Event<'_>, field: &Field, out: &mut Vec<u8>) {
-        let bytes = field.bytes();
-        place(out, field.def.key, field.buf, bytes.start as u32);
-        decimal(out, bytes.len() as u64);
-        if !field.start.is_multiple_of(8) || !field.bits.is_multiple_of(8) {
-            out.extend_from_slice(b",\"bit\":");
-            decimal(out, (field.start % 8).into());
-            out.extend_from_slice(b",\"bits\":");
-            decimal(out, field.bits.into());
-        }
+    /// What a field has behind its place, without its closing brace: a group's fields follow.
+    fn field_value(&mut self, event: &Event<'_>, field: &Field, out: &mut Vec<u8>) {
         let value = field.value(event.bytes(field.buf));
         if value != Value::None {
             out.extend_from_slice(b",\"value\":");
@@ -177,10 +283,7 @@ impl<'g> Json<'g> {
         }
     }
 
-    fn note(&mut self, note: &Note, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"key\":\"");
-        out.extend_from_slice(note.def.key.as_bytes());
-        out.extend_from_slice(b"\",\"value\":");
+    fn note_value(&mut self, note: &Note, out: &mut Vec<u8>) {
         match (&note.value, note.def.kind) {
             (Fact::Present, _) => out.extend_from_slice(b"true"),
             (Fact::Uint(n), Kind::Bool) => write(out, Kind::Bool, Value::Bool(*n != 0)),
@@ -204,7 +307,6 @@ impl<'g> Json<'g> {
             spoken.words.note(&mut spoken.out, entry, note, ROOM);
             spoken.text(out);
         }
-        out.push(b'}');
     }
 }
 
@@ -220,6 +322,24 @@ impl Spoken<'_> {
             out.extend_from_slice(b",\"text\":");
             string(out, self.out.bytes());
         }
+    }
+}
+
+fn layer_place(out: &mut Vec<u8>, layer: &Layer) {
+    place(out, layer.def.key, layer.buf, layer.bytes.start);
+    let len = layer.bytes.end.saturating_sub(layer.bytes.start);
+    decimal(out, len.into());
+}
+
+fn field_place(out: &mut Vec<u8>, field: &Field) {
+    let bytes = field.bytes();
+    place(out, field.def.key, field.buf, bytes.start as u32);
+    decimal(out, bytes.len() as u64);
+    if !field.start.is_multiple_of(8) || !field.bits.is_multiple_of(8) {
+        out.extend_from_slice(b",\"bit\":");
+        decimal(out, (field.start % 8).into());
+        out.extend_from_slice(b",\"bits\":");
+        decimal(out, field.bits.into());
     }
 }
 
@@ -324,8 +444,10 @@ fn string(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 fn escaped(out: &mut Vec<u8>, text: &[u8]) {
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';
-    if text.iter().all(plain) {
+    // Most of it is plain ASCII. Sixteen bytes are looked at together, without a branch for each.
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    let mut chunks = text.chunks(16);
+    if chunks.all(|chunk| chunk.iter().fold(true, |all, byte| all & plain(*byte))) {
         return out.extend_from_slice(text);
     }
     for chunk in text.utf8_chunks() {
@@ -363,6 +485,47 @@ fn why(why: Why) -> &'static str {
 mod tests {
     use super::*;
     use crate::layers::frame;
+    use crate::packet::{Frame, LinkType};
+    use crate::session::Session;
+    use crate::wire::memory::{Config, Memory};
+    use crate::wire::{Script, Seen};
+
+    /// Whatever was written before, a packet's line is as if it were the first.
+    #[test]
+    fn what_is_remembered_changes_nothing() {
+        let messages = (0..30_usize).map(|n| "so many w\u{f6}rds, ".repeat(n * n % 17 * (n % 5)));
+        let script = Script {
+            messages: messages.collect(),
+            ..Script::default()
+        };
+        let glossary = Glossary::english().unwrap();
+        for glossary in [None, Some(&glossary)] {
+            let (mut json, mut session) = (Json::new(glossary), Session::new());
+            let (mut number, mut again) = (0, 0);
+            for seen in Memory::new(&Config::default(), &script).unwrap() {
+                match seen.unwrap() {
+                    Seen::Key { line, .. } => session.keylog_line(&line).unwrap(),
+                    Seen::Packet(packet) => {
+                        number += 1;
+                        let event = session.push(Frame {
+                            number,
+                            time: packet.sent,
+                            link: LinkType::RAW,
+                            wire_len: packet.bytes.len() as u32,
+                            data: &packet.bytes,
+                        });
+                        again += u32::from(json.again(&event, &mut Vec::new()));
+                        let (mut one, mut other) = (Vec::new(), Vec::new());
+                        json.packet(&event, &mut one);
+                        Json::new(glossary).packet(&event, &mut other);
+                        assert_eq!(String::from_utf8(one), String::from_utf8(other));
+                    }
+                    _ => {}
+                }
+            }
+            assert!(again > 50, "{again} of {number} were of a known shape");
+        }
+    }
 
     #[test]
     fn what_is_known_of_a_frame_has_its_place() {

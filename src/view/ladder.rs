@@ -66,20 +66,19 @@ impl Ladder {
     ) -> bool {
         let from = words::ends(event).map(|(from, _)| from);
         let to_right = from.is_none_or(|from| hosts.is_left(from, words::ports(event).0));
-        self.arrow(out, glossary, hosts, event, to_right)
+        self.arrow(out, glossary, hosts, event, (to_right, Deed::of(event)))
     }
 
-    /// The same, where it is known from which side the packet comes: not every one has addresses that tell.
+    /// The same, where it is known from which side the packet comes, and what it does: not every one tells by itself.
     pub fn arrow(
         &mut self,
         out: &mut Out,
         glossary: &Glossary,
         hosts: &Hosts,
         event: &Event<'_>,
-        to_right: bool,
+        (to_right, deed): (bool, Deed),
     ) -> bool {
         let start = *self.start.get_or_insert(event.frame.time);
-        let deed = Deed::of(event);
         if deed.bulk && !self.all {
             self.bulk += 1;
             if self.bulk > BULK_SHOWN {
@@ -101,8 +100,16 @@ impl Ladder {
         true
     }
 
-    /// A line of its own about a packet, without an arrow.
-    pub fn remark(&mut self, out: &mut Out, number: u64, time: Time, text: &str) {
+    /// A line of its own about a packet, without an arrow, in that colour if any.
+    pub fn remark(
+        &mut self,
+        out: &mut Out,
+        (number, time): (u64, Time),
+        role: Option<Role>,
+        text: &str,
+    ) {
+        let start = |out: &mut Out| role.into_iter().for_each(|role| out.start(role));
+        let end = |out: &mut Out| role.into_iter().for_each(|role| out.end(role));
         let since = time.since(*self.start.get_or_insert(time));
         if !out.look().plain {
             let (glyphs, right) = (out.glyphs(), right_column(out));
@@ -112,7 +119,13 @@ impl Ladder {
             out.text(glyphs.vertical);
             out.ascii(b"  ");
             let margin = out.column();
-            out.wrapped(text, |out| continuation(out, right, margin));
+            start(out);
+            out.wrapped(text, |out| {
+                end(out);
+                continuation(out, right, margin);
+                start(out);
+            });
+            end(out);
         } else {
             out.wrapped(text, |_| ());
         }

@@ -1,230 +1,364 @@
-//! What packets of one shape have in common, as it was printed once.
+//! What packets of one shape have in common, as it was written once.
 //!
-//! Packets of a capture are alike: the same fields in the same order, most with the same values. So a packet is first laid
-//! out as a [`Plan`], a row a line or more; and if a packet with the same rows was printed before, its text is a [`Template`]:
-//! rows whose values are the same are copied, as many at once as stand together, and of the others all but the value is.
+//! Packets of a capture are alike: the same fields in the same order, most of them in the same places and with the same
+//! values. So the text of a packet is kept as a [`Template`], with the place and the bits of every part of it. Of the next
+//! packet of that shape, what is the same is copied, as much at once as stands together; the rest is written anew.
 
-use super::paint::Role;
+use core::ops::Range;
+
 use crate::cursor::read_bits;
-use crate::packet::{BufId, Event, Fact, Field, FieldDef, Kind, Note};
+use crate::packet::{BufId, Event, Fact, Field, FieldDef, Kind, Layer, Note, Stop};
 
 /// So many shapes are remembered.
 const SHAPES: usize = 128;
-/// The longest text of one, and the most rows: hostile packets have more, and are all different anyway.
+/// The longest text of one, and the most parts: hostile packets have more, and are all different anyway.
 const MAX_TEXT: usize = 64 << 10;
-const MAX_ROWS: usize = 512;
+const MAX_PARTS: usize = 512;
 
-/// What stands in a row.
+/// What a part of a text is about, by its index in the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
-    /// The heading of a layer, by its index.
+    /// The heading of a layer.
     Layer(u32),
     /// Where the next fields stand.
     Buffer(BufId),
-    /// A field, by its index.
+    /// A field.
     Field(u32),
-    /// A note, by its index.
+    /// A note.
     Note(u32),
-    /// A stop, by its index.
+    /// A stop.
     Stop(u32),
 }
 
-/// What a row has in common with those of all packets of a shape: its definition and its place, as two words.
-type Shape = [u64; 2];
-/// What it need not have in common.
-type Data = [u64; 2];
+/// What belongs to the same part of all packets of a shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    /// The address of its definition.
+    def: usize,
+    /// The fields of a layer; the group of a field; the layer of a note and the form of its value.
+    within: (u32, u32),
+    buf: BufId,
+}
 
-/// In a shape's second word: the value does not fit into [`Data`], so that nobody can tell whether it is the same.
-const UNKNOWN: u64 = 1 << 63;
+impl Shape {
+    #[inline]
+    fn new(def: &'static FieldDef, within: (u32, u32), buf: BufId) -> Self {
+        Self {
+            def: core::ptr::from_ref(def).addr(),
+            within,
+            buf,
+        }
+    }
 
-/// A row that is to be printed.
+    #[inline]
+    fn field(field: &Field) -> Self {
+        Self::new(field.def, (field.parent, 0), field.buf)
+    }
+
+    #[inline]
+    fn note(note: &Note) -> Self {
+        let form = match note.value {
+            Fact::Present => 0,
+            Fact::Uint(_) => 1,
+            Fact::Bytes(_, len) => 2 + u32::from(len),
+        };
+        Self::new(note.def, (note.layer.into(), form), BufId::FRAME)
+    }
+
+    fn layer(layer: &Layer) -> Self {
+        let fields = (layer.fields.start, layer.fields.end);
+        Self::new(layer.def, fields, layer.buf)
+    }
+
+    fn buffer(event: &Event<'_>, buf: BufId) -> Self {
+        let put_together = u32::from(!event.pieces(buf).is_empty());
+        Self {
+            def: 0,
+            within: (event.buffer_kind(buf) as u32, put_together),
+            buf,
+        }
+    }
+
+    fn stop(stop: &Stop) -> Self {
+        Self::new(stop.def, (stop.layer.into(), 0), stop.buf)
+    }
+}
+
+/// How a part's value is known again. What does not fit in here is written anew each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// It has none.
+    Nothing,
+    /// By its bits, up to 64.
+    Short(u64),
+    /// By its bits, up to 128.
+    Long([u64; 2]),
+    /// By the fact.
+    Fact(Fact),
+    /// Not at all.
+    Never,
+}
+
+/// In what a part is not as it was.
 #[derive(Debug, Clone, Copy)]
-struct Item {
-    shape: Shape,
-    data: Data,
+pub(super) struct Diff {
+    /// It starts elsewhere in its buffer.
+    pub(super) moved: bool,
+    /// It is longer or shorter.
+    pub(super) sized: bool,
+    /// Its value is another, or may be.
+    pub(super) value: bool,
+}
+
+/// A part, and where in the text it is.
+#[derive(Debug)]
+struct Part<R> {
     what: What,
+    shape: Shape,
+    /// Where it starts and how long it is: in bytes for a layer, in bits for a field.
+    start: u32,
+    len: u32,
+    known: Known,
+    row: R,
 }
 
-/// The rows of a packet.
-#[derive(Debug, Default)]
-pub(super) struct Plan {
-    items: Vec<Item>,
-    hash: u64,
-}
-
-impl Plan {
-    pub(super) fn clear(&mut self) {
-        self.items.clear();
-        self.hash = 0;
-    }
-
-    pub(super) fn rows(&self) -> impl Iterator<Item = What> {
-        self.items.iter().map(|item| item.what)
-    }
-
-    #[inline]
-    fn push(&mut self, what: What, def: usize, place: u64, data: Option<Data>) {
-        let place = match data {
-            Some(_) => place,
-            None => place | UNKNOWN,
-        };
-        let mixed = (def as u64 ^ place.rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.hash = self.hash.rotate_left(1) ^ mixed;
-        self.items.push(Item {
-            shape: [def as u64, place],
-            data: data.unwrap_or_default(),
+impl<R> Part<R> {
+    fn new(event: &Event<'_>, what: What, row: R) -> Option<Self> {
+        let part = |shape, start, len, known| Self {
             what,
-        });
-    }
-
-    /// The heading of a layer.
-    pub(super) fn layer(&mut self, index: usize, def: &'static FieldDef, len: usize) {
-        let data = Some([len as u64, 0]);
-        self.push(What::Layer(index as u32), address(def), 1, data);
-    }
-
-    /// The next fields stand in another buffer.
-    pub(super) fn buffer(&mut self, event: &Event<'_>, id: BufId) {
-        let data = [event.bytes(id).len() as u64, event.buffer_kind(id) as u64];
-        let whole = event.pieces(id).is_empty();
-        self.push(What::Buffer(id), 0, 2, whole.then_some(data));
-    }
-
-    /// A field, by its index.
-    #[inline]
-    pub(super) fn field(&mut self, index: usize, field: &Field, buffer: &[u8]) {
-        let (start, bits) = (field.start as usize, field.bits as usize);
-        let heading = matches!(field.def.kind, Kind::Layer | Kind::Group);
-        let data = match (field.def.kind, bits) {
-            _ if heading => Some([bits as u64, 0]),
-            // Its end may be anywhere.
-            (Kind::Name, _) => None,
-            (_, 0..=64) => Some([read_bits(buffer, start, bits), 0]),
-            (_, 65..=128) => Some([
-                read_bits(buffer, start, 64),
-                read_bits(buffer, start + 64, bits - 64),
-            ]),
-            _ => None,
+            shape,
+            start,
+            len,
+            known,
+            row,
         };
-        let bits = if heading { 0 } else { bits.min(129) };
-        // How far the group is that it stands in; none is as far as can be.
-        let parent = (index as u64).wrapping_sub(field.parent.into()) & 0xff_ffff;
-        let place = (start & 7) as u64 | (bits as u64) << 3 | parent << 16;
-        self.push(What::Field(index as u32), address(field.def), place, data);
-    }
-
-    pub(super) fn note(&mut self, index: usize, note: &Note) {
-        let (place, data) = match note.value {
-            Fact::Present => (3, [0, 0]),
-            Fact::Uint(n) => (4, [n, 0]),
-            Fact::Bytes(bytes, len) => (
-                8 + u64::from(len),
-                [read_bits(&bytes, 0, 64), read_bits(&bytes, 64, 64)],
-            ),
-        };
-        self.push(
-            What::Note(index as u32),
-            address(note.def),
-            place,
-            Some(data),
-        );
-    }
-
-    pub(super) fn stop(&mut self, index: usize) {
-        self.push(What::Stop(index as u32), 0, 5, None);
+        Some(match what {
+            What::Field(index) => {
+                let field = event.fields.get(index as usize)?;
+                let known = known(field, event.bytes(field.buf));
+                part(Shape::field(field), field.start, field.bits, known)
+            }
+            What::Note(index) => {
+                let note = event.notes.get(index as usize)?;
+                part(Shape::note(note), 0, 0, Known::Fact(note.value))
+            }
+            What::Layer(index) => {
+                let layer = event.layers.get(index as usize)?;
+                let (start, len) = (layer.bytes.start, len_of(layer));
+                part(Shape::layer(layer), start, len, Known::Nothing)
+            }
+            What::Buffer(buf) => {
+                let known = match event.pieces(buf) {
+                    [] => Known::Nothing,
+                    _ => Known::Never,
+                };
+                let len = event.bytes(buf).len() as u32;
+                part(Shape::buffer(event, buf), 0, len, known)
+            }
+            What::Stop(index) => {
+                let stop = event.stops.get(index as usize)?;
+                part(Shape::stop(stop), 0, 0, Known::Never)
+            }
+        })
     }
 }
 
-fn address(def: &'static FieldDef) -> usize {
-    core::ptr::from_ref(def).addr()
+fn known(field: &Field, buffer: &[u8]) -> Known {
+    let (start, bits) = (field.start as usize, field.bits as usize);
+    match (field.def.kind, bits) {
+        (Kind::Layer | Kind::Group, _) => Known::Nothing,
+        // Its end may be anywhere.
+        (Kind::Name, _) => Known::Never,
+        (_, 0..=64) => Known::Short(read_bits(buffer, start, bits)),
+        (_, 65..=128) => Known::Long(long(buffer, start, bits)),
+        _ => Known::Never,
+    }
 }
 
-/// Where the parts of a row's text are, and what decides how they look.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Row {
-    /// From here to `value` is the name, which ends in the column `column`.
-    pub(super) start: usize,
-    pub(super) value: usize,
-    pub(super) column: usize,
-    /// From here to `end` is what follows the value and the space or line break behind it.
-    pub(super) rest: usize,
-    pub(super) end: usize,
-    /// Which named value the rest speaks of (its address), and whether it stands beside the value.
-    pub(super) named: usize,
-    pub(super) beside: bool,
-    /// Whether the rest has something to say about the value.
-    pub(super) speaks: bool,
-    /// The colour of its layer.
-    pub(super) role: Role,
-    /// Whether the packet tells of this definition for the first time.
-    pub(super) fresh: bool,
+#[inline]
+fn long(buffer: &[u8], start: usize, bits: usize) -> [u64; 2] {
+    [
+        read_bits(buffer, start, 64),
+        read_bits(buffer, start + 64, bits - 64),
+    ]
 }
 
-/// A packet as it was printed.
-#[derive(Debug, Default)]
-pub(super) struct Template {
-    items: Vec<Item>,
-    pub(super) rows: Vec<Row>,
+fn len_of(layer: &Layer) -> u32 {
+    layer.bytes.end.saturating_sub(layer.bytes.start)
+}
+
+/// A packet as it was written. `R` says where in the text a part is.
+#[derive(Debug)]
+pub(super) struct Template<R> {
+    parts: Vec<Part<R>>,
     text: Vec<u8>,
+    /// How many fields, notes and stops there are.
+    counts: [usize; 3],
 }
 
-impl Template {
-    fn fits(&self, plan: &Plan) -> bool {
-        let mut both = self.items.iter().zip(&plan.items);
-        self.items.len() == plan.items.len() && both.all(|(a, b)| a.shape == b.shape)
-    }
-
-    /// The rows that would not be printed again in the same way.
+impl<R> Template<R> {
+    /// Goes through the parts that are not as they were.
+    ///
+    /// False if the packet has another shape; what `each` did then is worth nothing.
     #[inline]
-    pub(super) fn changed(&self, plan: &Plan) -> impl Iterator<Item = (What, &Row)> {
-        let both = self.items.iter().zip(&plan.items).zip(&self.rows);
-        both.filter(|((was, is), _)| was.data != is.data || is.shape[1] & UNKNOWN != 0)
-            .map(|((_, is), row)| (is.what, row))
+    pub(super) fn changes(&self, event: &Event<'_>, mut each: impl FnMut(What, &R, Diff)) -> bool {
+        if self.counts != counts(event) || self.parts.is_empty() {
+            return false;
+        }
+        let (mut buf, mut buffer) = (BufId::FRAME, event.bytes(BufId::FRAME));
+        for part in &self.parts {
+            let (shape, start, len, value) = match part.what {
+                What::Field(index) => {
+                    let Some(field) = event.fields.get(index as usize) else {
+                        return false;
+                    };
+                    if field.buf != buf {
+                        buf = field.buf;
+                        buffer = event.bytes(buf);
+                    }
+                    let (start, bits) = (field.start as usize, field.bits as usize);
+                    // Of another length it is written anew in any case.
+                    let value = match part.known {
+                        _ if field.bits != part.len => true,
+                        Known::Short(was) => read_bits(buffer, start, bits) != was,
+                        Known::Long(was) => long(buffer, start, bits) != was,
+                        known => known == Known::Never,
+                    };
+                    (Shape::field(field), field.start, field.bits, value)
+                }
+                What::Note(index) => {
+                    let Some(note) = event.notes.get(index as usize) else {
+                        return false;
+                    };
+                    let value = match (part.known, note.value) {
+                        (Known::Fact(Fact::Uint(was)), Fact::Uint(is)) => was != is,
+                        (known, is) => known != Known::Fact(is),
+                    };
+                    (Shape::note(note), 0, 0, value)
+                }
+                What::Layer(index) => {
+                    let Some(layer) = event.layers.get(index as usize) else {
+                        return false;
+                    };
+                    let (start, len) = (layer.bytes.start, len_of(layer));
+                    (Shape::layer(layer), start, len, false)
+                }
+                What::Buffer(buf) => {
+                    let len = event.bytes(buf).len() as u32;
+                    let value = part.known == Known::Never;
+                    (Shape::buffer(event, buf), 0, len, value)
+                }
+                What::Stop(index) => {
+                    let Some(stop) = event.stops.get(index as usize) else {
+                        return false;
+                    };
+                    (Shape::stop(stop), 0, 0, true)
+                }
+            };
+            if shape != part.shape {
+                return false;
+            }
+            let (moved, sized) = (start != part.start, len != part.len);
+            if moved || sized || value {
+                let diff = Diff {
+                    moved,
+                    sized,
+                    value,
+                };
+                each(part.what, &part.row, diff);
+            }
+        }
+        true
     }
 
-    pub(super) fn text_len(&self) -> usize {
-        self.text.len()
-    }
-
+    /// A part of the text.
     #[inline]
-    pub(super) fn text(&self, from: usize, to: usize) -> &[u8] {
-        self.text.get(from..to).unwrap_or(&[])
+    pub(super) fn text(&self, range: Range<usize>) -> &[u8] {
+        self.text.get(range).unwrap_or(&[])
+    }
+
+    /// The text from there on.
+    pub(super) fn text_from(&self, at: usize) -> &[u8] {
+        self.text.get(at..).unwrap_or(&[])
     }
 }
 
-/// The shapes that have been printed.
-#[derive(Debug, Default)]
-pub(super) struct Memo {
-    slots: Vec<Template>,
+/// The shapes that have been written, and the one that is being written.
+#[derive(Debug)]
+pub(super) struct Memo<R> {
+    slots: Vec<Option<Box<Template<R>>>>,
+    parts: Vec<Part<R>>,
 }
 
-impl Memo {
-    /// The text of a packet with the same rows, if there was one.
+impl<R> Default for Memo<R> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+}
+
+impl<R> Memo<R> {
+    /// What was written of a packet that is probably like this one.
     #[inline]
-    pub(super) fn find(&self, plan: &Plan) -> Option<&Template> {
-        self.slots
-            .get(slot(plan))
-            .filter(|template| !plan.items.is_empty() && template.fits(plan))
+    pub(super) fn find(&self, event: &Event<'_>) -> Option<&Template<R>> {
+        self.slots.get(slot(event))?.as_deref()
     }
 
-    /// Remembers how a packet was printed.
-    pub(super) fn keep(&mut self, plan: &Plan, rows: &[Row], text: &[u8]) {
-        if text.len() > MAX_TEXT || rows.len() > MAX_ROWS || rows.len() != plan.items.len() {
+    /// A packet of a new shape is being written.
+    pub(super) fn begin(&mut self) {
+        self.parts.clear();
+    }
+
+    /// A part of it was written.
+    pub(super) fn part(&mut self, event: &Event<'_>, what: What, row: R) {
+        self.parts.extend(Part::new(event, what, row));
+    }
+
+    /// Remembers what has been written, if that was all of it.
+    pub(super) fn keep(&mut self, event: &Event<'_>, text: &[u8]) {
+        let counts = counts(event);
+        let all = event.layers.len() + counts.iter().sum::<usize>();
+        let has = |part: &&Part<R>| !matches!(part.what, What::Buffer(_));
+        if text.len() > MAX_TEXT
+            || self.parts.len() > MAX_PARTS
+            || self.parts.iter().filter(has).count() != all
+        {
             return;
         }
         if self.slots.is_empty() {
-            self.slots.resize_with(SHAPES, Template::default);
+            self.slots.resize_with(SHAPES, || None);
         }
-        if let Some(template) = self.slots.get_mut(slot(plan)) {
-            template.items.clone_from(&plan.items);
-            template.rows.clear();
-            template.rows.extend_from_slice(rows);
+        if let Some(place) = self.slots.get_mut(slot(event)) {
+            let template = place.get_or_insert_with(|| {
+                Box::new(Template {
+                    parts: Vec::new(),
+                    text: Vec::new(),
+                    counts,
+                })
+            });
+            core::mem::swap(&mut template.parts, &mut self.parts);
             template.text.clear();
             template.text.extend_from_slice(text);
+            template.counts = counts;
         }
     }
 }
 
-fn slot(plan: &Plan) -> usize {
-    (plan.hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SHAPES
+fn counts(event: &Event<'_>) -> [usize; 3] {
+    [event.fields.len(), event.notes.len(), event.stops.len()]
+}
+
+/// Where packets of this shape are kept: mostly no other one is there.
+#[inline]
+fn slot(event: &Event<'_>) -> usize {
+    let mut hash = event.layers.len() as u64;
+    let mut mix = |def: &'static FieldDef| {
+        let mixed = (core::ptr::from_ref(def).addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash = hash.rotate_left(1) ^ mixed;
+    };
+    event.fields.iter().for_each(|field| mix(field.def));
+    event.notes.iter().for_each(|note| mix(note.def));
+    (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SHAPES
 }

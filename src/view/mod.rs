@@ -8,6 +8,7 @@
 )]
 pub(crate) mod samples;
 
+pub mod arrows;
 pub mod comment;
 pub mod detail;
 mod errand;
@@ -22,5 +23,9 @@ pub mod ladder;
 pub mod line;
 mod memo;
 pub mod paint;
+pub mod panes;
+pub mod plot;
+pub mod sides;
 pub mod value;
+pub mod verdict;
 pub mod words;

@@ -477,12 +477,7 @@ impl Out {
     /// Bytes in hexadecimal, two digits each.
     #[inline]
     pub fn hex_bytes(&mut self, bytes: &[u8]) {
-        let start = self.buf.len();
-        self.buf.resize(start + 2 * bytes.len(), b' ');
-        let places = self.buf.get_mut(start..).unwrap_or_default();
-        for (place, byte) in places.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-            *place = [hex_digit(byte >> 4), hex_digit(byte & 15)];
-        }
+        hex_into(&mut self.buf, bytes);
         self.column += 2 * bytes.len();
     }
 
@@ -539,8 +534,14 @@ impl Out {
 
     /// The same glyph again and again, until that column is reached.
     pub fn fill_to(&mut self, column: usize, glyph: &str) {
+        let width = if glyph.is_ascii() {
+            glyph.len().max(1)
+        } else {
+            1
+        };
         while self.column < column {
-            self.glyph(glyph);
+            self.buf.extend_from_slice(glyph.as_bytes());
+            self.column += width;
         }
     }
 
@@ -852,8 +853,33 @@ fn fits_ascii(text: &[u8], room: usize, fresh: bool) -> usize {
 #[inline]
 #[must_use]
 pub fn hex_digit(n: u8) -> u8 {
-    // Without a branch: from ten on, the 39 characters that lie between the digits and the letters are skipped.
-    b'0' + n + ((n + 6) >> 4) * 39
+    // From ten on, the 39 characters that lie between the digits and the letters are skipped.
+    b'0' + n + if n > 9 { 39 } else { 0 }
+}
+
+/// Adds bytes in hexadecimal, two digits each.
+pub(super) fn hex_into(out: &mut Vec<u8>, bytes: &[u8]) {
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    for block in blocks {
+        // Sixteen at once, for which a processor has instructions.
+        let (high, low) = (
+            block.map(|b| hex_digit(b >> 4)),
+            block.map(|b| hex_digit(b & 15)),
+        );
+        let mut text = [0; 32];
+        for (place, digits) in text
+            .as_chunks_mut::<2>()
+            .0
+            .iter_mut()
+            .zip(high.iter().zip(low))
+        {
+            *place = [*digits.0, digits.1];
+        }
+        out.extend_from_slice(&text);
+    }
+    for byte in rest {
+        out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
+    }
 }
 
 /// Whether a character is invisible or changes how others are shown, and so must be written out.

@@ -124,7 +124,7 @@ pub fn ports(event: &Event<'_>) -> (Port, Port) {
     if event.layers.iter().any(|layer| is_icmp(layer.def)) {
         return (None, None);
     }
-    let port = |tcp, udp| uint(event, tcp).or_else(|| uint(event, udp));
+    let port = |tcp, udp| uint_in(event, &tcp::TCP, tcp).or_else(|| uint_in(event, &udp::UDP, udp));
     (
         port(&tcp::SRCPORT, &udp::SRCPORT),
         port(&tcp::DSTPORT, &udp::DSTPORT),
@@ -160,6 +160,19 @@ pub fn uint(event: &Event<'_>, def: &'static FieldDef) -> Option<u64> {
         .and_then(|field| field.value(event.bytes(field.buf)).uint())
 }
 
+/// The same, looked for only in layers of that protocol: most packets have far more fields in others.
+fn uint_in(event: &Event<'_>, protocol: &'static FieldDef, def: &'static FieldDef) -> Option<u64> {
+    let mut layers = event.layers.iter();
+    layers.find_map(|layer| {
+        if !core::ptr::eq(layer.def, protocol) {
+            return None;
+        }
+        let mut fields = event.fields_of(layer).iter();
+        let field = fields.find(|field| core::ptr::eq(field.def, def))?;
+        field.value(event.bytes(field.buf)).uint()
+    })
+}
+
 /// The number that was computed under that name.
 #[must_use]
 pub fn fact(event: &Event<'_>, def: &'static FieldDef) -> Option<u64> {
@@ -180,6 +193,17 @@ pub struct Deed {
 }
 
 impl Deed {
+    /// What a packet does that no host has sent: nothing that could be said of its sender.
+    #[must_use]
+    pub fn made_up() -> Self {
+        Self {
+            key: "say.packet.made_up",
+            number: 0,
+            and_fin: false,
+            bulk: false,
+        }
+    }
+
     /// What this packet does.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Self {
@@ -189,7 +213,7 @@ impl Deed {
             and_fin: false,
             bulk: false,
         };
-        let Some(flags) = uint(event, &tcp::FLAGS).filter(|_| is_tcp(event)) else {
+        let Some(flags) = uint_in(event, &tcp::TCP, &tcp::FLAGS).filter(|_| is_tcp(event)) else {
             let other = || deed("say.packet.other", u64::from(event.frame.wire_len));
             return errand::of(event).unwrap_or_else(other);
         };
@@ -237,7 +261,7 @@ impl Deed {
         let was_sealed = event.notes.iter().any(|note| {
             core::ptr::eq(note.def, &raw const tls::OPENED) && note.value == tls::opened::VERIFIED
         });
-        if let Some(alert) = uint(event, &tls::alert::DESC) {
+        if let Some(alert) = uint_in(event, &tls::TLS, &tls::alert::DESC) {
             let key = match (alert, was_sealed) {
                 (0, true) => "say.packet.goodbye",
                 (0, false) => "say.packet.goodbye_clear",
@@ -248,7 +272,7 @@ impl Deed {
                 ..deed(key, alert)
             };
         }
-        if let Some(kind) = uint(event, &tls::handshake::TYPE) {
+        if let Some(kind) = uint_in(event, &tls::TLS, &tls::handshake::TYPE) {
             let key = match kind {
                 1 => "say.packet.client_hello",
                 2 if event.note(&tls::handshake::HELLO_RETRY).is_some() => "say.packet.hello_retry",
@@ -385,7 +409,7 @@ pub fn quoted(out: &mut Out, text: &[u8], columns: usize) {
 /// Writes the label of a packet's arrow: what it is, in the field's own terms.
 pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usize) {
     let limit = out.column() + columns;
-    let Some(flags) = uint(event, &tcp::FLAGS).filter(|_| is_tcp(event)) else {
+    let Some(flags) = uint_in(event, &tcp::TCP, &tcp::FLAGS).filter(|_| is_tcp(event)) else {
         if errand::label(out, glossary, event) {
             return;
         }
@@ -415,7 +439,13 @@ pub fn label(out: &mut Out, glossary: &Glossary, event: &Event<'_>, columns: usi
         parts.add(out, "ACK");
     }
     let mut repeated = (0, 0);
-    for field in event.fields {
+    // What is looked for stands above TCP.
+    let above = event
+        .layers
+        .iter()
+        .skip_while(|layer| !core::ptr::eq(layer.def, &raw const tcp::TCP))
+        .skip(1);
+    for field in above.flat_map(|layer| event.fields_of(layer)) {
         let number = || field.value(event.bytes(field.buf)).uint().unwrap_or(0);
         if core::ptr::eq(field.def, &raw const tls::handshake::TYPE) {
             let kind = number();

@@ -420,6 +420,12 @@ impl Faults {
         self.fates.delivered += 1;
     }
 
+    /// A packet that was on its way is lost all the same: a router has thrown it away, or a host had no room for it.
+    pub fn lost(&mut self) {
+        self.fates.on_the_way = self.fates.on_the_way.saturating_sub(1);
+        self.fates.dropped += 1;
+    }
+
     /// What became of all packets so far.
     #[must_use]
     pub fn fates(&self) -> Fates {
@@ -457,7 +463,13 @@ impl Faults {
         });
         let anatomy = Anatomy::of(&event);
         for working in rules {
-            plans.push(working.plan(&event, anatomy.as_ref(), random));
+            let plan = working.plan(&event, anatomy.as_ref(), random);
+            let lost = matches!(plan, Some(Plan::Drop));
+            plans.push(plan);
+            if lost {
+                // The rules behind this one do not get to see it.
+                break;
+            }
         }
         anatomy
     }

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,9 +29,10 @@ use nix::sys::time::TimeSpec;
 use rustls::pki_types::{CertificateDer, ServerName};
 use time::OffsetDateTime;
 
+use super::fault::{Fates, Faults, Report};
 use super::refusal::{Refusal, Step};
-use super::{Answer, Happening, Host, Script, Seen, Texts, WireError};
-use crate::certs::{Authority, CertError, Identity, Validity};
+use super::{Answer, Ending, Happening, Host, Script, Seen, Texts, WireError, mitm};
+use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 use crate::layers::tcp_info::{TcpInfo, state};
 use crate::packet::Time;
@@ -76,21 +77,27 @@ pub(super) struct Shared {
     stop: UnixStream,
     stopper: Mutex<Option<UnixStream>>,
     failure: Mutex<Option<WireError>>,
+    /// Set with the first failure: for how long the wire had been running.
+    failed_at: OnceLock<Duration>,
     unseen: AtomicU64,
     /// The hosts' sockets, for the kernel's view of them.
     sockets: [OnceLock<OwnedFd>; 2],
+    /// What is done to packets, if anything. Never locked while something is waited for.
+    faults: Option<Mutex<Faults>>,
 }
 
 impl Shared {
-    fn new() -> Result<Self, WireError> {
+    fn new(faults: Option<Faults>) -> Result<Self, WireError> {
         let (stop, stopper) = pair()?;
         Ok(Self {
             clock: Clock::new(),
             stop,
             stopper: Mutex::new(Some(stopper)),
             failure: Mutex::new(None),
+            failed_at: OnceLock::new(),
             unseen: AtomicU64::new(0),
             sockets: [const { OnceLock::new() }; 2],
+            faults: faults.map(Mutex::new),
         })
     }
 
@@ -107,10 +114,22 @@ impl Shared {
     /// Records why the wire fails, if it is the first reason.
     pub(super) fn fail(&self, error: WireError) {
         lock(&self.failure).get_or_insert(error);
+        // It is set once, and is.
+        let _ = self.failed_at.set(self.clock.running());
+    }
+
+    /// For how long the wire had been running when the chat failed, if it did.
+    pub(super) fn failed_at(&self) -> Option<Duration> {
+        self.failed_at.get().copied()
     }
 
     pub(super) fn lose_sight(&self, packets: u64) {
         self.unseen.fetch_add(packets, Ordering::Relaxed);
+    }
+
+    /// What is done to packets, if anything.
+    pub(super) fn faults(&self) -> Option<MutexGuard<'_, Faults>> {
+        self.faults.as_ref().map(lock)
     }
 
     fn socket(&self, host: Host) -> &OnceLock<OwnedFd> {
@@ -154,9 +173,22 @@ impl Log {
         let mut known = lock(&self.keys);
         for line in lines.take() {
             if known.insert(line.clone()) {
+                // The host writes to its socket after this, so no packet with a record that the secret opens can come to
+                // the rules before the secret does.
+                if let Some(mut faults) = self.shared.faults() {
+                    faults.key(&line);
+                }
                 // Fails when nobody wants to see any more; so below.
                 let _ = self.seen.send(Seen::Key { host, time, line });
             }
+        }
+    }
+
+    /// A secret that neither of the hosts was the first to know.
+    pub(super) fn key(&self, host: Host, line: String) {
+        let time = self.shared.clock.now();
+        if lock(&self.keys).insert(line.clone()) {
+            self.pass(Seen::Key { host, time, line });
         }
     }
 
@@ -181,8 +213,8 @@ pub(super) struct Stage {
 }
 
 /// A stage, and the log of what is to be seen on it.
-pub(super) fn stage() -> Result<(Stage, Arc<Log>), WireError> {
-    let shared = Arc::new(Shared::new()?);
+pub(super) fn stage(faults: Option<Faults>) -> Result<(Stage, Arc<Log>), WireError> {
+    let shared = Arc::new(Shared::new(faults)?);
     let (sender, seen) = sync_channel(WAITING);
     let log = Log {
         shared: Arc::clone(&shared),
@@ -240,6 +272,12 @@ impl Stage {
         self.shared.unseen.load(Ordering::Relaxed)
     }
 
+    /// What became of all packets, and of each rule; `None` where there are no rules.
+    pub(super) fn faults(&self) -> Option<(Fates, Vec<Report>)> {
+        let faults = self.shared.faults()?;
+        Some((faults.fates(), faults.reports()))
+    }
+
     /// Ends everything that runs.
     fn end(&mut self) {
         self.over = true;
@@ -294,23 +332,41 @@ impl core::fmt::Debug for Stage {
 pub(super) struct Setting {
     roots: Vec<CertificateDer<'static>>,
     identity: Identity,
+    /// What the one in the middle shows.
+    pub(super) forged: Option<Identity>,
 }
 
 impl Setting {
-    /// With a certificate for these names, valid from yesterday to tomorrow.
-    pub(super) fn new(names: &[&str]) -> Result<Self, WireError> {
+    /// With a certificate for these names, valid from yesterday to tomorrow, and one for somebody in the middle.
+    pub(super) fn new(names: &[&str], mitm: Option<mitm::Server>) -> Result<Self, WireError> {
         let now = OffsetDateTime::now_utc();
         let day = time::Duration::DAY;
         let valid = |days: i32| Validity {
             from: now - day,
             until: now + day * days,
         };
-        let authority = Authority::new("Layerwise Demo CA", valid(2))?;
+        let authority = Authority::new(mitm::AUTHORITY, valid(2))?;
         Ok(Self {
             roots: vec![authority.certificate().clone()],
             identity: authority.issue(names, valid(1))?,
+            forged: mitm
+                .map(|server| mitm::identity(server, &authority, names, now, &mut Material::fresh))
+                .transpose()?,
         })
     }
+}
+
+/// What both hosts agree on, and how B's application behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Terms {
+    /// They chat without TLS.
+    pub(super) plain: bool,
+    /// They also accept TLS 1.2.
+    pub(super) tls12: bool,
+    /// A takes any certificate.
+    pub(super) insecure: bool,
+    /// So long B's application does not read, once the chat can begin.
+    pub(super) pause: Option<Duration>,
 }
 
 /// One host's part of the play: its application and its TLS.
@@ -322,9 +378,14 @@ pub(super) struct Part {
     connected: bool,
     /// Our FIN was asked for.
     hung_up: bool,
-    /// The other side's FIN was seen.
+    /// The other side's FIN was seen, or the connection is broken and all that came before is read.
     ended: bool,
+    /// The connection is broken: nothing can be sent any more.
+    broken: Option<Ending>,
     failed: bool,
+    /// How long the application will not read, and from when on it reads again.
+    pause: Option<Duration>,
+    reads_again: Option<Instant>,
 }
 
 impl Part {
@@ -334,14 +395,23 @@ impl Part {
         script: &Script,
         setting: &Setting,
         name: &str,
+        terms: Terms,
     ) -> Result<Self, WireError> {
         let keys = Arc::new(KeyLines::default());
-        let setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        let mut setup = Setup::default().key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
+        if terms.tls12 {
+            setup = setup.allow_tls12();
+        }
         let peer = match host {
+            _ if terms.plain => Peer::plain(),
             Host::A => ServerName::try_from(name.to_owned())
                 .map_err(|_| WireError::Certificate(CertError::Key))
                 .and_then(|name| {
-                    let config = setup.client(&setting.roots);
+                    let config = if terms.insecure {
+                        setup.client_unverified()
+                    } else {
+                        setup.client(&setting.roots)
+                    };
                     config
                         .and_then(|config| Peer::client(config, name))
                         .map_err(|error| WireError::Chat { host, error })
@@ -359,7 +429,10 @@ impl Part {
             connected: false,
             hung_up: false,
             ended: false,
+            broken: None,
             failed: false,
+            pause: terms.pause.filter(|_| host == Host::B),
+            reads_again: None,
         })
     }
 
@@ -372,12 +445,14 @@ impl Part {
         done: UnixStream,
     ) -> Result<(), WireError> {
         let shared = &log.shared;
-        let Some(mut stream) = self.join(socket, to, shared)? else {
+        let Some(mut stream) = self.join(socket, to, log)? else {
             return Ok(());
         };
         self.connected = true;
         log.chat(self.host, Happening::Connected);
         let mut buffer = vec![0; 64 << 10];
+        // Without TLS the chat can begin at once.
+        self.hear(&[], &mut stream, log)?;
         loop {
             self.flush(&mut stream, log)?;
             if self.hung_up && self.ended {
@@ -385,27 +460,49 @@ impl Part {
                 return Ok(());
             }
             let mut events = PollFlags::empty();
-            events.set(PollFlags::POLLIN, !self.ended);
+            let pause = self
+                .reads_again
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            let pause = pause.filter(|pause| !pause.is_zero());
+            events.set(PollFlags::POLLIN, !self.ended && pause.is_none());
             events.set(PollFlags::POLLOUT, !self.peer.outgoing().is_empty());
-            if !wait(shared, stream.as_fd(), events)? {
+            if !wait(shared, stream.as_fd(), events, pause)? {
                 return Ok(());
             }
-            if !self.ended {
+            if !self.ended && pause.is_none() {
                 match stream.read(&mut buffer) {
-                    Ok(0) => {
-                        self.ended = true;
-                        let result = self.peer.eof();
-                        self.check(result, log);
-                    }
+                    // After a write that failed the kernel speaks of no error again.
+                    Ok(0) => self.end(self.broken.unwrap_or(Ending::Fin), log),
                     Ok(count) => {
                         let bytes = buffer.get(..count).unwrap_or(&[]);
                         self.hear(bytes, &mut stream, log)?;
                     }
                     Err(error) if is_passing(&error) => {}
-                    Err(error) => return Err(self.tcp_error("receiving", &error)),
+                    Err(error) => match ending(&error) {
+                        Some(ending) => self.end(ending, log),
+                        None => return Err(self.tcp_error("receiving", &error)),
+                    },
                 }
             }
         }
+    }
+
+    /// TCP has nothing more for the application.
+    fn end(&mut self, ending: Ending, log: &Log) {
+        self.ended = true;
+        // Before a FIN there may be more to be sent; after anything else there is nobody to get it.
+        if ending != Ending::Fin {
+            self.broken = Some(ending);
+            self.hung_up = true;
+        }
+        log.chat(self.host, Happening::Ended(ending));
+        let result = match ending {
+            Ending::Fin => self.peer.eof(),
+            _ => self.peer.broken(),
+        };
+        // Without a stream it cannot fail.
+        let _ = self.respond(None, log);
+        self.check(result, log);
     }
 
     /// Connects, or is connected to; `None` if all shall end before.
@@ -413,26 +510,33 @@ impl Part {
         &mut self,
         socket: OwnedFd,
         to: Option<SocketAddrV4>,
-        shared: &Shared,
+        log: &Log,
     ) -> Result<Option<TcpStream>, WireError> {
+        let shared = &log.shared;
         let connected = if let Some(to) = to {
             self.show(shared, &socket)?;
             match connect(socket.as_raw_fd(), &SockaddrIn::from(to)) {
                 Ok(()) | Err(Errno::EINPROGRESS) => {}
                 Err(errno) => return Err(self.tcp_error("connecting", &errno.into())),
             }
-            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT)? {
+            if !wait(shared, socket.as_fd(), PollFlags::POLLOUT, None)? {
                 return Ok(None);
             }
             let stream = TcpStream::from(socket);
             match stream.take_error() {
                 Ok(None) => stream,
-                Ok(Some(error)) | Err(error) => return Err(self.tcp_error("connecting", &error)),
+                Ok(Some(error)) | Err(error) => {
+                    let Some(ending) = ending(&error) else {
+                        return Err(self.tcp_error("connecting", &error));
+                    };
+                    self.end(ending, log);
+                    return Ok(None);
+                }
             }
         } else {
             let listener = TcpListener::from(socket);
             loop {
-                if !wait(shared, listener.as_fd(), PollFlags::POLLIN)? {
+                if !wait(shared, listener.as_fd(), PollFlags::POLLIN, None)? {
                     return Ok(None);
                 }
                 match accept(&listener) {
@@ -467,16 +571,37 @@ impl Part {
             return Ok(());
         }
         let result = self.peer.receive(bytes);
+        self.react(result, stream, log)
+    }
+
+    /// The application does something about what has happened to its peer.
+    fn react(
+        &mut self,
+        result: Result<(), ChatError>,
+        stream: &mut TcpStream,
+        log: &Log,
+    ) -> Result<(), WireError> {
         self.flush(stream, log)?;
+        self.respond(Some(stream), log)?;
+        self.check(result, log);
+        Ok(())
+    }
+
+    /// The application answers what its peer has heard; without a stream, what it answers is sent later.
+    fn respond(&mut self, mut stream: Option<&mut TcpStream>, log: &Log) -> Result<(), WireError> {
         while let Some(event) = self.peer.next_event() {
+            if matches!(event, ChatEvent::Secured { .. } | ChatEvent::InClear) {
+                self.reads_again = self.pause.map(|pause| Instant::now() + pause);
+            }
             log.chat(self.host, Happening::Hears(event.clone()));
             if !self.failed {
                 let result = self.answer(&event, log);
                 self.check(result, log);
-                self.flush(stream, log)?;
+                if let Some(stream) = &mut stream {
+                    self.flush(stream, log)?;
+                }
             }
         }
-        self.check(result, log);
         Ok(())
     }
 
@@ -509,11 +634,19 @@ impl Part {
         // Secrets go before the packets they protect.
         log.keys(self.host, &self.keys);
         while !self.peer.outgoing().is_empty() {
+            if self.broken.is_some() {
+                self.peer.sent(self.peer.outgoing().len());
+                break;
+            }
             match stream.write(self.peer.outgoing()) {
                 Ok(taken) => self.peer.sent(taken),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_passing(&error) => {}
-                Err(error) => return Err(self.tcp_error("sending", &error)),
+                Err(error) => match ending(&error) {
+                    // What came before is still there to be read.
+                    Some(ending) => self.broken = Some(ending),
+                    None => return Err(self.tcp_error("sending", &error)),
+                },
             }
         }
         if self.peer.has_closed() && !self.hung_up {
@@ -532,13 +665,18 @@ impl Part {
     }
 }
 
-/// Waits until something can be done with a socket; `false` if all shall end.
-fn wait(shared: &Shared, socket: BorrowedFd<'_>, events: PollFlags) -> Result<bool, WireError> {
+/// Waits until something can be done with a socket, or so long; `false` if all shall end.
+fn wait(
+    shared: &Shared,
+    socket: BorrowedFd<'_>,
+    events: PollFlags,
+    most: Option<Duration>,
+) -> Result<bool, WireError> {
     let mut fds = [
         PollFd::new(shared.stop_fd(), PollFlags::POLLIN),
         PollFd::new(socket, events),
     ];
-    poll(&mut fds, None)?;
+    poll(&mut fds, most)?;
     let [stop, _] = fds;
     Ok(!stop.any().unwrap_or(false))
 }
@@ -579,8 +717,14 @@ pub(super) fn tcp_socket() -> Result<OwnedFd, Refusal> {
 }
 
 /// A TCP socket that listens for one connection.
-pub(super) fn listener(at: SocketAddrV4) -> Result<OwnedFd, Refusal> {
+///
+/// `buffer` is how much TCP keeps for the application, in bytes, where that is not left to the system; Linux takes it for
+/// the data alone and sets aside as much again.
+pub(super) fn listener(at: SocketAddrV4, buffer: Option<usize>) -> Result<OwnedFd, Refusal> {
     let made = tcp_socket()?;
+    if let Some(buffer) = buffer {
+        setsockopt(&made, sockopt::RcvBuf, &buffer).map_err(Refusal::at(Step::TcpSocket))?;
+    }
     // A connection of before that waits in TIME-WAIT is no obstacle.
     setsockopt(&made, sockopt::ReuseAddr, &true)
         .and_then(|()| bind(made.as_raw_fd(), &SockaddrIn::from(at)))
@@ -603,6 +747,21 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// How a connection has ended, if that is what the error says.
+fn ending(error: &io::Error) -> Option<Ending> {
+    match error.kind() {
+        // For a SYN, a reset means that nobody listens. After the other side's FIN, Linux speaks of a broken pipe.
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::BrokenPipe => Some(Ending::Reset),
+        io::ErrorKind::TimedOut => Some(Ending::TimedOut),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Some(Ending::Unreachable)
+        }
+        _ => None,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -97,7 +97,7 @@ impl Loopback {
         }
         script.check()?;
         let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, config.port);
-        let setting = Setting::new(&[SERVER_NAME, &to.ip().to_string()])?;
+        let setting = Setting::new(&[SERVER_NAME, &to.ip().to_string()], None)?;
         let own = gain_rights_safely().and_then(|()| Network::new());
         let (ground, place, network) = match own {
             Ok(network) => {
@@ -127,7 +127,7 @@ impl Loopback {
             server,
             watcher,
         } = ground;
-        let (mut stage, log) = kernel::stage()?;
+        let (mut stage, log) = kernel::stage(None)?;
         let (players, playing) = kernel::pair()?;
         let watch = watcher.watch(config, players)?;
         stage.spawn("wire", &log, move |log| {
@@ -136,7 +136,13 @@ impl Loopback {
             result
         })?;
         for (host, socket) in [(Host::B, server), (Host::A, client)] {
-            let part = Part::new(host, script, &setting, SERVER_NAME)?;
+            let part = Part::new(
+                host,
+                script,
+                &setting,
+                SERVER_NAME,
+                kernel::Terms::default(),
+            )?;
             let done = playing.try_clone().map_err(Refusal::at(Step::TcpSocket))?;
             let to = (host == Host::A).then_some(to);
             let name = if host == Host::A { "host A" } else { "host B" };
@@ -197,7 +203,7 @@ impl Ground {
         let watcher = Watcher::new()?;
         Ok(Self {
             client: kernel::tcp_socket()?,
-            server: kernel::listener(to)?,
+            server: kernel::listener(to, None)?,
             watcher,
         })
     }

@@ -29,20 +29,17 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::time_provider::TimeProvider;
-use smoltcp::iface::{
-    self, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet,
-};
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
-use smoltcp::socket::tcp;
-use smoltcp::time::Instant;
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 use time::OffsetDateTime;
 
 use super::fault::{Fates, Faults, Going, Report, Rule, Sent, Way};
+pub use super::mitm::Server;
+use super::mitm::{self, Leaving, Mitm, Notebook, identity};
+use super::stack::{Refused, Settings, Stack};
 use super::{
-    Answer, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire, WireError,
+    Answer, Ending, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire,
+    WireError,
 };
 use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
@@ -78,50 +75,20 @@ pub struct Config {
     pub max_time: Duration,
     /// The wire gives up after so many packets. One million unless told otherwise.
     pub max_packets: u64,
-    /// Who answers at B's address, and with what certificate. The real B unless told otherwise.
+    /// What certificate B shows. Its own unless told otherwise.
     pub server: Server,
+    /// Somebody in the middle who shows this certificate to A. Nobody unless told otherwise.
+    pub mitm: Option<Server>,
     /// Whether A checks that certificate. It does unless told otherwise.
     pub verify: bool,
     /// Whether both ends also accept TLS 1.2. They do not unless told otherwise.
     pub tls12: bool,
+    /// Whether they chat without TLS. They do not unless told otherwise.
+    pub plain: bool,
     /// How much TCP keeps at B for its application, in bytes. 256 KiB unless told otherwise.
     pub buffer: usize,
     /// When B's application does not read, counted from the start. Never unless told otherwise.
     pub pause: Option<Range<Duration>>,
-}
-
-/// What certificate is shown at B's address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Server {
-    /// B's own: for its name, valid now, from the authority that A trusts.
-    #[default]
-    Genuine,
-    /// For B's name and valid now, but from an authority that A has never heard of.
-    UnknownAuthority,
-    /// From the authority that A trusts and valid now, but for another name.
-    WrongName,
-    /// B's own, but its time is over.
-    Expired,
-}
-
-/// Somebody on the path: decides what becomes of every packet.
-pub trait Middle {
-    /// A secret became known at one of the hosts: a line of a key log. (An attacker does not get it; a stage director does.)
-    fn key(&mut self, line: &str);
-
-    /// A packet was sent; what is given back is delivered, each after the wire's latency and its own delay.
-    fn carry(&mut self, from: Host, now: Time, packet: &[u8]) -> Vec<Carried>;
-}
-
-/// A packet that is delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carried {
-    /// The host it is delivered to.
-    pub to: Host,
-    /// How much longer than the wire's latency it takes.
-    pub delay: Duration,
-    /// The packet, from the first byte of its IP header.
-    pub bytes: Vec<u8>,
 }
 
 impl Default for Config {
@@ -133,8 +100,10 @@ impl Default for Config {
             max_time: Duration::from_secs(24 * 60 * 60),
             max_packets: 1_000_000,
             server: Server::Genuine,
+            mitm: None,
             verify: true,
             tls12: false,
+            plain: false,
             buffer: TCP_BUFFER,
             pause: None,
         }
@@ -162,20 +131,6 @@ impl Memory {
         Self::with(config, script, &setting)
     }
 
-    /// The same with somebody on the path, who decides instead of the rules of [`Memory::with_faults`].
-    ///
-    /// # Errors
-    /// As for [`Memory::new`].
-    pub fn between(
-        config: &Config,
-        script: &Script,
-        middle: Box<dyn Middle>,
-    ) -> Result<Self, WireError> {
-        let mut wire = Self::new(config, script)?;
-        wire.log.middle = Some(middle);
-        Ok(wire)
-    }
-
     fn with(config: &Config, script: &Script, setting: &Setting) -> Result<Self, WireError> {
         if !(MIN_MTU..=MAX_MTU).contains(&config.mtu) {
             return Err(WireError::Mtu {
@@ -192,9 +147,15 @@ impl Memory {
         }
         script.check()?;
         let latency = u64::try_from(config.latency.as_nanos()).unwrap_or(u64::MAX);
+        // One in the middle stands in the middle.
+        let latency = latency / if config.mitm.is_some() { 2 } else { 1 };
         let mut a = End::new(Host::A, config, setting, script)?;
         let b = End::new(Host::B, config, setting, script)?;
         a.connect()?;
+        let mitm = setting
+            .forged
+            .as_ref()
+            .map(|forged| in_the_middle(config, forged));
         Ok(Self {
             a,
             b,
@@ -208,8 +169,8 @@ impl Memory {
                 packets: 0,
                 keys: BTreeSet::new(),
                 failure: None,
-                middle: None,
                 failed_at: None,
+                mitm: mitm.transpose()?,
             },
             seed: config.seed,
             max_time: config.max_time,
@@ -225,6 +186,12 @@ impl Memory {
         self
     }
 
+    /// What the one in the middle sees of the chats, if there is one.
+    #[must_use]
+    pub fn notebook(&self) -> Option<Notebook> {
+        self.log.mitm.as_ref().map(Mitm::notes)
+    }
+
     /// The virtual clock.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -233,13 +200,20 @@ impl Memory {
 
     /// Goes on to the next instant at which something happens.
     fn step(&mut self) -> Result<(), WireError> {
-        if self.log.flight.is_empty() && self.a.is_done() && self.b.is_done() {
+        let is_done = self.log.mitm.as_ref().is_none_or(Mitm::is_done);
+        if self.log.flight.is_empty() && self.a.is_done() && self.b.is_done() && is_done {
             self.over = true;
             return self.log.failure.take().map_or(Ok(()), Err);
         }
         let arrival = self.log.flight.first_key_value().map(|((at, _), _)| *at);
         let now = self.log.now;
-        let timers = [self.a.timer(now), self.b.timer(now), self.b.wakes(now)];
+        let mitm = self.log.mitm.as_mut().and_then(|mitm| mitm.timer(now));
+        let timers = [
+            self.a.timer(now),
+            self.b.timer(now),
+            self.b.wakes(now),
+            mitm,
+        ];
         let next = timers.into_iter().flatten().chain(arrival).min();
         let Some(next) = next else {
             let time = self.log.time();
@@ -266,14 +240,20 @@ impl Memory {
                 faults.arrived();
             }
             let end = match flight.to {
-                Host::A => &mut self.a,
-                Host::B => &mut self.b,
+                Stop::Host(Host::A) => &mut self.a,
+                Stop::Host(Host::B) => &mut self.b,
+                Stop::Middle(from) => {
+                    if let Some(mitm) = &mut self.log.mitm {
+                        mitm.arrived(from, flight.bytes);
+                    }
+                    continue;
+                }
             };
-            end.device.arrived.push_back(flight.bytes);
+            end.stack.arrived(flight.bytes);
         }
         self.a.turn(&mut self.log);
         self.b.turn(&mut self.log);
-        Ok(())
+        self.log.middle()
     }
 }
 
@@ -327,62 +307,41 @@ impl core::fmt::Debug for Memory {
 }
 
 const SECOND: u64 = 1_000_000_000;
-const DAY: time::Duration = time::Duration::DAY;
-
 /// Room for a window beyond 64 KiB, so that window scaling is of use.
 const TCP_BUFFER: usize = 256 * 1024;
-
-/// A name that B does not have.
-const OTHER_NAME: &str = "m.example";
 
 /// Who trusts whom.
 struct Setting {
     roots: Vec<CertificateDer<'static>>,
     identity: Identity,
+    /// What the one in the middle shows.
+    forged: Option<Identity>,
 }
 
 impl Setting {
     fn new(config: &Config) -> Result<Self, WireError> {
         let random = Stream::new(config.seed, "certificates");
-        let material = || Material {
-            key: random.bytes(),
-            serial: random.bytes(),
+        let mut material = || {
+            Ok(Material {
+                key: random.bytes(),
+                serial: random.bytes(),
+            })
         };
         let start = OffsetDateTime::from_unix_timestamp_nanos(i128::from(EPOCH.0))
             .map_err(|_| CertError::Key)?;
+        let day = time::Duration::DAY;
         let years = Validity {
-            from: start - DAY * 365,
-            until: start + DAY * 3650,
+            from: start - day * 365,
+            until: start + day * 3650,
         };
-        let authority = Authority::from_material("Layerwise Demo CA", years, &material())?;
-        let roots = vec![authority.certificate().clone()];
-        let mut months = Validity {
-            from: start - DAY * 30,
-            until: start + DAY * 60,
-        };
+        let authority = Authority::from_material(mitm::AUTHORITY, years, &material()?)?;
         let address = Host::B.address().to_string();
-        let mut names = vec![SERVER_NAME, &address];
-        let identity = material();
-        let issuer = match config.server {
-            Server::Genuine => authority,
-            Server::UnknownAuthority => {
-                Authority::from_material("Somebody Else's CA", years, &material())?
-            }
-            Server::WrongName => {
-                names = vec![OTHER_NAME];
-                authority
-            }
-            Server::Expired => {
-                months = Validity {
-                    from: start - DAY * 120,
-                    until: start - DAY * 30,
-                };
-                authority
-            }
-        };
+        let names = [SERVER_NAME, &address];
+        let mut made = |server| identity(server, &authority, &names, start, &mut material);
         Ok(Self {
-            roots,
-            identity: issuer.issue_from_material(&names, months, &identity)?,
+            identity: made(config.server)?,
+            forged: config.mitm.map(made).transpose()?,
+            roots: vec![authority.certificate().clone()],
         })
     }
 }
@@ -412,13 +371,20 @@ struct Log {
     keys: BTreeSet<String>,
     /// The first failure, and when it was.
     failure: Option<WireError>,
-    /// Who decides what becomes of the packets, if it is not the wire itself.
-    middle: Option<Box<dyn Middle>>,
     failed_at: Option<u64>,
+    mitm: Option<Mitm>,
+}
+
+/// Where a packet arrives.
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    Host(Host),
+    /// At the one in the middle, from this host.
+    Middle(Host),
 }
 
 struct Flight {
-    to: Host,
+    to: Stop,
     bytes: Vec<u8>,
 }
 
@@ -428,12 +394,12 @@ impl Log {
     }
 
     fn packet(&mut self, from: Host, bytes: Vec<u8>) {
-        if self.middle.is_some() {
-            return self.carry(from, bytes);
+        let arrives = Time(EPOCH.0 + self.now + self.latency);
+        if self.mitm.is_some() {
+            return self.link(from, hop(from), Stop::Middle(from), bytes);
         }
         let Some(faults) = &mut self.faults else {
             self.packets += 1;
-            let arrives = Time(EPOCH.0 + self.now + self.latency);
             let (id, before, touched) = (self.packets, None, Vec::new());
             return self.going(Going::Packet(Sent {
                 id,
@@ -455,39 +421,41 @@ impl Log {
         }
     }
 
-    /// Lets the one on the path decide.
-    fn carry(&mut self, from: Host, bytes: Vec<u8>) {
-        let now = self.time();
-        let Some(middle) = &mut self.middle else {
-            return;
+    /// Lets the one in the middle run, and takes what leaves it.
+    fn middle(&mut self) -> Result<(), WireError> {
+        let Some(mut mitm) = self.mitm.take() else {
+            return Ok(());
         };
+        let result = mitm.turn(self.now);
+        while let Some(leaving) = mitm.next() {
+            match leaving {
+                Leaving::Packet(to, bytes) => {
+                    self.link(to.other(), hop(to), Stop::Host(to), bytes);
+                }
+                Leaving::Key(host, line) => self.key(host, line),
+            }
+        }
+        self.mitm = Some(mitm);
+        result
+    }
+
+    /// Puts a packet on one of the two links that there are with one in the middle.
+    fn link(&mut self, from: Host, hop: usize, to: Stop, bytes: Vec<u8>) {
         self.packets += 1;
-        let carried = middle.carry(from, now, &bytes);
-        let latency = self.latency;
-        let arrives = |carried: &Carried| {
-            let delay = u64::try_from(carried.delay.as_nanos()).unwrap_or(u64::MAX);
-            Time(now.0.saturating_add(latency).saturating_add(delay))
-        };
+        let arrives = Time(EPOCH.0 + self.now + self.latency);
         self.seen.push_back(Seen::Packet(Packet {
             id: self.packets,
             from,
-            sent: now,
-            arrives: carried
-                .iter()
-                .find(|carried| carried.to == from.other())
-                .map(arrives),
+            sent: self.time(),
+            arrives: Some(arrives),
             link: Link::Ip,
-            hop: 0,
+            hop,
             kernel: None,
-            bytes,
+            bytes: bytes.clone(),
             before: None,
             touched: Vec::new(),
         }));
-        for carried in carried {
-            let arrives = arrives(&carried);
-            let (to, bytes) = (carried.to, carried.bytes);
-            self.fly(arrives, Flight { to, bytes });
-        }
+        self.fly(arrives, Flight { to, bytes });
     }
 
     /// Puts a packet on its way.
@@ -527,22 +495,24 @@ impl Log {
             }
         };
         if let Some(arrives) = arrives {
+            let to = Stop::Host(to);
             self.fly(arrives, Flight { to, bytes });
         }
     }
 
     fn keys(&mut self, host: Host, keys: &KeyLines) {
-        let time = self.time();
         for line in keys.take() {
-            if self.keys.insert(line.clone()) {
-                if let Some(middle) = &mut self.middle {
-                    middle.key(&line);
-                }
-                if let Some(faults) = &mut self.faults {
-                    faults.key(&line);
-                }
-                self.seen.push_back(Seen::Key { host, time, line });
+            self.key(host, line);
+        }
+    }
+
+    fn key(&mut self, host: Host, line: String) {
+        let time = self.time();
+        if self.keys.insert(line.clone()) {
+            if let Some(faults) = &mut self.faults {
+                faults.key(&line);
             }
+            self.seen.push_back(Seen::Key { host, time, line });
         }
     }
 
@@ -571,16 +541,13 @@ struct End {
     peer: Peer,
     keys: Arc<KeyLines>,
     random: Stream,
-    interface: Interface,
-    sockets: SocketSet<'static>,
-    tcp: SocketHandle,
-    device: Queue,
+    stack: Stack,
     /// The local port of A.
     port: u16,
     connected: bool,
     /// Our FIN was asked for.
     hung_up: bool,
-    /// The other side's FIN was seen.
+    /// The other side's FIN was seen, or its RST.
     ended: bool,
     failed: bool,
     /// When its application does not read, in nanoseconds since the start.
@@ -596,17 +563,12 @@ impl End {
     ) -> Result<Self, WireError> {
         let random = Stream::new(config.seed, if host == Host::A { "A" } else { "B" });
         let keys = Arc::new(KeyLines::default());
-        let mut setup = Setup::default()
-            .deterministic(Arc::new(seeded::provider()), Arc::new(Stopped))
-            .key_log(Arc::clone(&keys) as Arc<dyn rustls::KeyLog>);
-        if config.tls12 {
-            setup = setup.allow_tls12();
-        }
+        let setup = setup(config, &keys);
         let peer = random
             .within(|| match host {
+                _ if config.plain => Ok(Peer::plain()),
                 Host::A => {
-                    let name = ServerName::try_from(SERVER_NAME)
-                        .map_err(|error| ChatError::Tls(error.to_string()))?;
+                    let name = mitm::server_name()?;
                     let client = if config.verify {
                         setup.client(&setting.roots)?
                     } else {
@@ -618,39 +580,22 @@ impl End {
             })
             .map_err(|error| WireError::Chat { host, error })?;
 
-        let mut device = Queue {
-            mtu: config.mtu,
-            arrived: VecDeque::new(),
-            leaving: VecDeque::new(),
-        };
-        let mut settings = iface::Config::new(HardwareAddress::Ip);
-        settings.random_seed = u64::from_be_bytes(random.bytes());
-        let mut interface = Interface::new(settings, &mut device, Instant::ZERO);
-        interface.update_ip_addrs(|addresses| {
-            // There is room for one address in a list that was just made.
-            let _ = addresses.push(IpCidr::new(IpAddress::from(host.address()), 32));
-        });
-        interface
-            .routes_mut()
-            .add_default_ipv4_route(host.other().address())
-            .map_err(|error| tcp_error(host, "adding the route", &error))?;
-
-        let buffer = |bytes| tcp::SocketBuffer::new(vec![0; bytes]);
         let (receive, pause) = match host {
             Host::A => (TCP_BUFFER, None),
             Host::B => (config.buffer, config.pause.as_ref()),
         };
-        let mut socket = tcp::Socket::new(buffer(receive), buffer(TCP_BUFFER));
-        socket.set_nagle_enabled(false);
-        socket.set_ack_delay(None);
-        socket.set_congestion_control(tcp::CongestionControl::Reno);
+        let refused = |refused| tcp_error(host, refused);
+        let mut stack = Stack::new(&Settings {
+            address: host.address(),
+            other: host.other().address(),
+            mtu: config.mtu,
+            seed: u64::from_be_bytes(random.bytes()),
+            buffers: [receive, TCP_BUFFER],
+        })
+        .map_err(refused)?;
         if host == Host::B {
-            socket
-                .listen(PORT)
-                .map_err(|error| tcp_error(host, "listening", &error))?;
+            stack.listen(PORT).map_err(refused)?;
         }
-        let mut sockets = SocketSet::new(Vec::new());
-        let tcp = sockets.add(socket);
         Ok(Self {
             host,
             texts: Texts::new(host, script),
@@ -659,10 +604,7 @@ impl End {
             // A port from the range for private use (RFC 6335, section 6).
             port: 49_152 + u16::from_be_bytes(random.bytes()) % 16_384,
             random,
-            interface,
-            sockets,
-            tcp,
-            device,
+            stack,
             connected: false,
             hung_up: false,
             ended: false,
@@ -677,35 +619,23 @@ impl End {
 
     /// Wants the connection; the SYN goes with the first turn.
     fn connect(&mut self) -> Result<(), WireError> {
-        let to = (IpAddress::from(self.host.other().address()), PORT);
-        let port = self.port;
-        let context = self.interface.context();
-        self.sockets
-            .get_mut::<tcp::Socket<'_>>(self.tcp)
-            .connect(context, to, port)
-            .map_err(|error| tcp_error(self.host, "connecting", &error))
+        let to = (self.host.other().address(), PORT);
+        let refused = self.stack.connect(to, self.port);
+        refused.map_err(|refused| tcp_error(self.host, refused))
     }
 
-    fn socket(&mut self) -> &mut tcp::Socket<'static> {
-        self.sockets.get_mut(self.tcp)
+    fn socket(&mut self) -> &mut smoltcp::socket::tcp::Socket<'static> {
+        self.stack.socket()
     }
 
     /// Whether nothing but time-wait is left.
     fn is_done(&self) -> bool {
-        let socket = self.sockets.get::<tcp::Socket<'_>>(self.tcp);
-        matches!(socket.state(), tcp::State::Closed | tcp::State::TimeWait)
+        self.stack.is_done()
     }
 
     /// When TCP wants to run again without a packet: always later than `now`.
     fn timer(&mut self, now: u64) -> Option<u64> {
-        if self.is_done() {
-            return None;
-        }
-        let at = self.interface.poll_at(instant(now), &self.sockets)?;
-        let at = u64::try_from(at.total_micros()).unwrap_or(0);
-        // A TCP that wants to run at once has just done so, except at the very start.
-        let soonest = if now == 0 { 0 } else { now + 1000 };
-        Some(at.saturating_mul(1000).max(soonest))
+        self.stack.timer(now)
     }
 
     /// When its application reads again, if it is not reading now.
@@ -715,19 +645,16 @@ impl End {
 
     /// Lets the host run: take in what has arrived, let the application answer, send.
     fn turn(&mut self, log: &mut Log) {
-        let at = instant(log.now);
-        self.interface.poll_maintenance(at);
-        while self
-            .interface
-            .poll_ingress_single(at, &mut self.device, &mut self.sockets)
-            != PollIngressSingleResult::None
-        {}
+        self.stack.take_in(log.now);
         if !self.connected {
             // A's ACK ends TCP's handshake and goes before any data; B's SYN goes before it is connected.
             if self.host == Host::A || !self.socket().may_send() {
                 self.send(log);
             }
             if !self.socket().may_send() {
+                if self.stack.is_closed() && !self.ended {
+                    self.end(Ending::Reset, log);
+                }
                 return;
             }
             self.connected = true;
@@ -744,29 +671,44 @@ impl End {
     /// Gives to the application what TCP has, and to the wire what it answers.
     fn hear(&mut self, log: &mut Log) {
         let mut bytes = Vec::new();
-        // It fails when the other side has closed and all is read.
-        while let Ok(1..) = self.socket().recv(|data| {
-            bytes.extend_from_slice(data);
-            (data.len(), data.len())
-        }) {}
+        self.stack.receive(&mut bytes);
         if !self.failed {
             let peer = &mut self.peer;
             let result = self.random.within(|| peer.receive(&bytes));
-            self.flush(log);
-            while let Some(event) = self.peer.next_event() {
-                log.chat(self.host, Happening::Hears(event.clone()));
-                if !self.failed {
-                    let result = self.answer(&event, log);
-                    self.check(result, log);
-                }
-            }
-            self.check(result, log);
+            self.react(result, log);
         }
         if !self.socket().may_recv() && !self.ended {
-            self.ended = true;
-            let result = self.peer.eof();
-            self.check(result, log);
+            let ending = if self.stack.is_reset() {
+                Ending::Reset
+            } else {
+                Ending::Fin
+            };
+            self.end(ending, log);
         }
+    }
+
+    /// TCP has nothing more for the application.
+    fn end(&mut self, ending: Ending, log: &mut Log) {
+        self.ended = true;
+        log.chat(self.host, Happening::Ended(ending));
+        let result = match ending {
+            Ending::Fin => self.peer.eof(),
+            _ => self.peer.broken(),
+        };
+        self.react(result, log);
+    }
+
+    /// The application does something about what has happened to its peer.
+    fn react(&mut self, result: Result<(), ChatError>, log: &mut Log) {
+        self.flush(log);
+        while let Some(event) = self.peer.next_event() {
+            log.chat(self.host, Happening::Hears(event.clone()));
+            if !self.failed {
+                let result = self.answer(&event, log);
+                self.check(result, log);
+            }
+        }
+        self.check(result, log);
     }
 
     /// What the application does about an event.
@@ -802,9 +744,8 @@ impl End {
         log.keys(self.host, &self.keys);
         while !self.peer.outgoing().is_empty() {
             let outgoing = self.peer.outgoing();
-            let socket = self.sockets.get_mut::<tcp::Socket<'_>>(self.tcp);
             // TCP takes nothing when its buffer is full, or the connection is gone.
-            let Ok(taken @ 1..) = socket.send_slice(outgoing) else {
+            let Ok(taken @ 1..) = self.stack.socket().send_slice(outgoing) else {
                 break;
             };
             self.peer.sent(taken);
@@ -819,79 +760,56 @@ impl End {
 
     /// Lets TCP send all it may.
     fn send(&mut self, log: &mut Log) {
-        loop {
-            let result =
-                self.interface
-                    .poll_egress(instant(log.now), &mut self.device, &mut self.sockets);
-            let mut idle = result == PollResult::None;
-            while let Some(bytes) = self.device.leaving.pop_front() {
-                log.packet(self.host, bytes);
-                idle = false;
-            }
-            if idle {
-                break;
-            }
-        }
+        let host = self.host;
+        self.stack.send(log.now, |bytes| log.packet(host, bytes));
     }
 }
 
-/// smoltcp counts microseconds.
-fn instant(now: u64) -> Instant {
-    Instant::from_micros(i64::try_from(now / 1000).unwrap_or(i64::MAX))
-}
-
-fn tcp_error(host: Host, tried: &str, error: &dyn core::fmt::Display) -> WireError {
-    WireError::Tcp {
-        host,
-        what: format!("{tried}: {error}"),
+/// What TLS is like at each of the hosts.
+fn setup(config: &Config, keys: &Arc<KeyLines>) -> Setup {
+    let setup = Setup::default()
+        .deterministic(Arc::new(seeded::provider()), Arc::new(Stopped))
+        .key_log(Arc::clone(keys) as Arc<dyn rustls::KeyLog>);
+    if config.tls12 {
+        setup.allow_tls12()
+    } else {
+        setup
     }
 }
 
-/// A network card: packets that have arrived, packets that are to leave.
-struct Queue {
-    mtu: usize,
-    arrived: VecDeque<Vec<u8>>,
-    leaving: VecDeque<Vec<u8>>,
+/// One in the middle, who shows this certificate to A.
+fn in_the_middle(config: &Config, forged: &Identity) -> Result<Mitm, WireError> {
+    let random = Stream::new(config.seed, "M");
+    let keys = [(); 2].map(|()| Arc::new(KeyLines::default()));
+    let [a, b] = &keys;
+    let peers = random.within(|| {
+        let server = Peer::server(setup(config, a).server(forged)?)?;
+        // It does not care whom it betrays A to.
+        let client = setup(config, b).client_unverified()?;
+        Ok([server, Peer::client(client, mitm::server_name()?)?])
+    });
+    Mitm::new(mitm::Plan {
+        mtu: config.mtu,
+        seeds: [(); 2].map(|()| u64::from_be_bytes(random.bytes())),
+        peers: peers.map_err(|error| WireError::Chat {
+            host: Host::A,
+            error,
+        })?,
+        keys,
+        within: Box::new(move |call| random.within(call)),
+    })
 }
 
-struct Arrived(Vec<u8>);
-
-struct Leaving<'q>(&'q mut VecDeque<Vec<u8>>);
-
-impl phy::Device for Queue {
-    type RxToken<'q> = Arrived;
-    type TxToken<'q> = Leaving<'q>;
-
-    fn receive(&mut self, _: Instant) -> Option<(Arrived, Leaving<'_>)> {
-        let packet = self.arrived.pop_front()?;
-        Some((Arrived(packet), Leaving(&mut self.leaving)))
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<Leaving<'_>> {
-        Some(Leaving(&mut self.leaving))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = self.mtu;
-        capabilities
-    }
-}
-
-impl phy::RxToken for Arrived {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
-        read(&self.0)
+/// The link that a host is on, where there are two.
+fn hop(host: Host) -> usize {
+    match host {
+        Host::A => 0,
+        Host::B => 1,
     }
 }
 
-impl phy::TxToken for Leaving<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, write: F) -> R {
-        let mut packet = vec![0; len];
-        let result = write(&mut packet);
-        self.0.push_back(packet);
-        result
-    }
+fn tcp_error(host: Host, Refused(what): Refused) -> WireError {
+    WireError::Tcp { host, what }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod kernel;
 #[cfg(target_os = "linux")]
 pub mod loopback;
 pub mod memory;
+pub mod mitm;
 #[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
@@ -23,6 +24,7 @@ pub mod refusal;
 mod relay;
 #[cfg(target_os = "linux")]
 mod router;
+mod stack;
 #[cfg(target_os = "linux")]
 pub mod tun;
 
@@ -148,7 +150,9 @@ impl Texts {
             (ChatEvent::Goodbye, _) => None,
             (_, Self::Messages(messages)) => messages.next(),
             (ChatEvent::Said(_), Self::Reply(reply)) => Some(reply.clone()),
-            (ChatEvent::Secured { .. }, Self::Reply(_)) => return Answer::Nothing,
+            (ChatEvent::Secured { .. } | ChatEvent::InClear, Self::Reply(_)) => {
+                return Answer::Nothing;
+            }
         };
         text.map_or(Answer::Goodbye, Answer::Say)
     }
@@ -162,7 +166,7 @@ pub trait Wire: Iterator<Item = Result<Seen, WireError>> {
     /// How many packets passed that nobody could be shown, because they came faster than they were taken.
     fn unseen(&self) -> u64;
 
-    /// What became of all packets, and of each fault rule; `None` where there are no rules.
+    /// What became of all packets that hosts sent, and of each fault rule; `None` where there are no rules.
     fn faults(&self) -> Option<(fault::Fates, Vec<fault::Report>)> {
         None
     }
@@ -187,63 +191,6 @@ impl Link {
             Self::Ethernet => LinkType::ETHERNET,
         }
     }
-}
-
-/// What is to become of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It goes on.
-    Pass,
-    /// It is lost.
-    Drop,
-    /// It goes on so much later.
-    Delay(Duration),
-}
-
-/// Decides about each packet on each link, when it is put on it; [`Packet::arrives`] says when it would arrive.
-pub type Policy = Box<dyn FnMut(&Packet) -> Verdict + Send>;
-
-/// A policy that loses one packet: the `nth` (from 1 on) that carries data over TCP which was not there before.
-#[must_use]
-pub fn lose_data(nth: u64) -> Policy {
-    let mut seen = 0;
-    // How far each host has come.
-    let mut sent: [Option<u32>; 2] = [None; 2];
-    Box::new(move |packet| {
-        let [a, b] = &mut sent;
-        let sent = if packet.from == Host::A { a } else { b };
-        let Some(end) = end_of_data(packet) else {
-            return Verdict::Pass;
-        };
-        // On a further link, or sent again, it is not new. Sequence numbers wrap around.
-        if sent.is_some_and(|sent| end.wrapping_sub(sent).cast_signed() <= 0) {
-            return Verdict::Pass;
-        }
-        *sent = Some(end);
-        seen += 1;
-        if seen == nth {
-            Verdict::Drop
-        } else {
-            Verdict::Pass
-        }
-    })
-}
-
-/// The sequence number behind the data of a packet, if it carries any, over IPv4 and TCP.
-fn end_of_data(packet: &Packet) -> Option<u32> {
-    let start = match packet.link {
-        Link::Ip => 0,
-        Link::Ethernet => ETHERNET_HEADER,
-    };
-    let ip = packet.bytes.get(start..)?;
-    let ip_header = usize::from(ip.first()? & 15) * 4;
-    let total = usize::from(u16::from_be_bytes(*ip.get(2..)?.first_chunk()?));
-    let is_tcp = ip.first()? >> 4 == 4 && ip.get(9) == Some(&6);
-    let tcp = ip.get(ip_header..).filter(|_| is_tcp)?;
-    let seq = u32::from_be_bytes(*tcp.get(4..)?.first_chunk()?);
-    let tcp_header = usize::from(tcp.get(12)? >> 4) * 4;
-    let len = total.checked_sub(ip_header + tcp_header)?;
-    (len > 0).then_some(seq.wrapping_add(len as u32))
 }
 
 /// Something a wire shows, in the order in which it happened.
@@ -325,8 +272,23 @@ pub enum Happening {
     SaysGoodbye,
     /// It heard from the other side: secured, a text, a goodbye.
     Hears(ChatEvent),
+    /// TCP has nothing more for it, each host once, after the last that it hears.
+    Ended(Ending),
     /// It cannot go on.
     Fails(ChatError),
+}
+
+/// How TCP ends, as the application of one host gets to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The other side has ended (FIN), after all that it had to say.
+    Fin,
+    /// The connection was reset (RST).
+    Reset,
+    /// TCP gave up: what it sent was never acknowledged.
+    TimedOut,
+    /// There is no way to the other side: nobody answers for its address.
+    Unreachable,
 }
 
 impl Happening {

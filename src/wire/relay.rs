@@ -1,5 +1,9 @@
-//! The wire between two hosts with network devices of their own: what leaves one device is shown, decided about, carried
-//! over the links and through the routers, and put into the other.
+//! The wire between two hosts with network devices of their own: what leaves one device is shown, carried over the links
+//! and through the routers, and put into the other.
+//!
+//! Fault rules act where a host's packet is put on its first link, and on nothing else: each packet that a host sends is
+//! looked at once, as it left the host, however many links follow. Routers, and what they say themselves (ARP), are
+//! spared. A packet that was changed is carried on as it is: a router throws it away if its header does not fit.
 
 use core::cmp::Reverse;
 use core::time::Duration;
@@ -11,14 +15,23 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::{read, write};
 
+use super::fault::{Going, Sent, Way};
 use super::kernel::{Log, Shared, poll};
+use super::mitm::{Leaving, Mitm};
 use super::router::{Numbered, Path, Routed, framed, is_carried, mac};
-use super::{ETHERNET_HEADER, Host, Link, Packet, Policy, Seen, Verdict, WireError};
+use super::{ETHERNET_HEADER, Host, Link, Packet, Seen, WireError};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::Time;
 
 /// So many packets are taken from one host before the other has its turn.
 const TURN: usize = 64;
+
+/// After the chat has failed, one host may wait for ever for what the other does not say any more. So the wire ends when
+/// nothing has passed for so long since.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// And after so long in any case: hosts that an attacker has put out of step may never come to rest.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// The longest frame there can be.
 const LONGEST: usize = ETHERNET_HEADER + 65_535;
@@ -52,6 +65,8 @@ struct Moving {
     order: u64,
     hop: usize,
     to_b: bool,
+    /// Whether a host sent it, or a rule made it of what a host sent; otherwise a router did.
+    from_host: bool,
     frame: Numbered,
 }
 
@@ -64,19 +79,22 @@ pub(super) struct Relay<'r> {
     link: Link,
     /// How long a packet is on one link, in nanoseconds.
     latency: u64,
-    policy: Option<Policy>,
     max_time: Duration,
     moving: BinaryHeap<Reverse<Moving>>,
     /// Frames that were put on a link so far.
     count: u64,
     /// Packets, each counted once.
     packets: u64,
+    /// For how long the wire had been running when a packet was sent last.
+    passed: Duration,
     /// What the kernels knew when it was shown last.
     known: [TcpInfo; 2],
+    /// Who stands between the two links.
+    mitm: Option<Mitm>,
 }
 
 impl<'r> Relay<'r> {
-    pub(super) fn new(ports: [Port; 2], plan: &Plan, policy: Option<Policy>, log: &'r Log) -> Self {
+    pub(super) fn new(ports: [Port; 2], plan: &Plan, mitm: Option<Mitm>, log: &'r Log) -> Self {
         let links = plan.hops as u64 + 1;
         let latency = u64::try_from(plan.latency.as_nanos()).unwrap_or(u64::MAX);
         Self {
@@ -86,12 +104,13 @@ impl<'r> Relay<'r> {
             path: Path::new(plan.link, plan.hops),
             link: plan.link,
             latency: latency / links,
-            policy,
             max_time: plan.max_time,
             moving: BinaryHeap::new(),
             count: 0,
             packets: 0,
+            passed: Duration::ZERO,
             known: [TcpInfo::default(); 2],
+            mitm,
         }
     }
 
@@ -106,12 +125,12 @@ impl<'r> Relay<'r> {
                 .peek()
                 .map(|Reverse(next)| Duration::from_nanos(next.due.since(now)));
             let left = self.max_time.saturating_sub(self.shared.clock.running());
-            let timeout = due.unwrap_or(left).min(left);
-            let timeout = if playing {
-                timeout
-            } else {
-                timeout.min(LINGER)
-            };
+            let elapsed = self.elapsed();
+            let mitm = self.mitm.as_mut().and_then(|mitm| mitm.timer(elapsed));
+            let mitm = mitm.map(|at| Duration::from_nanos(at.saturating_sub(elapsed)));
+            let timeout = due.unwrap_or(left).min(left).min(mitm.unwrap_or(left));
+            // Nobody wakes this thread when the chat fails.
+            let timeout = timeout.min(if playing { QUIET } else { LINGER });
             let [stop, a, b, over] = self.wait(&players, playing, timeout)?;
             if stop {
                 return Ok(());
@@ -123,8 +142,22 @@ impl<'r> Relay<'r> {
                 }
             }
             self.carry()?;
+            self.middle()?;
+            if self.moving.is_empty() && self.mitm.as_ref().is_some_and(Mitm::was_left) {
+                self.shared.stop();
+                return Ok(());
+            }
             if !playing && self.moving.is_empty() && self.shared.is_closed() {
                 return Ok(());
+            }
+            if let Some(failed) = self.shared.failed_at() {
+                let running = self.shared.clock.running();
+                let quiet = running.saturating_sub(self.passed.max(failed)) >= QUIET;
+                let long = running.saturating_sub(failed) >= AFTER_FAILURE;
+                if long || (quiet && self.moving.is_empty()) {
+                    self.shared.stop();
+                    return Ok(());
+                }
             }
             if left.is_zero() {
                 return Err(WireError::TooLong {
@@ -183,10 +216,8 @@ impl<'r> Relay<'r> {
                 Some(frame)
             };
             if let Some(frame) = frame.filter(|frame| carried && is_carried(self.link, frame)) {
-                let hop = self.path.first(host);
-                let frame = self.number(frame.to_vec());
-                self.put(hop, host.other(), frame, true);
-                // At once, so that what is decided about is in the order of sending, and nothing waits for the turn's end.
+                self.send(host, frame.to_vec());
+                // At once, so that rules see packets in the order of sending, and nothing waits for the turn's end.
                 self.carry()?;
             }
         }
@@ -199,49 +230,117 @@ impl<'r> Relay<'r> {
         (self.packets, bytes)
     }
 
-    /// Puts a frame on a link: it is shown, and decided about. `sent` says that a host has sent it just now.
-    fn put(&mut self, hop: usize, to: Host, (id, bytes): Numbered, sent: bool) {
+    /// A host has sent a frame: it is put on the first link, with what rules do to it.
+    fn send(&mut self, from: Host, bytes: Vec<u8>) {
         let now = self.shared.clock.now();
-        let from = to.other();
-        let kernel = if sent { self.shared.kernel(from) } else { None };
-        let due = Time(now.0.saturating_add(self.latency));
-        let mut packet = Packet {
-            id,
+        self.passed = self.shared.clock.running();
+        let kernel = self.shared.kernel(from);
+        let way = Way {
+            now,
+            latency: self.latency,
             from,
+            link: self.link,
+        };
+        let going = match self.shared.faults() {
+            Some(mut faults) => faults.send(way, &mut self.packets, bytes),
+            None => {
+                let (id, bytes) = self.number(bytes);
+                vec![Going::Packet(Sent {
+                    id,
+                    from,
+                    arrives: Some(self.due(now)),
+                    bytes,
+                    before: None,
+                    touched: Vec::new(),
+                })]
+            }
+        };
+        for going in going {
+            match going {
+                Going::Packet(sent) => {
+                    let made = sent.touched.iter().any(|touch| touch.deed.is_made());
+                    let hop = self.path.first(from);
+                    if let Some(due) = sent.arrives {
+                        self.launch(hop, from.other(), true, due, (sent.id, sent.bytes.clone()));
+                    }
+                    self.log.pass(Seen::Packet(Packet {
+                        id: sent.id,
+                        from,
+                        sent: now,
+                        arrives: sent.arrives,
+                        link: self.link,
+                        hop,
+                        kernel: kernel.filter(|_| !made),
+                        bytes: sent.bytes,
+                        before: sent.before,
+                        touched: sent.touched,
+                    }));
+                }
+                Going::Released {
+                    id,
+                    to,
+                    arrives,
+                    bytes,
+                } => {
+                    let hop = self.path.first(to.other());
+                    self.launch(hop, to, true, arrives, (id, bytes));
+                    self.log.pass(Seen::Released {
+                        id,
+                        time: now,
+                        arrives,
+                    });
+                }
+            }
+        }
+        if let Some(info) = kernel {
+            self.kernel(from, info);
+        }
+    }
+
+    /// Puts a frame on a further link, or on a router's first.
+    fn put(&mut self, hop: usize, to: Host, from_host: bool, (id, bytes): Numbered) {
+        let now = self.shared.clock.now();
+        let due = self.due(now);
+        self.launch(hop, to, from_host, due, (id, bytes.clone()));
+        self.log.pass(Seen::Packet(Packet {
+            id,
+            from: to.other(),
             sent: now,
             arrives: Some(due),
             link: self.link,
             hop,
-            kernel,
+            kernel: None,
             bytes,
             before: None,
             touched: Vec::new(),
-        };
-        let verdict = match &mut self.policy {
-            Some(policy) => policy(&packet),
-            None => Verdict::Pass,
-        };
-        packet.arrives = match verdict {
-            Verdict::Pass => Some(due),
-            Verdict::Drop => None,
-            Verdict::Delay(by) => {
-                let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-                Some(Time(due.0.saturating_add(by)))
+        }));
+    }
+
+    /// When what is put on a link arrives at its end.
+    fn due(&self, now: Time) -> Time {
+        Time(now.0.saturating_add(self.latency))
+    }
+
+    fn launch(&mut self, hop: usize, to: Host, from_host: bool, due: Time, frame: Numbered) {
+        self.count += 1;
+        self.moving.push(Reverse(Moving {
+            due,
+            order: self.count,
+            hop,
+            to_b: to == Host::B,
+            from_host,
+            frame,
+        }));
+    }
+
+    /// Counts the fate of a frame that a host sent, or that was made of one: it has arrived, or it is lost on the way.
+    fn fate(&self, from_host: bool, arrived: bool) {
+        if let Some(mut faults) = self.shared.faults().filter(|_| from_host) {
+            if arrived {
+                faults.arrived();
+            } else {
+                faults.lost();
             }
-        };
-        if let Some(due) = packet.arrives {
-            self.count += 1;
-            self.moving.push(Reverse(Moving {
-                due,
-                order: self.count,
-                hop,
-                to_b: to == Host::B,
-                frame: (id, packet.bytes.clone()),
-            }));
-        }
-        self.log.pass(Seen::Packet(packet));
-        if let Some(info) = kernel {
-            self.kernel(from, info);
         }
     }
 
@@ -263,55 +362,98 @@ impl<'r> Relay<'r> {
                 break;
             }
             let Some(Reverse(Moving {
-                hop, to_b, frame, ..
+                hop,
+                to_b,
+                from_host,
+                frame,
+                ..
             })) = self.moving.pop()
             else {
                 break;
             };
             let to = if to_b { Host::B } else { Host::A };
             let Some(next) = self.path.next(hop, to) else {
-                self.deliver(to, frame.1)?;
+                let arrived = self.deliver(to, frame.1)?;
+                self.fate(from_host, arrived);
                 continue;
             };
+            if let Some(mitm) = &mut self.mitm {
+                mitm.arrived(to.other(), frame.1);
+                self.middle()?;
+                continue;
+            }
             match self.path.route(hop, to, frame) {
-                Routed::On(frame) => self.put(next, to, frame, false),
+                Routed::On(frame) => self.put(next, to, from_host, frame),
                 Routed::Asks(frame) => {
                     let frame = self.number(frame);
-                    self.put(next, to, frame, false);
+                    self.put(next, to, false, frame);
                 }
                 Routed::Back(frame) => {
+                    self.fate(from_host, true);
                     let frame = self.number(frame);
-                    self.put(hop, to.other(), frame, false);
+                    self.put(hop, to.other(), false, frame);
                 }
-                Routed::Ends => {}
+                Routed::Taken => self.fate(from_host, true),
+                Routed::Lost => self.fate(from_host, false),
             }
             // An answer by ARP lets go what waited for it.
             let from = to.other();
             for frame in self.path.released(from) {
-                self.put(hop, from, frame, false);
+                self.put(hop, from, true, frame);
             }
         }
         Ok(())
     }
 
-    /// Puts a frame into a host's device.
-    fn deliver(&mut self, to: Host, bytes: Vec<u8>) -> Result<(), WireError> {
+    /// Nanoseconds since the start.
+    fn elapsed(&self) -> u64 {
+        self.shared.clock.now().since(self.shared.clock.started())
+    }
+
+    /// Lets the one in the middle run, and takes what leaves it.
+    fn middle(&mut self) -> Result<(), WireError> {
+        let Some(mut mitm) = self.mitm.take() else {
+            return Ok(());
+        };
+        let result = mitm.turn(self.elapsed());
+        while let Some(leaving) = mitm.next() {
+            match leaving {
+                Leaving::Packet(to, bytes) => {
+                    // It stands at the far end of a host's first link.
+                    let hop = self.path.first(to);
+                    let frame = self.number(bytes);
+                    self.put(hop, to, false, frame);
+                }
+                Leaving::Key(host, line) => self.log.key(host, line),
+            }
+        }
+        self.mitm = Some(mitm);
+        result
+    }
+
+    /// Puts a frame into a host's device, and says whether there was room for it.
+    fn deliver(&mut self, to: Host, bytes: Vec<u8>) -> Result<bool, WireError> {
         let port = self.port(to);
         let frame = if port.bare {
             framed(&bytes, mac(to), mac(to.other()))
         } else {
             bytes
         };
-        match write(&port.fd, &frame) {
-            Ok(_) => {}
-            // As on a real wire: a host that has no room loses it.
-            Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => {}
-            Err(errno) => return Err(broken("writing to a device", errno)),
-        }
+        let arrived = loop {
+            match write(&port.fd, &frame) {
+                Ok(_) => break true,
+                // The device throws it away: a fault has made something of it that is neither IP nor a whole frame.
+                Err(Errno::EINVAL) => break true,
+                // As on a real wire: a host that has no room loses it.
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => break false,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(broken("writing to a device", errno)),
+            }
+        };
         if let Some(info) = self.shared.kernel(to) {
             self.kernel(to, info);
         }
-        Ok(())
+        Ok(arrived)
     }
 }
 

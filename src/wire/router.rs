@@ -53,8 +53,10 @@ pub(super) enum Routed {
     Back(Vec<u8>),
     /// Another frame goes on in its place (a question by ARP), and it waits.
     Asks(Vec<u8>),
-    /// It goes no further.
-    Ends,
+    /// It was for the router itself.
+    Taken,
+    /// It is thrown away.
+    Lost,
 }
 
 /// All routers between A and B.
@@ -96,21 +98,21 @@ impl Path {
         if self.link == Link::Ip {
             return match forward(&mut frame) {
                 Some(()) => Routed::On((id, frame)),
-                None => Routed::Ends,
+                None => Routed::Lost,
             };
         }
         let router = if to == Host::B { link + 1 } else { link };
         let here = router_mac(router, to.other());
         let Some((header, packet)) = frame.split_at_mut_checked(ETHERNET_HEADER) else {
-            return Routed::Ends;
+            return Routed::Lost;
         };
         match header.last_chunk() {
             Some(&ARP) => return self.arp(link, to, router, &frame),
             Some(&IPV4) if header.starts_with(&here) => {}
-            _ => return Routed::Ends,
+            _ => return Routed::Lost,
         }
         if forward(packet).is_none() {
-            return Routed::Ends;
+            return Routed::Lost;
         }
         let source = router_mac(router, to);
         let next = self.next(link, to);
@@ -121,10 +123,10 @@ impl Path {
             (true, Some(mac)) => mac,
             (true, None) => {
                 let held = self.held(to);
-                held.push_back((id, frame));
-                if held.len() > MAX_HELD {
-                    held.pop_front();
+                if held.len() >= MAX_HELD {
+                    return Routed::Lost;
                 }
+                held.push_back((id, frame));
                 return Routed::Asks(question(source, gateway(to), to.address()));
             }
         };
@@ -136,13 +138,13 @@ impl Path {
     fn arp(&mut self, link: usize, to: Host, router: usize, frame: &[u8]) -> Routed {
         let from = to.other();
         if link != self.first(from) {
-            return Routed::Ends;
+            return Routed::Taken;
         }
         let Some(arp) = Arp::read(frame) else {
-            return Routed::Ends;
+            return Routed::Taken;
         };
         if arp.sender != from.address() {
-            return Routed::Ends;
+            return Routed::Taken;
         }
         let here = router_mac(router, from);
         *self.place(from) = Some(arp.mac);
@@ -150,7 +152,7 @@ impl Path {
             1 if arp.target == gateway(from) => {
                 Routed::Back(arp_frame(2, (here, gateway(from)), (arp.mac, arp.sender)))
             }
-            _ => Routed::Ends,
+            _ => Routed::Taken,
         }
     }
 
@@ -182,10 +184,14 @@ impl Path {
     }
 }
 
-/// Takes one off the TTL of an IPv4 packet and computes its header checksum anew; `None` if it may go no further.
+/// Takes one off the TTL of an IPv4 packet and computes its header checksum anew; `None` if it may go no further. One whose
+/// checksum is wrong must be thrown away (RFC 1812, section 5.2.2): what is wrong with it would be covered up.
 fn forward(packet: &mut [u8]) -> Option<()> {
     let first = *packet.first()?;
     let header = packet.get_mut(..usize::from(first & 15) * 4)?;
+    if header.len() < 20 || Sum16BitWords::new().add_slice(header).ones_complement() != 0 {
+        return None;
+    }
     let ttl = header.get_mut(8)?;
     if first >> 4 != 4 || *ttl <= 1 {
         return None;
@@ -297,11 +303,25 @@ mod tests {
         };
         assert_eq!(frame[8], 63);
         assert!(sums_up(&frame));
+        // TTL 1, with its checksum.
         let mut last = PACKET;
-        last[8] = 1;
-        assert_eq!(path.route(0, Host::B, (1, last.to_vec())), Routed::Ends);
+        (last[8], last[10]) = (1, 0x69);
+        assert!(sums_up(&last), "the sample");
+        assert_eq!(path.route(0, Host::B, (1, last.to_vec())), Routed::Lost);
         for len in 0..20 {
-            path.route(0, Host::B, (1, PACKET[..len].to_vec()));
+            let cut = PACKET[..len].to_vec();
+            assert_eq!(path.route(0, Host::B, (1, cut)), Routed::Lost);
+        }
+    }
+
+    #[test]
+    fn a_router_covers_up_no_error() {
+        let mut path = Path::new(Link::Ip, 1);
+        for bit in 0..PACKET.len() * 8 {
+            let mut wrong = PACKET;
+            wrong[bit / 8] ^= 0x80 >> (bit % 8);
+            let routed = path.route(0, Host::B, (1, wrong.to_vec()));
+            assert_eq!(routed, Routed::Lost, "bit {bit}");
         }
     }
 
@@ -349,7 +369,7 @@ mod tests {
             (mac(Host::B), Host::B.address()),
             (last, gateway(Host::B)),
         );
-        assert_eq!(path.route(2, Host::A, (3, answer)), Routed::Ends);
+        assert_eq!(path.route(2, Host::A, (3, answer)), Routed::Taken);
         let (2, released) = path.released(Host::B).remove(0) else {
             unreachable!("the packet that waited");
         };
@@ -363,16 +383,14 @@ mod tests {
     fn nobody_else_is_answered() {
         let mut path = Path::new(Link::Ethernet, 1);
         let stranger = question(mac(Host::A), Ipv4Addr::new(9, 9, 9, 9), gateway(Host::A));
-        assert_eq!(path.route(0, Host::B, (1, stranger)), Routed::Ends);
+        assert_eq!(path.route(0, Host::B, (1, stranger)), Routed::Taken);
         let elsewhere = framed(&PACKET, mac(Host::B), mac(Host::A));
-        assert_eq!(path.route(0, Host::B, (1, elsewhere)), Routed::Ends);
+        assert_eq!(path.route(0, Host::B, (1, elsewhere)), Routed::Lost);
         let whole = question(mac(Host::A), Host::A.address(), gateway(Host::A));
         for len in 0..whole.len() {
-            assert_eq!(
-                path.route(0, Host::B, (1, whole[..len].to_vec())),
-                Routed::Ends,
-                "{len} bytes"
-            );
+            let routed = path.route(0, Host::B, (1, whole[..len].to_vec()));
+            let nothing = matches!(routed, Routed::Taken | Routed::Lost);
+            assert!(nothing, "{len} bytes");
         }
     }
 }

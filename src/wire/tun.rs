@@ -18,14 +18,14 @@ use std::net::SocketAddrV4;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tun_tap::{Iface, Mode};
 
+use super::fault::{Fates, Faults, Report, Rule};
 use super::ground::{Network, gain_rights_safely};
-use super::kernel::{self, Part, Setting, Stage};
+use super::kernel::{self, Part, Setting, Stage, Terms};
+use super::mitm::{self, Mitm, Notebook, Server};
 use super::refusal::{Refusal, Step};
 use super::relay::{Plan, Port, Relay};
 use super::router::{gateway, mac};
-use super::{
-    Host, Link, MAX_HOPS, PORT, Policy, SERVER_NAME, Script, Seen, Wire, WireError, netlink,
-};
+use super::{Host, Link, MAX_HOPS, PORT, SERVER_NAME, Script, Seen, Wire, WireError, netlink};
 use crate::packet::Time;
 use crate::sys::device::{Device, Offload, descriptor, packet_socket};
 
@@ -55,6 +55,18 @@ pub struct Config {
     pub hops: usize,
     /// The wire gives up after so much time. Ten minutes unless told otherwise.
     pub max_time: Duration,
+    /// Somebody in the middle who shows this certificate to A. Nobody unless told otherwise; then there are no routers.
+    pub mitm: Option<Server>,
+    /// Whether A checks the certificate that it is shown. It does unless told otherwise.
+    pub verify: bool,
+    /// Whether both ends also accept TLS 1.2. They do not unless told otherwise.
+    pub tls12: bool,
+    /// Whether they chat without TLS. They do not unless told otherwise.
+    pub plain: bool,
+    /// How much TCP keeps at B for its application, in bytes; what the system chooses unless told otherwise.
+    pub buffer: Option<usize>,
+    /// How long B's application does not read, once the chat can begin. It reads at once unless told otherwise.
+    pub pause: Option<Duration>,
 }
 
 impl Default for Config {
@@ -65,6 +77,12 @@ impl Default for Config {
             link: Link::Ip,
             hops: 0,
             max_time: Duration::from_secs(600),
+            mitm: None,
+            verify: true,
+            tls12: false,
+            plain: false,
+            buffer: None,
+            pause: None,
         }
     }
 }
@@ -83,6 +101,7 @@ pub enum Carrier {
 pub struct Tun {
     stage: Stage,
     carrier: Carrier,
+    notebook: Option<Notebook>,
 }
 
 impl Tun {
@@ -94,48 +113,68 @@ impl Tun {
     /// # Errors
     /// When something in `config` is out of range, a text of the script cannot be said, or the system refuses a step.
     pub fn new(config: &Config, script: &Script) -> Result<Self, WireError> {
-        Self::with_policy(config, script, None)
+        Self::with_faults(config, script, Vec::new(), 0)
     }
 
-    /// The same, with somebody who decides what becomes of each packet on each link.
+    /// The same with faults on it. Rules act on each packet once, where its host puts it on its first link; routers and
+    /// what they say are spared. What is left to chance follows from `seed`, and from the packets that there are: the
+    /// seed reaches nothing else.
     ///
     /// # Errors
     /// As [`Tun::new`].
-    pub fn with_policy(
+    pub fn with_faults(
         config: &Config,
         script: &Script,
-        policy: Option<Policy>,
+        rules: Vec<Rule>,
+        seed: u64,
     ) -> Result<Self, WireError> {
         check(config)?;
         script.check()?;
-        let setting = Setting::new(&[SERVER_NAME, &Host::B.address().to_string()])?;
+        let setting = Setting::new(&[SERVER_NAME, &Host::B.address().to_string()], config.mitm)?;
+        let mitm = setting.forged.as_ref().map(|forged| {
+            let plan = mitm::Plan::with(config.mtu, forged).map_err(|error| WireError::Chat {
+                host: Host::A,
+                error,
+            })?;
+            Mitm::new(plan)
+        });
+        let mitm = mitm.transpose()?;
+        let notebook = mitm.as_ref().map(Mitm::notes);
         gain_rights_safely()?;
         let ground = Ground::new(config)?;
         let [a, b] = &ground.networks;
         let to = SocketAddrV4::new(Host::B.address(), PORT);
         let sockets = [
             a.within(kernel::tcp_socket)?,
-            b.within(|| kernel::listener(to))?,
+            b.within(|| kernel::listener(to, config.buffer))?,
         ];
-        let (mut stage, log) = kernel::stage()?;
+        let (mut stage, log) =
+            kernel::stage((!rules.is_empty()).then(|| Faults::new(rules, seed)))?;
         let (players, playing) = kernel::pair()?;
         let plan = Plan {
             link: config.link,
-            hops: config.hops,
+            // One in the middle stands where a router would.
+            hops: if mitm.is_some() { 1 } else { config.hops },
             latency: config.latency,
             max_time: config.max_time,
         };
         let (ports, networks) = (ground.ports, ground.networks);
         stage.spawn("wire", &log, move |log| {
-            let result = Relay::new(ports, &plan, policy, log).run(players);
+            let result = Relay::new(ports, &plan, mitm, log).run(players);
             drop(networks);
             result
         })?;
+        let terms = Terms {
+            plain: config.plain,
+            insecure: !config.verify,
+            tls12: config.tls12,
+            pause: config.pause,
+        };
         for (host, socket) in [Host::B, Host::A]
             .into_iter()
             .zip(sockets.into_iter().rev())
         {
-            let part = Part::new(host, script, &setting, SERVER_NAME)?;
+            let part = Part::new(host, script, &setting, SERVER_NAME, terms)?;
             let done = playing.try_clone().map_err(Refusal::at(Step::TcpSocket))?;
             let to = (host == Host::A).then_some(to);
             let name = if host == Host::A { "host A" } else { "host B" };
@@ -144,6 +183,7 @@ impl Tun {
         Ok(Self {
             stage,
             carrier: ground.carrier,
+            notebook,
         })
     }
 
@@ -151,6 +191,12 @@ impl Tun {
     #[must_use]
     pub fn started(&self) -> Time {
         self.stage.started()
+    }
+
+    /// What the one in the middle sees of the chats, if there is one.
+    #[must_use]
+    pub fn notebook(&self) -> Option<Notebook> {
+        self.notebook.as_ref().map(Notebook::clone)
     }
 
     /// What carries the packets.
@@ -175,6 +221,10 @@ impl Wire for Tun {
 
     fn unseen(&self) -> u64 {
         self.stage.unseen()
+    }
+
+    fn faults(&self) -> Option<(Fates, Vec<Report>)> {
+        self.stage.faults()
     }
 }
 

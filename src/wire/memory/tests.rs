@@ -126,6 +126,7 @@ fn hi_is_said_and_answered() {
             said("hello"),
             Happening::SaysGoodbye,
             goodbye.clone(),
+            Happening::Ended(Ending::Fin),
         ]
     );
     assert_eq!(
@@ -137,6 +138,7 @@ fn hi_is_said_and_answered() {
             Happening::Says("hello".to_owned()),
             goodbye,
             Happening::SaysGoodbye,
+            Happening::Ended(Ending::Fin),
         ]
     );
 }
