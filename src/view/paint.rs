@@ -612,8 +612,8 @@ impl Out {
         let seen = bytes.get(..columns * 4).unwrap_or(bytes);
         let cut = seen.len() < bytes.len();
         // Most of it is plain ASCII, which is shown as it is.
-        let plain = |byte: &&u8| matches!(**byte, b' '..=b'~') && !matches!(**byte, b'"' | b'\\');
-        let len = seen.iter().take(columns).take_while(plain).count();
+        let plain = |byte: &&u8| is_plain(**byte);
+        let len = plain_len(seen.get(..columns).unwrap_or(seen));
         let (start, seen) = seen.split_at(len);
         self.ascii(start);
         match seen.first() {
@@ -747,7 +747,10 @@ impl Out {
     /// A sentence of the glossary, in which `value` writes what stands for each `{name}`.
     pub fn sentence(&mut self, template: &str, mut value: impl FnMut(&mut Self, &str)) {
         let mut rest = template;
-        while let Some((before, after)) = rest.split_once('{') {
+        // Searching for a byte is faster than searching for a character.
+        while let Some(at) = memchr::memchr(b'{', rest.as_bytes()) {
+            let (before, after) = rest.split_at(at);
+            let after = after.get(1..).unwrap_or_default();
             self.text(before);
             let Some((name, after)) = after.split_once('}') else {
                 self.byte(b'{');
@@ -855,6 +858,21 @@ fn fits_ascii(text: &[u8], room: usize, fresh: bool) -> usize {
 pub fn hex_digit(n: u8) -> u8 {
     // From ten on, the 39 characters that lie between the digits and the letters are skipped.
     b'0' + n + if n > 9 { 39 } else { 0 }
+}
+
+/// Whether a byte is a printable character of ASCII that is shown as it is between quotation marks.
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
+}
+
+/// How many bytes at the beginning of a text are plain.
+pub(super) fn plain_len(text: &[u8]) -> usize {
+    // Sixteen are looked at together, without a branch for each.
+    let all = |block: &&[u8; 16]| block.iter().fold(true, |all, byte| all & is_plain(*byte));
+    let start = text.as_chunks::<16>().0.iter().take_while(all).count() * 16;
+    let rest = text.get(start..).unwrap_or(&[]);
+    start + rest.iter().take_while(|byte| is_plain(**byte)).count()
 }
 
 /// Adds bytes in hexadecimal, two digits each.
