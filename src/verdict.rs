@@ -85,6 +85,8 @@ pub enum Check {
     IpLength,
     /// IP's header checksum does not fit.
     IpChecksum,
+    /// A router on its way had no hop left for it.
+    IpTtl,
     /// It is for somebody else.
     IpAddress,
     /// It is said to be a part of a packet whose other parts never come.
@@ -290,6 +292,7 @@ impl Check {
             Self::IpVersion
             | Self::IpLength
             | Self::IpChecksum
+            | Self::IpTtl
             | Self::IpAddress
             | Self::IpFragment
             | Self::IpProtocol => Layer::Ip,
@@ -304,6 +307,7 @@ impl Check {
             Self::IpVersion => "ip.version",
             Self::IpLength => "ip.length",
             Self::IpChecksum => "ip.checksum",
+            Self::IpTtl => "ip.ttl",
             Self::IpAddress => "ip.address",
             Self::IpFragment => "ip.fragment",
             Self::IpProtocol => "ip.protocol",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::segment::{Segment, after, read};
+use super::segment::{Segment, after, ip, read};
 use super::{
     Caught, Check, Consequence, Cure, Effect, Layer, Reaction, Remark, Tally, Verdict, Why,
 };
@@ -218,6 +218,16 @@ impl Tracer {
                 self.sends(from, segment, packet);
             }
             way.trace = self.trace(packet, meant.as_ref(), made);
+            // Each router takes one off, and passes on nothing that has none left (RFC 1812, section 5.3.1).
+            let ttl = ip(&packet.bytes, packet.link).get(8).copied();
+            let ttl = ttl.map_or(0, usize::from);
+            if self.links > 1
+                && ttl < self.links
+                && let Some(trace) = way.trace.and_then(|place| self.traces.get_mut(place))
+                && packet.arrives.is_some()
+            {
+                trace.reaction = Reaction::Discarded(Check::IpTtl);
+            }
         } else if let Some(known) = self.way.iter().position(|way| way.id == packet.id) {
             way = self.way.remove(known).unwrap_or(way);
             if !packet.touched.is_empty() && way.trace.is_none() {
@@ -492,7 +502,7 @@ impl Tracer {
         let (repeats, sack, recover) = (side.repeats, side.sack, side.recover);
         let repeated_at = side.repeated_at;
         // What was sent because of an acknowledgment comes right behind it; RACK waits for a part of a round trip.
-        let round = self.latency.iter().flatten().fold(0, |sum, way| sum + way);
+        let round = self.latency.iter().flatten().sum::<u64>();
         let asked = time.since(repeated_at) < AT_ONCE.saturating_add(round / 2);
         let is_first = una.is_none_or(|una| segment.covers(una));
         let recovering = recover.is_some_and(|recover| after(recover, segment.seq));
