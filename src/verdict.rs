@@ -12,6 +12,7 @@
 //! the verdict does not either. No clock, no thread.
 
 mod segment;
+mod side;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
