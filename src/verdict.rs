@@ -12,6 +12,7 @@
 //! the verdict does not either. No clock, no thread.
 
 mod segment;
+mod side;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -85,6 +86,8 @@ pub enum Check {
     IpLength,
     /// IP's header checksum does not fit.
     IpChecksum,
+    /// A router on its way had no hop left for it.
+    IpTtl,
     /// It is for somebody else.
     IpAddress,
     /// It is said to be a part of a packet whose other parts never come.
@@ -290,6 +293,7 @@ impl Check {
             Self::IpVersion
             | Self::IpLength
             | Self::IpChecksum
+            | Self::IpTtl
             | Self::IpAddress
             | Self::IpFragment
             | Self::IpProtocol => Layer::Ip,
@@ -304,6 +308,7 @@ impl Check {
             Self::IpVersion => "ip.version",
             Self::IpLength => "ip.length",
             Self::IpChecksum => "ip.checksum",
+            Self::IpTtl => "ip.ttl",
             Self::IpAddress => "ip.address",
             Self::IpFragment => "ip.fragment",
             Self::IpProtocol => "ip.protocol",

@@ -1,5 +1,9 @@
 //! `--fault` as a person uses it: what the screen says was done, what it led to, and what is refused.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -171,4 +175,131 @@ fn only_the_wires_carry_rules_out() {
     }
     let wires = ["wire/memory.rs", "wire/tun.rs"];
     assert_eq!(named, wires.map(str::to_owned).into());
+}
+
+/// The whole of a sentence of the end: its lines are broken where there is room.
+#[test]
+fn a_verdict_says_which_layer_noticed_and_what_cured_it() {
+    for (rule, says) in [
+        (
+            "drop where chat.text == \"hi\"",
+            "#8 (rule 1): caught by TCP (no acknowledgment), cured by retransmission after 1010.0 ms \
+             (#11, timeout 1000.0 ms); the chat noticed nothing but a wait of 1010.0 ms.",
+        ),
+        (
+            "flip chat.text stale where chat.text == \"hi\"",
+            "#8 (rule 1): caught by TCP (checksum), cured by retransmission after 1010.0 ms \
+             (#11, timeout 1000.0 ms); the chat noticed nothing but a wait of 1010.0 ms.",
+        ),
+        (
+            "flip chat.text where chat.text == \"hi\"",
+            "#8 (rule 1): caught by TLS (bad_record_mac), not cured; the connection broke at B.",
+        ),
+        (
+            "flip ip.ttl stale where chat.text == \"hi\"",
+            "#8 (rule 1): caught by IP (header checksum), cured by retransmission",
+        ),
+        (
+            "duplicate where chat.text == \"hi\"",
+            "#9 (rule 1): caught by TCP (sequence numbers: a duplicate), nothing was missing; the \
+             chat noticed nothing.",
+        ),
+        (
+            "fin where chat.text == \"hi\"",
+            "#9 (rule 1): caught by TLS (no close_notify), not cured; B saw an end that nobody \
+             vouches for.",
+        ),
+    ] {
+        for form in [&[][..], &["-v"], &["--plain"], &["--ascii"]] {
+            let mut arguments = vec!["--fault", rule];
+            arguments.extend(form);
+            let output = demo(&arguments);
+            let said = words(&output);
+            assert!(said.contains("What came of it:"), "{rule} {form:?}");
+            assert!(said.contains(says), "{rule} {form:?}: {said}");
+            for line in text(&output.stdout).lines() {
+                let wide = line.chars().count();
+                assert!(
+                    wide <= 80 || form == ["--plain"] || form == ["-v"],
+                    "{wide} columns: {line}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_nobody_noticed_is_said_too() {
+    let rule = "swap16 where chat.text == \"pay 100 to Bob\"";
+    let output = demo(&["--no-tls", "--fault", rule, "pay 100 to Bob"]);
+    let said = words(&output);
+    for part in [
+        "→ B's application reads \"y pa100 to Bob\" where A said \"pay 100 to Bob\": nobody noticed",
+        "#4 (rule 1): noticed by nobody, not cured; B read \"y pa100 to Bob\" where A said \"pay 100 \
+         to Bob\".",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn consequences_stand_where_they_happen() {
+    let output = demo(&["--fault", "flip chat.text stale where chat.text == \"hi\""]);
+    let said = words(&output);
+    let mut at = 0;
+    for part in [
+        "✗ changed at byte 45, checksums left as they were (rule 1)",
+        "→ B's TCP throws #8 away (checksum) and acknowledges nothing",
+        "B hands A a ticket",
+        "→ that is #8 again: timeout after 1000.0 ms",
+        "B says \"hello\"",
+        "What came of it:",
+    ] {
+        let place = said.get(at..).and_then(|rest| rest.find(part));
+        at += place.unwrap_or_else(|| panic!("{part} is not behind the others: {said}"));
+    }
+    // What a copy does is not its sender's doing.
+    let said = words(&demo(&["--fault", "duplicate where chat.text == \"hi\""]));
+    assert!(said.contains("not from A: made up on the way"), "{said}");
+}
+
+#[test]
+fn of_many_faults_there_is_a_count() {
+    let long = "x".repeat(60_000);
+    let output = demo(&["--seed", "3", "--fault", "random loss 20%", &long]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = words(&output);
+    assert!(said.contains("rule 1 goes on like this"), "{said}");
+    let (_, end) = said.split_once("What came of it: ").unwrap();
+    let (verdict, _) = end.split_once("In all: ").unwrap();
+    assert!(verdict.starts_with("Rule 1 touched "), "{verdict}");
+    for part in [
+        "caught by TCP (no acknowledgment)",
+        "Cured: ",
+        "had to wait (at most ",
+    ] {
+        assert!(verdict.contains(part), "{verdict}");
+    }
+    assert!(!verdict.contains("not at all"), "{verdict}");
+    assert!(
+        said.matches("✗ lost on the way (rule 1)").count() == 8,
+        "{said}"
+    );
+}
+
+#[test]
+fn programs_get_packets_and_nothing_else() {
+    let rule = "drop where chat.text == \"hi\"";
+    let output = demo(&["-T", "json", "--fault", rule]);
+    let lines: Vec<_> = text(&output.stdout).lines().collect();
+    assert_eq!(lines.len(), 17);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.starts_with('{') && line.ends_with('}'))
+    );
+    let output = demo(&["-T", "fields", "-e", "frame.number", "--fault", rule]);
+    let numbers: Vec<_> = text(&output.stdout).lines().collect();
+    assert_eq!(numbers.len(), 17);
+    assert!(numbers.iter().all(|line| line.parse::<u64>().is_ok()));
 }

@@ -261,7 +261,7 @@ fn play(wire: &mut dyn Wire, filters: &[Filter], rules: usize) -> Played {
     let mut counts = vec![0; filters.len()];
     let mut read = BTreeMap::from([(Name::A, Vec::new()), (Name::B, Vec::new())]);
     let (mut failed, mut end) = (None, None);
-    while let Some(seen) = wire.next() {
+    for seen in &mut *wire {
         let seen = match seen {
             Ok(seen) => seen,
             Err(error) => {

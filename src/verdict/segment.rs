@@ -67,15 +67,20 @@ pub(super) fn after(a: u32, b: u32) -> bool {
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
 
+/// A frame from its IP header on.
+pub(super) fn ip(bytes: &[u8], link: Link) -> &[u8] {
+    match link {
+        Link::Ip => bytes,
+        Link::Ethernet => bytes.get(ETHERNET..).unwrap_or(&[]),
+    }
+}
+
 /// Reads a packet as `to` does; where it is sent is checked, too.
 pub(super) fn read(bytes: &[u8], link: Link, to: Host) -> Result<Segment, Check> {
-    let bytes = match link {
-        Link::Ip => bytes,
-        Link::Ethernet if bytes.get(12..14) == Some(&[8, 0]) => {
-            bytes.get(ETHERNET..).unwrap_or(&[])
-        }
-        Link::Ethernet => return Err(Check::IpVersion),
-    };
+    if link == Link::Ethernet && bytes.get(12..14) != Some(&[8, 0]) {
+        return Err(Check::IpVersion);
+    }
+    let bytes = ip(bytes, link);
     let first = *bytes.first().ok_or(Check::IpLength)?;
     if first >> 4 != 4 {
         return Err(Check::IpVersion);

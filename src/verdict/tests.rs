@@ -271,6 +271,7 @@ fn every_word_of_a_verdict_is_in_the_glossary() {
         Check::IpVersion,
         Check::IpLength,
         Check::IpChecksum,
+        Check::IpTtl,
         Check::IpAddress,
         Check::IpFragment,
         Check::IpProtocol,

@@ -162,16 +162,20 @@ fn cure(out: &mut Out, glossary: &Glossary, cure: &Cure) {
             out.number(packet);
         }
         ("after", Cure::Retransmission { after, .. }) => time(out, after),
-        ("waited", Cure::Retransmission { why, .. }) => {
-            if let Why::Timeout(waited) | Why::Probe(waited) = why {
-                time(out, waited);
-            }
-        }
-        ("n", Cure::Retransmission { why, .. }) => {
-            if let Why::Duplicates(n) = why {
-                out.number(n.into());
-            }
-        }
+        (
+            "waited",
+            Cure::Retransmission {
+                why: Why::Timeout(waited) | Why::Probe(waited),
+                ..
+            },
+        ) => time(out, waited),
+        (
+            "n",
+            Cure::Retransmission {
+                why: Why::Duplicates(n),
+                ..
+            },
+        ) => out.number(n.into()),
         _ => {}
     });
 }
