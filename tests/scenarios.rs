@@ -76,6 +76,9 @@ struct Scenario {
     never: Option<Spanned<Vec<String>>>,
     /// Rules, counted from 1, that never fire.
     idle: Option<Spanned<Vec<usize>>>,
+    /// They chat in clear.
+    #[serde(default)]
+    no_tls: bool,
     /// The hosts wait for each other for ever.
     #[serde(default)]
     stalls: bool,
@@ -405,12 +408,13 @@ fn check(table: &Table, scenario: &Scenario, on: On) -> Vec<String> {
         On::Memory => {
             let config = memory::Config {
                 seed: scenario.seed,
+                plain: scenario.no_tls,
                 ..memory::Config::default()
             };
             let wire = Memory::new(&config, &script).unwrap();
             play(&mut wire.with_faults(rules), &filters, count)
         }
-        On::Tun => over_tun(&script, rules, scenario.seed, &filters),
+        On::Tun => over_tun(&script, rules, scenario, &filters),
     };
     compare(&mut complaints, scenario, &expect, &played);
     if !complaints.list.is_empty() {
@@ -603,19 +607,21 @@ fn short(texts: &[String]) -> String {
 }
 
 #[cfg(target_os = "linux")]
-fn over_tun(script: &Script, rules: Vec<Rule>, seed: u64, filters: &[Filter]) -> Played {
+fn over_tun(script: &Script, rules: Vec<Rule>, scenario: &Scenario, filters: &[Filter]) -> Played {
     use layerwise::wire::tun;
     let config = tun::Config {
-        max_time: std::time::Duration::from_secs(60),
+        // Who waits for ever need not be waited for.
+        max_time: std::time::Duration::from_secs(if scenario.stalls { 3 } else { 60 }),
+        plain: scenario.no_tls,
         ..tun::Config::default()
     };
     let count = rules.len();
-    let mut wire = tun::Tun::with_faults(&config, script, rules, seed).unwrap();
+    let mut wire = tun::Tun::with_faults(&config, script, rules, scenario.seed).unwrap();
     play(&mut wire, filters, count)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn over_tun(_: &Script, _: Vec<Rule>, _: u64, _: &[Filter]) -> Played {
+fn over_tun(_: &Script, _: Vec<Rule>, _: &Scenario, _: &[Filter]) -> Played {
     panic!("there is no such wire here")
 }
 

@@ -309,6 +309,7 @@ impl Tracer {
         if let (true, Some(place)) = (waits && !self.failed, self.suspect(|_| true))
             && let Some(trace) = self.traces.get_mut(place)
             && trace.effect == Effect::Nothing
+            && trace.reaction != Reaction::Ended
         {
             trace.effect = Effect::Unfinished;
         }
