@@ -635,6 +635,22 @@ fn the_mark_of_a_downgrade_is_found() {
             "begins 54669737 at A, 7f6dc5b8 at B",
         ],
     );
+    // The same greeting in two packets: the hash is over all of it.
+    let cut = says(&["demo", "--downgrade", "--mtu", "1400"]);
+    in_order(
+        &cut,
+        &[
+            "after 00 2b 00 05 04 03 03 03 03",
+            "begins 54669737 at A, 7f6dc5b8 at B",
+        ],
+    );
+    in_order(
+        &says(&["demo", "--downgrade", "--seed", "2", "--mtu", "576"]),
+        &[
+            "Downgrade:",
+            "Nothing was edited: the ClientHello came in several packets",
+        ],
+    );
     in_order(
         &says(&["demo", "--downgrade", "wiped"]),
         &[

@@ -43,9 +43,6 @@ pub struct Demo {
     /// loopback: the server's port [default: 8080]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// What is done to the chat.
-    #[command(flatten)]
-    pub attack: Attack,
     /// Show both ends side by side: what A sent and what B got, what was lost, changed, overtaken on the way, TCP's states
     #[arg(long, conflicts_with_all = ["ladder", "plot"])]
     pub sides: bool,
@@ -55,6 +52,9 @@ pub struct Demo {
     /// Plot sequence numbers over time: sent, sent again, lost, acknowledged
     #[arg(long)]
     pub plot: bool,
+    /// What is done to the chat.
+    #[command(flatten)]
+    pub attack: Attack,
     /// What else is done with the packets.
     #[command(flatten)]
     pub output: Output,

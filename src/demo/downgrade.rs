@@ -31,8 +31,8 @@ struct Edited {
 pub(super) struct Downgrade {
     /// The extension supported_versions.
     offer: Edited,
-    /// The ClientHello as each side has it, hashed.
-    hashes: Option<[[u8; 4]; 2]>,
+    /// All that A has sent before B's answer, as each side has it: the ClientHello, in its record.
+    hello: [Vec<u8>; 2],
     /// The ServerHello's random.
     random: Edited,
     /// Packet, host and number of the alert.
@@ -47,6 +47,14 @@ impl Watch for Downgrade {
             Deed::Changed { at, .. } => Some(at),
             _ => None,
         });
+        if packet.from == Host::A
+            && self.random.packet == 0
+            && let Some(pieces) = payload(event, [sent, &packet.bytes])
+        {
+            for (hello, piece) in self.hello.iter_mut().zip(pieces) {
+                hello.extend_from_slice(piece);
+            }
+        }
         match words::uint(event, &handshake::TYPE) {
             Some(1) if packet.from == Host::A => {
                 if let Some(at) = changed {
@@ -59,7 +67,6 @@ impl Watch for Downgrade {
                         after: piece(&packet.bytes),
                     };
                 }
-                self.hashes = hashes(event, sent, &packet.bytes);
             }
             Some(2) => {
                 if let Some(field) = event.field(&handshake::RANDOM) {
@@ -92,6 +99,9 @@ impl Watch for Downgrade {
 
     fn end(&self, out: &mut Out, glossary: &Glossary) {
         heading(out, glossary.say("say.downgrade.title"));
+        if self.offer.before.is_empty() {
+            return sentence(out, glossary, "say.downgrade.untouched", 0, |_, _| ());
+        }
         sentence(out, glossary, "say.downgrade.offer", 0, |out, _| {
             out.number(self.offer.packet);
         });
@@ -141,33 +151,35 @@ impl Watch for Downgrade {
                 },
             );
         }
-        if let Some([a, b]) = self.hashes {
-            sentence(
-                out,
-                glossary,
-                "say.downgrade.finished",
-                0,
-                |out, word| match word {
-                    "a" => out.hex_bytes(&a),
-                    _ => out.hex_bytes(&b),
-                },
-            );
-        }
+        let [a, b] = self.hello.each_ref().map(|hello| hash(hello));
+        sentence(
+            out,
+            glossary,
+            "say.downgrade.finished",
+            0,
+            |out, word| match word {
+                "a" => out.hex_bytes(&a),
+                _ => out.hex_bytes(&b),
+            },
+        );
     }
 }
 
-/// The first bytes of the hash over the ClientHello, as A sent it and as B got it.
-fn hashes(event: &Event<'_>, sent: &[u8], arrived: &[u8]) -> Option<[[u8; 4]; 2]> {
-    let is_tcp = |layer: &&crate::packet::Layer| {
-        core::ptr::eq(layer.def, &raw const crate::layers::tcp::TCP)
-    };
-    let tcp = event.layers.iter().find(is_tcp)?;
-    let hello = tcp.bytes.end as usize + record::HEADER_LEN;
-    let hash = |bytes: &[u8]| {
-        let hash = digest(&SHA256, bytes.get(hello..)?);
-        hash.as_ref().first_chunk::<4>().copied()
-    };
-    Some([hash(sent)?, hash(arrived)?])
+/// What a segment carries, as A sent it and as it arrived.
+fn payload<'p>(event: &Event<'_>, packets: [&'p [u8]; 2]) -> Option<[&'p [u8]; 2]> {
+    let tcp = event
+        .layers
+        .iter()
+        .find(|layer| core::ptr::eq(layer.def, &raw const crate::layers::tcp::TCP))?;
+    let start = tcp.bytes.end as usize;
+    let [sent, arrived] = packets;
+    Some([sent.get(start..)?, arrived.get(start..)?])
+}
+
+/// The first bytes of the hash over a ClientHello: what its record carries.
+fn hash(hello: &[u8]) -> [u8; 4] {
+    let hash = digest(&SHA256, hello.get(record::HEADER_LEN..).unwrap_or(&[]));
+    hash.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 /// What was sent and what arrived, one below the other, with what differs marked.

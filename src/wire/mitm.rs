@@ -10,6 +10,7 @@
 //! back. There is no way to point it at a real interface.
 
 use std::collections::VecDeque;
+#[cfg(target_os = "linux")]
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +19,9 @@ use time::OffsetDateTime;
 use super::stack::{Refused, Settings, Stack};
 use super::{Happening, Host, PORT, SERVER_NAME, WireError};
 use crate::certs::{Authority, CertError, Identity, Material, Validity};
-use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
+#[cfg(target_os = "linux")]
+use crate::chat::Setup;
+use crate::chat::{ChatError, ChatEvent, KeyLines, Peer};
 
 /// What certificate is shown at B's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +93,7 @@ pub(super) struct Plan {
     pub(super) within: Within,
 }
 
+#[cfg(target_os = "linux")]
 impl Plan {
     /// With the system's randomness, and this certificate.
     pub(super) fn with(mtu: usize, forged: &Identity) -> Result<Self, ChatError> {
@@ -244,6 +248,7 @@ impl Mitm {
     }
 
     /// Whether A has gone before it turned to B, who waits in vain.
+    #[cfg(target_os = "linux")]
     pub(super) fn was_left(&self) -> bool {
         self.a.stack.is_done() && !self.a.peer.is_secured()
     }

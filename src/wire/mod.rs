@@ -6,6 +6,9 @@
 //! - [`memory`]: two stacks in this process and a virtual clock. Runs anywhere, the same every time.
 //! - `tun` (Linux): the kernel's own TCP/IP in two network namespaces, this program being the wire between them.
 //! - `loopback` (Linux): the kernel's own TCP/IP on `lo`, watched.
+//!
+//! [`fault`] rules wrap the first two, and so does [`mitm`], somebody in the middle; none of them can be put on an interface
+//! that this program has not made.
 
 pub mod fault;
 #[cfg(target_os = "linux")]
