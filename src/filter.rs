@@ -24,6 +24,7 @@ pub mod key;
 mod lex;
 mod literal;
 mod parse;
+pub mod widths;
 
 /// How long an expression may be, in bytes.
 pub const MAX_LEN: usize = 16 << 10;

@@ -19,6 +19,8 @@
 //! A key is a field key, or begins with `say.` (a sentence of the screen, with `{placeholders}`), `stop.`, or `oid.` (an
 //! object identifier in figures, such as `oid.2.5.4.3`).
 
+mod quick;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
@@ -179,7 +181,7 @@ impl Glossary {
     pub fn english() -> Result<Self, TextError> {
         let mut glossary = Self::default();
         for (file, text) in ENGLISH {
-            glossary.add(file, text)?;
+            glossary.add_own(file, text)?;
         }
         Ok(glossary)
     }
@@ -192,7 +194,7 @@ impl Glossary {
         let mut glossary = Self::english()?;
         let files = OTHERS.iter().find(|(name, _)| *name == language);
         for (file, text) in files.map_or(&[][..], |(_, files)| files) {
-            glossary.add(file, text)?;
+            glossary.add_own(file, text)?;
         }
         Ok(glossary)
     }
@@ -203,12 +205,30 @@ impl Glossary {
     /// # Errors
     /// A [`TextError`] when it is not TOML of the form above.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), TextError> {
+        let parsed: HashMap<String, Entry> = toml::from_str(text).map_err(|e| TextError {
+            file: file.to_owned(),
+            message: e.to_string(),
+        })?;
+        self.add_entries(file, parsed)
+    }
+
+    /// The same for a file of the program's own, whose form is known.
+    fn add_own(&mut self, file: &str, text: &str) -> Result<(), TextError> {
+        match quick::parse(text) {
+            Some(parsed) => self.add_entries(file, parsed),
+            None => self.add(file, text),
+        }
+    }
+
+    fn add_entries(
+        &mut self,
+        file: &str,
+        parsed: impl IntoIterator<Item = (String, Entry)>,
+    ) -> Result<(), TextError> {
         let error = |message: String| TextError {
             file: file.to_owned(),
             message,
         };
-        let parsed: HashMap<String, Entry> =
-            toml::from_str(text).map_err(|e| error(e.to_string()))?;
         let mut borrowers = Vec::new();
         for (key, mut entry) in parsed {
             for (value, named) in std::mem::take(&mut entry.values) {

@@ -583,3 +583,62 @@ fn a_mark_stands_under_its_place_in_any_script() {
     let error = Filter::parse("tcp\n\u{1b}[2J.x").unwrap_err().to_string();
     assert!(!error.contains('\u{1b}'), "{error:?}");
 }
+
+#[test]
+fn a_number_that_a_field_cannot_hold_is_refused_as_wireshark_refuses_it() {
+    let refused = Filter::parse("ip.ttl == 300").unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "this number is too large: ip.ttl is at most 255\n  ip.ttl == 300\n            ^^^"
+    );
+    for wrong in [
+        "ip.ttl in {1..300}",
+        "tcp.port == 0x10000",
+        "!(udp.length < 65536)",
+        "frame.number > 4294967296",
+    ] {
+        assert!(Filter::parse(wrong).is_err(), "{wrong}");
+    }
+    for right in [
+        "ip.ttl == 255",
+        "tcp.port == 65535",
+        "tcp.payload[0] == ff",
+        "frame.number == 4294967295",
+    ] {
+        assert!(Filter::parse(right).is_ok(), "{right}");
+    }
+    // Of each key, Wireshark's type says what it can hold.
+    let output = std::process::Command::new("tshark")
+        .args(["-G", "fields"])
+        .output()
+        .expect("this test needs the program `tshark` (Debian: apt-get install tshark)");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut types: std::collections::HashMap<&str, u64> = std::collections::HashMap::new();
+    for line in text.lines() {
+        let mut columns = line.split('\t').skip(2);
+        let (Some(key), Some(kind)) = (columns.next(), columns.next()) else {
+            continue;
+        };
+        let most = match kind {
+            "FT_UINT8" => 0xff,
+            "FT_UINT16" => 0xffff,
+            "FT_UINT24" => 0xff_ffff,
+            "FT_INT32" => 0x7fff_ffff,
+            "FT_UINT32" | "FT_FRAMENUM" => 0xffff_ffff,
+            "FT_UINT64" => u64::MAX,
+            _ => continue,
+        };
+        // Some keys have several types; the widest counts.
+        let known = types.entry(key).or_insert(most);
+        *known = most.max(*known);
+    }
+    let mut compared = 0;
+    for key in layerwise::filter::key::Key::all().map(|key| key.name) {
+        if let Some(most) = types.get(key) {
+            compared += 1;
+            let ours = layerwise::filter::widths::most(key);
+            assert_eq!(ours.unwrap_or(u64::MAX), *most, "{key}");
+        }
+    }
+    assert!(compared > 300, "{compared}");
+}

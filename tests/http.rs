@@ -253,3 +253,31 @@ fn what_never_ends_takes_no_more_memory() {
         );
     }
 }
+
+#[test]
+fn a_capture_that_begins_in_the_middle_of_a_body_finds_the_next_message() {
+    let mut ends = Ends::new(PORT, 1234);
+    let body = vec![0x5a; 4000];
+    let mut frames = ends.data(&[(Server, body)], 1000);
+    frames.extend(ends.data(
+        &[
+            say(Client, "GET /next HTTP/1.1\nHost: x\n\n"),
+            // The rest of the body, and what belongs to the request.
+            (Server, vec![0x5b; 500]),
+            say(Server, "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
+            say(Client, "GET /last HTTP/1.1\n\n"),
+            say(Server, "HTTP/1.1 204 No Content\n\n"),
+        ],
+        1000,
+    ));
+    let story = listen([], &frames, PORT);
+    assert_eq!(
+        gist(&story, Client),
+        expected(&[("GET /next HTTP/1.1", ""), ("GET /last HTTP/1.1", "")])
+    );
+    assert_eq!(
+        gist(&story, Server),
+        expected(&[("HTTP/1.1 200 OK", "ok"), ("HTTP/1.1 204 No Content", "")])
+    );
+    assert_eq!(story.stops, [""; 0], "what was not understood is no damage");
+}

@@ -7,8 +7,9 @@
 //! faults = ['drop where chat.text == "hi"']       # the rules of --fault
 //! messages = ["hi"]                               # what A says; B answers each with `reply`
 //! packets = { 'tcp.flags.syn == 1' = 2 }          # how many packets fit: a number, or ">= 2"
-//! read = { A = ["hello"], B = ["hi"] }            # what each application read; the usual if left out
+//! read = { A = ["hello"], B = ["hi"] }            # what each application read, if it is not the usual
 //! fails = "B"                                     # at whom the chat fails first; nowhere if left out
+//! tshark = { 'tcp.analysis.retransmission' = 1 }  # how many packets of the written capture fit, by tshark's own filters
 //! verdict = [{ reaction = "lost", caught = "tcp.no_acknowledgment", cure = "timeout", effect = "late" }]
 //!
 //! [scenario.tun]                                  # where Linux does otherwise: what, and why
@@ -75,9 +76,15 @@ struct Scenario {
     never: Option<Spanned<Vec<String>>>,
     /// Rules, counted from 1, that never fire.
     idle: Option<Spanned<Vec<usize>>>,
+    /// They chat in clear.
+    #[serde(default)]
+    no_tls: bool,
     /// The hosts wait for each other for ever.
     #[serde(default)]
     stalls: bool,
+    /// How many packets of the written capture fit in tshark, on the memory wire.
+    #[serde(default)]
+    tshark: BTreeMap<Spanned<String>, Count>,
     memory: Option<Differs>,
     tun: Option<Differs>,
 }
@@ -401,12 +408,13 @@ fn check(table: &Table, scenario: &Scenario, on: On) -> Vec<String> {
         On::Memory => {
             let config = memory::Config {
                 seed: scenario.seed,
+                plain: scenario.no_tls,
                 ..memory::Config::default()
             };
             let wire = Memory::new(&config, &script).unwrap();
             play(&mut wire.with_faults(rules), &filters, count)
         }
-        On::Tun => over_tun(&script, rules, scenario.seed, &filters),
+        On::Tun => over_tun(&script, rules, scenario, &filters),
     };
     compare(&mut complaints, scenario, &expect, &played);
     if !complaints.list.is_empty() {
@@ -437,10 +445,12 @@ fn compare(complaints: &mut Complaints<'_>, scenario: &Scenario, expect: &Expect
         Some(read) => (read.as_ref(), read.span().start),
         None => (&usual, at),
     };
-    if *read != played.read {
-        let got = &played.read;
-        let (got, read) = (short(got), short(read));
-        complaints.say(read_at, format!("{got} was read, not {read}"));
+    for (host, texts) in read {
+        let got = &played.read[host];
+        if got != texts {
+            let (got, texts) = (short(got), short(texts));
+            complaints.say(read_at, format!("{host:?} read {got}, not {texts}"));
+        }
     }
     let failed = played.failed.as_ref();
     match (&expect.fails, failed) {
@@ -585,29 +595,33 @@ fn said(played: &Played) -> String {
             v.effect,
         );
     }
-    let read = short(&played.read);
-    let _ = write!(text, "    read {read}, fails {:?}", played.failed);
+    for (host, texts) in &played.read {
+        let _ = writeln!(text, "    {host:?} read {}", short(texts));
+    }
+    let _ = write!(text, "    fails {:?}", played.failed);
     text
 }
 
-fn short(read: &BTreeMap<Name, Vec<String>>) -> String {
-    format!("{:.100}", format!("{read:?}"))
+fn short(texts: &[String]) -> String {
+    format!("{:.100}", format!("{texts:?}"))
 }
 
 #[cfg(target_os = "linux")]
-fn over_tun(script: &Script, rules: Vec<Rule>, seed: u64, filters: &[Filter]) -> Played {
+fn over_tun(script: &Script, rules: Vec<Rule>, scenario: &Scenario, filters: &[Filter]) -> Played {
     use layerwise::wire::tun;
     let config = tun::Config {
-        max_time: std::time::Duration::from_secs(60),
+        // Who waits for ever need not be waited for.
+        max_time: std::time::Duration::from_secs(if scenario.stalls { 3 } else { 60 }),
+        plain: scenario.no_tls,
         ..tun::Config::default()
     };
     let count = rules.len();
-    let mut wire = tun::Tun::with_faults(&config, script, rules, seed).unwrap();
+    let mut wire = tun::Tun::with_faults(&config, script, rules, scenario.seed).unwrap();
     play(&mut wire, filters, count)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn over_tun(_: &Script, _: Vec<Rule>, _: u64, _: &[Filter]) -> Played {
+fn over_tun(_: &Script, _: Vec<Rule>, _: &Scenario, _: &[Filter]) -> Played {
     panic!("there is no such wire here")
 }
 
@@ -620,6 +634,7 @@ fn main() {
     let tests: &[(&str, fn())] = &[
         ("the_table_is_complete", the_table_is_complete),
         ("on_the_memory_wire", on_the_memory_wire),
+        ("captures_in_tshark", captures_in_tshark),
         #[cfg(target_os = "linux")]
         ("over_tun_as_oneself", over_tun::as_oneself),
         #[cfg(target_os = "linux")]
@@ -766,6 +781,62 @@ mod over_tun {
             eprintln!("SKIPPED: as_an_ordinary_user: it is no other than as_oneself");
         }
     }
+}
+
+/// What the program writes of a scenario, tshark sees with the same eyes: its analysis of TCP and its expert notes.
+fn captures_in_tshark() {
+    let found = std::process::Command::new("tshark")
+        .arg("--version")
+        .output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: captures_in_tshark: there is no tshark");
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("layerwise-captures-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut complaints = Vec::new();
+    let mut count = 0;
+    for table in &tables() {
+        for scenario in table.scenarios.iter().filter(|s| !s.tshark.is_empty()) {
+            count += 1;
+            let file = folder.join(format!("{count}.pcapng"));
+            let mut complain = Complaints {
+                table,
+                scenario: scenario.name.as_ref(),
+                on: On::Memory,
+                list: Vec::new(),
+            };
+            let mut demo = std::process::Command::new(env!("CARGO_BIN_EXE_layerwise"));
+            demo.args(["demo", "-w"]).arg(&file);
+            demo.args(["--seed", &scenario.seed.to_string()]);
+            for fault in scenario.faults.as_ref() {
+                demo.args(["--fault", fault]);
+            }
+            demo.args(messages(scenario)).output().unwrap();
+            for (filter, want) in &scenario.tshark {
+                let output = std::process::Command::new("tshark")
+                    .args(["-n", "-o", "tcp.check_checksum:TRUE"])
+                    .args(["-o", "ip.check_checksum:TRUE", "-T", "fields"])
+                    .args(["-e", "frame.number", "-Y", filter.as_ref(), "-r"])
+                    .arg(&file)
+                    .output()
+                    .unwrap();
+                let error = String::from_utf8_lossy(&output.stderr);
+                let got = String::from_utf8_lossy(&output.stdout).lines().count() as u64;
+                if !output.status.success() {
+                    complain.say(filter.span().start, error);
+                } else if !want.holds(got) {
+                    let text = filter.as_ref();
+                    let what = format!("in tshark, {got} packets fit {text}, not {want:?}");
+                    complain.say(filter.span().start, what);
+                }
+            }
+            complaints.append(&mut complain.list);
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(count >= 5, "{count} captures");
+    none(&complaints);
 }
 
 fn the_table_is_complete() {

@@ -11,6 +11,7 @@ use crate::layers::{tcp, tls};
 use crate::packet::{Event, Frame};
 use crate::session::Session;
 use crate::text::Glossary;
+use crate::verdict::{Caught, Tracer};
 use crate::view::ladder::milliseconds;
 use crate::view::paint::{Out, Role};
 use crate::view::words;
@@ -85,8 +86,6 @@ struct Attacked {
     first: usize,
     seq: u64,
     sums: [u64; 2],
-    /// Whether the checksum fits what arrives.
-    sum_fits: bool,
     /// The packet of which it is a copy, that one's sequence number, and the number of its record.
     original: Option<(u64, u64, u64)>,
 }
@@ -103,6 +102,8 @@ struct Found {
     read: Vec<String>,
     /// B's TLS gave up.
     failed: bool,
+    /// Who noticed.
+    caught: Option<Caught>,
     /// The last packet of A with a text: its number, its sequence number, the number of its record, how long it is.
     last: Option<(u64, u64, u64)>,
 }
@@ -113,15 +114,17 @@ enum Who {
     Tcp,
     Tls,
     Nobody,
+    /// Somebody who is not expected to.
+    Other,
 }
 
 impl Found {
     fn who(&self) -> Who {
-        let fits = self.attacked.as_ref().is_none_or(|a| a.sum_fits);
-        match (fits, self.failed) {
-            (false, _) => Who::Tcp,
-            (true, true) => Who::Tls,
-            (true, false) => Who::Nobody,
+        match self.caught {
+            Some(Caught::Check(_)) => Who::Tcp,
+            Some(Caught::Alert(_) | Caught::Tls) => Who::Tls,
+            Some(Caught::Nobody) => Who::Nobody,
+            _ => Who::Other,
         }
     }
 
@@ -154,7 +157,6 @@ impl Found {
             time: packet.sent.0,
             seq,
             sums: [sum(sent), sum(&packet.bytes)],
-            sum_fits: words::fact(event, &tcp::CHECKSUM_STATUS) == Some(1),
             ..Attacked::default()
         };
         match touch.deed {
@@ -255,7 +257,11 @@ fn play(demo: &cli::Demo, text: &str, rung: &Rung) -> Result<Found, DemoError> {
     let scene = scene::set(&demo, &script)?;
     let mut session = Session::new();
     let mut found = Found::default();
+    let mut tracer = Tracer::new(scene.links);
     for seen in scene.wire {
+        if let Ok(seen @ (Seen::Chat { .. } | Seen::Released { .. })) = &seen {
+            tracer.seen(seen, None);
+        }
         match seen {
             Ok(Seen::Key { line, .. }) => session
                 .keylog_line(&line)
@@ -268,6 +274,7 @@ fn play(demo: &cli::Demo, text: &str, rung: &Rung) -> Result<Found, DemoError> {
                     wire_len: packet.bytes.len() as u32,
                     data: &packet.bytes,
                 });
+                tracer.packet(&packet, Some(&event));
                 found.packet(&packet, &event);
             }
             Ok(Seen::Chat {
@@ -290,6 +297,8 @@ fn play(demo: &cli::Demo, text: &str, rung: &Rung) -> Result<Found, DemoError> {
             break;
         }
     }
+    let (verdicts, _) = tracer.finish(1);
+    found.caught = verdicts.first().map(|verdict| verdict.caught);
     Ok(found)
 }
 
@@ -355,7 +364,7 @@ fn show(
         (Who::Tcp, _) => None,
         (Who::Tls, Some(_)) => Some("say.tamper.tls.replay"),
         (Who::Tls, None) => Some("say.tamper.tls.caught"),
-        (Who::Nobody, _) => rung.plain.then_some("say.tamper.nobody"),
+        (Who::Nobody | Who::Other, _) => rung.plain.then_some("say.tamper.nobody"),
     };
     if let Some(key) = key {
         let (.., sealed) = attacked.original.unwrap_or_default();
@@ -487,7 +496,7 @@ fn table(out: &mut Out, glossary: &Glossary, text: &str, found: &[Found]) {
             Who::Tls => (alert_name.as_str(), Role::Good),
             _ if rung.plain => (glossary.say("say.tamper.cell.absent"), Role::Warn),
             Who::Tcp => (glossary.say("say.tamper.cell.not_asked"), Role::Data),
-            Who::Nobody => (glossary.say("say.tamper.cell.fooled"), Role::Bad),
+            Who::Nobody | Who::Other => (glossary.say("say.tamper.cell.fooled"), Role::Bad),
         };
         let right = found.read.iter().all(|read| read == text);
         let read = out.aside(|out| match found.read.first() {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use super::FilterError;
 use super::key::{Key, Source, Type, moment};
 use super::lex::Token;
+use super::widths::most;
 use crate::packet::FieldDef;
 use crate::text::{Glossary, distance};
 
@@ -113,7 +114,14 @@ fn number(
         _ => return Ok(None),
     };
     if let (Token::Word(_), Some(n)) = (token, plain_number(text)) {
-        return Ok(Some(n));
+        let most = (is == key.is).then(|| most(key.name)).flatten();
+        return match most.filter(|most| n > *most) {
+            None => Ok(Some(n)),
+            Some(most) => Err(FilterError::new(
+                place.clone(),
+                format!("this number is too large: {} is at most {most}", key.name),
+            )),
+        };
     }
     if is == Type::Bool {
         match text {

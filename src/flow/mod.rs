@@ -497,7 +497,7 @@ impl Flow {
         if segment.has(Segment::ACK)
             && let Some(other) = self.halves.get_mut(1 - dir.min(1))
         {
-            other.order.acknowledged(segment.ack);
+            other.order.acknowledged(segment.ack, desk.frame.time);
         }
         if !payload.is_empty() || segment.has(Segment::FIN) {
             self.pass_holes(dir, seq, desk);
@@ -535,7 +535,7 @@ impl Flow {
     /// Goes on behind holes that nobody will fill any more, up to what begins at `seq`.
     fn pass_holes(&mut self, dir: usize, seq: u32, desk: &mut Desk<'_>) {
         while let Some(half) = self.halves.get_mut(dir)
-            && let Some(bytes) = half.order.pass_acknowledged(seq)
+            && let Some(bytes) = half.order.pass_acknowledged(seq, desk.frame.time)
         {
             let held = half.order.can_fill();
             self.lose(dir, bytes.into(), desk);

@@ -4,7 +4,7 @@
 //! goes back to it as soon as it is empty, so that a million idle connections hold nothing.
 
 use crate::layers::{FindEnd, Framing, Part, Span, Talk, Then};
-use crate::packet::{BufId, BufKind, Buffers, Piece};
+use crate::packet::{BufId, BufKind, Buffers, Piece, Time};
 
 /// The most bytes that all streams together may hold back.
 pub(crate) const MAX_HELD: usize = 16 << 20;
@@ -16,6 +16,10 @@ const MAX_SEGMENTS: usize = 2048;
 /// What a segment that is held back costs beside its bytes: its place in a list that grows by doubling, and what the
 /// allocator itself needs for both.
 const PLACE: usize = 256;
+/// A capture may hold packets in another order than the one they were sent in: what is missing although it was acknowledged
+/// is waited for so long, in nanoseconds.
+const A_WHILE: u64 = 100_000_000;
+
 /// The largest room that a message may be given before it is known to be long: enough for a TLS record that grew into
 /// its room by doubling.
 const RECORD: usize = 36 << 10;
@@ -125,6 +129,8 @@ pub(crate) struct Order {
     next: Option<u32>,
     /// The other end has acknowledged everything before this one.
     acked: Option<u32>,
+    /// When it first acknowledged what has not come.
+    ahead: Option<Time>,
     /// In the order of their sequence numbers.
     held: Vec<Held>,
     held_bytes: usize,
@@ -135,21 +141,27 @@ impl Order {
     pub(crate) fn begin(&mut self, seq: u32, budget: &mut Budget) {
         self.clear(budget);
         self.next = Some(seq);
-        self.acked = None;
+        (self.acked, self.ahead) = (None, None);
     }
 
     /// The other end acknowledges everything before this sequence number.
-    pub(crate) fn acknowledged(&mut self, ack: u32) {
+    pub(crate) fn acknowledged(&mut self, ack: u32, now: Time) {
         if self.acked.is_none_or(|before| after(ack, before)) {
             self.acked = Some(ack);
+        }
+        if self.ahead.is_none() && self.next.is_some_and(|next| after(ack, next)) {
+            self.ahead = Some(now);
         }
     }
 
     /// A segment that begins at `seq` has arrived. If there is a hole before it (or before what is held) that the other end
-    /// has acknowledged, nobody will send it again, and it is only the capture that lacks it: goes on behind it, and gives
-    /// its length.
-    pub(crate) fn pass_acknowledged(&mut self, seq: u32) -> Option<u32> {
+    /// acknowledged a while ago, nobody will send it again, and it is only the capture that lacks it: goes on behind it, and
+    /// gives its length.
+    pub(crate) fn pass_acknowledged(&mut self, seq: u32, now: Time) -> Option<u32> {
         let (next, acked) = (self.next?, self.acked?);
+        if now.since(self.ahead?) < A_WHILE {
+            return None;
+        }
         let first = match self.held.first() {
             Some(held) if after(seq, held.seq) => held.seq,
             _ => seq,
@@ -158,6 +170,9 @@ impl Order {
             return None;
         }
         self.next = Some(first);
+        if !after(acked, first) {
+            self.ahead = None;
+        }
         Some(first.wrapping_sub(next))
     }
 
@@ -207,6 +222,9 @@ impl Order {
                 return Arrival::Old;
             }
             self.next = Some(end);
+            if self.acked.is_none_or(|acked| !after(acked, end)) {
+                self.ahead = None;
+            }
             return Arrival::Next {
                 skip: next.wrapping_sub(seq) as usize,
             };

@@ -31,7 +31,7 @@ pub static PROTOCOL: Protocol = Protocol {
 /// A message ends with its newline.
 fn next(bytes: &[u8], searched: usize, _: &mut Talk) -> Framing {
     let new = bytes.get(searched..).unwrap_or(&[]);
-    match new.iter().position(|b| *b == b'\n') {
+    match memchr::memchr(b'\n', new) {
         Some(at) => Framing::Whole(searched + at + 1),
         None => Framing::More,
     }

@@ -4,7 +4,9 @@
 //! field definitions it has, and how it is decoded. [`decode`] walks from the link up to the last layer that one frame
 //! can tell; what needs more than one frame (a TCP stream, a TLS session) is the business of `crate::flow`.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use etherparse::checksum::Sum16BitWords;
 
@@ -408,5 +410,12 @@ pub fn all_fields() -> impl Iterator<Item = &'static FieldDef> {
 /// The definition with that key.
 #[must_use]
 pub fn field(key: &str) -> Option<&'static FieldDef> {
-    all_fields().find(|def| def.key == key)
+    static BY_KEY: LazyLock<HashMap<&str, &FieldDef>> = LazyLock::new(|| {
+        let mut by_key = HashMap::new();
+        for def in all_fields() {
+            by_key.entry(def.key).or_insert(def);
+        }
+        by_key
+    });
+    BY_KEY.get(key).copied()
 }

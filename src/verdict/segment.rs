@@ -84,11 +84,12 @@ pub(super) fn read(bytes: &[u8], link: Link, to: Host) -> Result<Segment, Check>
     let total = usize::from(word(bytes, 2).ok_or(Check::IpLength)?);
     let header = bytes.get(..header_len).filter(|header| header.len() >= 20);
     let header = header.ok_or(Check::IpLength)?;
-    if total < header_len || total > bytes.len() {
-        return Err(Check::IpLength);
-    }
+    // In Linux's order: a length is believed only when the header is whole.
     if Sum16BitWords::new().add_slice(header).ones_complement() != 0 {
         return Err(Check::IpChecksum);
+    }
+    if total < header_len || total > bytes.len() {
+        return Err(Check::IpLength);
     }
     let address = |at: usize| -> Option<Ipv4Addr> {
         let four: [u8; 4] = *header.get(at..)?.first_chunk()?;

@@ -309,6 +309,7 @@ impl Tracer {
         if let (true, Some(place)) = (waits && !self.failed, self.suspect(|_| true))
             && let Some(trace) = self.traces.get_mut(place)
             && trace.effect == Effect::Nothing
+            && trace.reaction != Reaction::Ended
         {
             trace.effect = Effect::Unfinished;
         }
@@ -530,9 +531,9 @@ impl Tracer {
                 Some(RECOVERY) if is_first && repeats >= 3 && !recovering => {
                     Why::Duplicates(repeats)
                 }
-                Some(RECOVERY) if is_first && repeats > 0 && sack && !recovering => Why::Sack,
+                Some(RECOVERY) if is_first && sack && !recovering => Why::Sack,
                 _ if is_first && asked && repeats >= 3 && !recovering => Why::Duplicates(repeats),
-                _ if is_first && asked && repeats > 0 && sack && !recovering => Why::Sack,
+                _ if is_first && asked && sack && !recovering => Why::Sack,
                 _ if recovering && waited < SHORTEST_TIMEOUT => Why::Recovery,
                 Some(OPEN | DISORDER) if !segment.syn() && waited >= SHORTEST_PROBE => {
                     Why::Probe(waited)
@@ -838,9 +839,17 @@ impl Tracer {
                 (Reaction::Taken, _) | (_, None) if trace.need_ack.is_none() => Cure::NotNeeded,
                 (Reaction::Taken, _) => Cure::NotNeeded,
                 (_, Some(packet)) => Cure::LaterAck { packet },
+                (_, None) if self.knows(trace) => Cure::NotNeeded,
                 (_, None) => Cure::Nothing,
             },
         }
+    }
+
+    /// Whether the other side knows already what it was to acknowledge.
+    fn knows(&self, trace: &Trace) -> bool {
+        let side = self.hosts.get(at(trace.from.other()));
+        let una = side.and_then(|side| side.una);
+        matches!((una, trace.need_ack), (Some(una), Some(ack)) if !after(ack, una))
     }
 
     /// How much later than usual the receiver had it.
@@ -1087,6 +1096,7 @@ impl Side {
                 self.una = Some(segment.ack);
                 self.una_at = time;
                 self.repeats = 0;
+                self.repeated_at = time;
                 self.sack = segment.sack;
             }
         }

@@ -13,7 +13,7 @@ use core::fmt;
 use crate::filter::key::{self, Key, Room, Source, Type, Val};
 use crate::layers;
 use crate::packet::{Event, Fact, Field, FieldDef, Kind, Note, Value};
-use crate::view::paint::hex_digit;
+use crate::view::paint::{hex_digit, hex_into};
 
 /// Where Wireshark writes a key otherwise than our own kind of it says.
 static WRITTEN: &[(&str, Form)] = &[
@@ -492,12 +492,7 @@ fn hex_number(out: &mut Vec<u8>, n: u64, digits: usize) {
 
 /// Two digits a byte, nothing between.
 pub(super) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    let start = out.len();
-    out.resize(start + 2 * bytes.len(), 0);
-    let places = out.get_mut(start..).unwrap_or_default();
-    for (place, byte) in places.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *place = [hex_digit(byte >> 4), hex_digit(byte & 15)];
-    }
+    hex_into(out, bytes);
 }
 
 /// Nanoseconds, as seconds with nine decimals.

@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use crate::cursor::read_bits;
-use crate::packet::{BufId, Event, Fact, Field, FieldDef, Kind, Note};
+use crate::packet::{BufId, Event, Fact, Field, FieldDef, Kind, Layer, Note, Stop};
 
 /// So many shapes are remembered.
 const SHAPES: usize = 128;
@@ -49,19 +49,54 @@ impl Shape {
             buf,
         }
     }
+
+    #[inline]
+    fn field(field: &Field) -> Self {
+        Self::new(field.def, (field.parent, 0), field.buf)
+    }
+
+    #[inline]
+    fn note(note: &Note) -> Self {
+        let form = match note.value {
+            Fact::Present => 0,
+            Fact::Uint(_) => 1,
+            Fact::Bytes(_, len) => 2 + u32::from(len),
+        };
+        Self::new(note.def, (note.layer.into(), form), BufId::FRAME)
+    }
+
+    fn layer(layer: &Layer) -> Self {
+        let fields = (layer.fields.start, layer.fields.end);
+        Self::new(layer.def, fields, layer.buf)
+    }
+
+    fn buffer(event: &Event<'_>, buf: BufId) -> Self {
+        let put_together = u32::from(!event.pieces(buf).is_empty());
+        Self {
+            def: 0,
+            within: (event.buffer_kind(buf) as u32, put_together),
+            buf,
+        }
+    }
+
+    fn stop(stop: &Stop) -> Self {
+        Self::new(stop.def, (stop.layer.into(), 0), stop.buf)
+    }
 }
 
-/// What is known of a value: nothing, if it does not fit in here. Nobody can tell then whether it is the same.
-type Bits = Option<[u64; 2]>;
-
-/// One part, as it is in an event.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    shape: Shape,
-    /// Where it starts and how long it is: in bytes for a layer, in bits for a field.
-    start: u32,
-    len: u32,
-    bits: Bits,
+/// How a part's value is known again. What does not fit in here is written anew each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// It has none.
+    Nothing,
+    /// By its bits, up to 64.
+    Short(u64),
+    /// By its bits, up to 128.
+    Long([u64; 2]),
+    /// By the fact.
+    Fact(Fact),
+    /// Not at all.
+    Never,
 }
 
 /// In what a part is not as it was.
@@ -75,120 +110,81 @@ pub(super) struct Diff {
     pub(super) value: bool,
 }
 
-/// Looks at the parts of an event; the buffer in hand is not looked up again.
-struct Eye<'e> {
-    event: &'e Event<'e>,
-    buf: BufId,
-    buffer: &'e [u8],
-}
-
-impl<'e> Eye<'e> {
-    fn new(event: &'e Event<'e>) -> Self {
-        Self {
-            event,
-            buf: BufId::FRAME,
-            buffer: event.bytes(BufId::FRAME),
-        }
-    }
-
-    #[inline]
-    fn look(&mut self, what: What) -> Option<Seen> {
-        let event = self.event;
-        match what {
-            What::Field(index) => {
-                let field = event.fields.get(index as usize)?;
-                if field.buf != self.buf {
-                    self.buf = field.buf;
-                    self.buffer = event.bytes(field.buf);
-                }
-                Some(Seen {
-                    shape: Shape::new(field.def, (field.parent, 0), field.buf),
-                    start: field.start,
-                    len: field.bits,
-                    bits: bits_of(field, self.buffer),
-                })
-            }
-            What::Note(index) => {
-                let note = event.notes.get(index as usize)?;
-                let (form, bits) = bits_of_note(note);
-                Some(Seen {
-                    shape: Shape::new(note.def, (note.layer.into(), form), BufId::FRAME),
-                    start: 0,
-                    len: 0,
-                    bits: Some(bits),
-                })
-            }
-            What::Layer(index) => {
-                let layer = event.layers.get(index as usize)?;
-                let fields = (layer.fields.start, layer.fields.end);
-                Some(Seen {
-                    shape: Shape::new(layer.def, fields, layer.buf),
-                    start: layer.bytes.start,
-                    len: layer.bytes.end.saturating_sub(layer.bytes.start),
-                    bits: Some([0, 0]),
-                })
-            }
-            What::Buffer(buf) => {
-                let pieces = event.pieces(buf).len();
-                let kind = event.buffer_kind(buf) as u32;
-                Some(Seen {
-                    shape: Shape {
-                        def: 0,
-                        within: (kind, pieces.min(1) as u32),
-                        buf,
-                    },
-                    start: 0,
-                    len: event.bytes(buf).len() as u32,
-                    bits: (pieces == 0).then_some([0, 0]),
-                })
-            }
-            What::Stop(index) => {
-                let stop = event.stops.get(index as usize)?;
-                Some(Seen {
-                    shape: Shape::new(stop.def, (stop.layer.into(), 0), stop.buf),
-                    start: 0,
-                    len: 0,
-                    bits: None,
-                })
-            }
-        }
-    }
-}
-
-#[inline]
-fn bits_of(field: &Field, buffer: &[u8]) -> Bits {
-    let (start, bits) = (field.start as usize, field.bits as usize);
-    match (field.def.kind, bits) {
-        (Kind::Layer | Kind::Group, _) => Some([0, 0]),
-        // Its end may be anywhere.
-        (Kind::Name, _) => None,
-        (_, 0..=64) => Some([read_bits(buffer, start, bits), 0]),
-        (_, 65..=128) => Some([
-            read_bits(buffer, start, 64),
-            read_bits(buffer, start + 64, bits - 64),
-        ]),
-        _ => None,
-    }
-}
-
-#[inline]
-fn bits_of_note(note: &Note) -> (u32, [u64; 2]) {
-    match note.value {
-        Fact::Present => (0, [0, 0]),
-        Fact::Uint(n) => (1, [n, 0]),
-        Fact::Bytes(bytes, len) => (
-            2 + u32::from(len),
-            [read_bits(&bytes, 0, 64), read_bits(&bytes, 64, 64)],
-        ),
-    }
-}
-
 /// A part, and where in the text it is.
 #[derive(Debug)]
 struct Part<R> {
     what: What,
-    seen: Seen,
+    shape: Shape,
+    /// Where it starts and how long it is: in bytes for a layer, in bits for a field.
+    start: u32,
+    len: u32,
+    known: Known,
     row: R,
+}
+
+impl<R> Part<R> {
+    fn new(event: &Event<'_>, what: What, row: R) -> Option<Self> {
+        let part = |shape, start, len, known| Self {
+            what,
+            shape,
+            start,
+            len,
+            known,
+            row,
+        };
+        Some(match what {
+            What::Field(index) => {
+                let field = event.fields.get(index as usize)?;
+                let known = known(field, event.bytes(field.buf));
+                part(Shape::field(field), field.start, field.bits, known)
+            }
+            What::Note(index) => {
+                let note = event.notes.get(index as usize)?;
+                part(Shape::note(note), 0, 0, Known::Fact(note.value))
+            }
+            What::Layer(index) => {
+                let layer = event.layers.get(index as usize)?;
+                let (start, len) = (layer.bytes.start, len_of(layer));
+                part(Shape::layer(layer), start, len, Known::Nothing)
+            }
+            What::Buffer(buf) => {
+                let known = match event.pieces(buf) {
+                    [] => Known::Nothing,
+                    _ => Known::Never,
+                };
+                let len = event.bytes(buf).len() as u32;
+                part(Shape::buffer(event, buf), 0, len, known)
+            }
+            What::Stop(index) => {
+                let stop = event.stops.get(index as usize)?;
+                part(Shape::stop(stop), 0, 0, Known::Never)
+            }
+        })
+    }
+}
+
+fn known(field: &Field, buffer: &[u8]) -> Known {
+    let (start, bits) = (field.start as usize, field.bits as usize);
+    match (field.def.kind, bits) {
+        (Kind::Layer | Kind::Group, _) => Known::Nothing,
+        // Its end may be anywhere.
+        (Kind::Name, _) => Known::Never,
+        (_, 0..=64) => Known::Short(read_bits(buffer, start, bits)),
+        (_, 65..=128) => Known::Long(long(buffer, start, bits)),
+        _ => Known::Never,
+    }
+}
+
+#[inline]
+fn long(buffer: &[u8], start: usize, bits: usize) -> [u64; 2] {
+    [
+        read_bits(buffer, start, 64),
+        read_bits(buffer, start + 64, bits - 64),
+    ]
+}
+
+fn len_of(layer: &Layer) -> u32 {
+    layer.bytes.end.saturating_sub(layer.bytes.start)
 }
 
 /// A packet as it was written. `R` says where in the text a part is.
@@ -209,18 +205,67 @@ impl<R> Template<R> {
         if self.counts != counts(event) || self.parts.is_empty() {
             return false;
         }
-        let mut eye = Eye::new(event);
-        for Part { what, seen, row } in &self.parts {
-            let Some(is) = eye.look(*what).filter(|is| is.shape == seen.shape) else {
+        let (mut buf, mut buffer) = (BufId::FRAME, event.bytes(BufId::FRAME));
+        for part in &self.parts {
+            let (shape, start, len, value) = match part.what {
+                What::Field(index) => {
+                    let Some(field) = event.fields.get(index as usize) else {
+                        return false;
+                    };
+                    if field.buf != buf {
+                        buf = field.buf;
+                        buffer = event.bytes(buf);
+                    }
+                    let (start, bits) = (field.start as usize, field.bits as usize);
+                    // Of another length it is written anew in any case.
+                    let value = match part.known {
+                        _ if field.bits != part.len => true,
+                        Known::Short(was) => read_bits(buffer, start, bits) != was,
+                        Known::Long(was) => long(buffer, start, bits) != was,
+                        known => known == Known::Never,
+                    };
+                    (Shape::field(field), field.start, field.bits, value)
+                }
+                What::Note(index) => {
+                    let Some(note) = event.notes.get(index as usize) else {
+                        return false;
+                    };
+                    let value = match (part.known, note.value) {
+                        (Known::Fact(Fact::Uint(was)), Fact::Uint(is)) => was != is,
+                        (known, is) => known != Known::Fact(is),
+                    };
+                    (Shape::note(note), 0, 0, value)
+                }
+                What::Layer(index) => {
+                    let Some(layer) = event.layers.get(index as usize) else {
+                        return false;
+                    };
+                    let (start, len) = (layer.bytes.start, len_of(layer));
+                    (Shape::layer(layer), start, len, false)
+                }
+                What::Buffer(buf) => {
+                    let len = event.bytes(buf).len() as u32;
+                    let value = part.known == Known::Never;
+                    (Shape::buffer(event, buf), 0, len, value)
+                }
+                What::Stop(index) => {
+                    let Some(stop) = event.stops.get(index as usize) else {
+                        return false;
+                    };
+                    (Shape::stop(stop), 0, 0, true)
+                }
+            };
+            if shape != part.shape {
                 return false;
-            };
-            let diff = Diff {
-                moved: is.start != seen.start,
-                sized: is.len != seen.len,
-                value: is.bits.is_none() || is.bits != seen.bits,
-            };
-            if diff.moved || diff.sized || diff.value {
-                each(*what, row, diff);
+            }
+            let (moved, sized) = (start != part.start, len != part.len);
+            if moved || sized || value {
+                let diff = Diff {
+                    moved,
+                    sized,
+                    value,
+                };
+                each(part.what, &part.row, diff);
             }
         }
         true
@@ -268,9 +313,7 @@ impl<R> Memo<R> {
 
     /// A part of it was written.
     pub(super) fn part(&mut self, event: &Event<'_>, what: What, row: R) {
-        if let Some(seen) = Eye::new(event).look(what) {
-            self.parts.push(Part { what, seen, row });
-        }
+        self.parts.extend(Part::new(event, what, row));
     }
 
     /// Remembers what has been written, if that was all of it.

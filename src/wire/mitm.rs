@@ -115,7 +115,7 @@ pub(super) struct Mitm {
     a: Side,
     b: Side,
     within: Within,
-    /// The port that A has connected from.
+    /// The port that it connects from to B: next to A's.
     port: Option<u16>,
     leaving: VecDeque<Leaving>,
     notes: Notebook,
@@ -197,7 +197,8 @@ impl Mitm {
                 .first()
                 .map_or(0, |first| usize::from(first & 15) * 4);
             let port = packet.get(header..).and_then(|tcp| tcp.first_chunk());
-            self.port = port.map(|port| u16::from_be_bytes(*port));
+            // The next one is its own, so that whoever captures both links sees two connections.
+            self.port = port.map(|port| u16::from_be_bytes(*port) ^ 1);
         }
         self.side(from).stack.arrived(packet);
     }
