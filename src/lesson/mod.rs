@@ -354,6 +354,12 @@ impl<'d> Desk<'d> {
         }
         let kept = self.store.packets(id, record.round);
         let stage = Stage::new(lesson, record.seed, self.glossary).on(record.wire, kept);
+        if record.wire == Wire::Tun {
+            // Real time goes by.
+            console.line(self.glossary.say("say.lesson.wire.playing"));
+            console.gap();
+            console.show(self.glossary)?;
+        }
         if let Err(why) = stage.probe() {
             let text = self.glossary.say("say.lesson.wire.refused");
             let text = text.replace("{why}", &why).replace("{id}", id);

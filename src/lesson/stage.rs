@@ -10,6 +10,7 @@ use super::load::{Choice, Lesson, LessonError, Run, Step};
 use super::progress::write_private;
 use super::rig::{self, Play, Unplayed, Wire};
 use super::tape::{Mark, Tape};
+use super::value::Val;
 use crate::packet::Event;
 use crate::text::Glossary;
 use crate::wire::Script;
@@ -29,6 +30,8 @@ pub struct Stage<'l> {
     /// Nothing is played on the kernel's wire that is not kept.
     quiet: bool,
     tapes: RefCell<HashMap<String, Rc<Tape>>>,
+    /// What was computed: the packets do not change any more.
+    pub(super) values: RefCell<HashMap<String, Val>>,
 }
 
 type Result<T> = core::result::Result<T, LessonError>;
@@ -45,6 +48,7 @@ impl<'l> Stage<'l> {
             kept: None,
             quiet: false,
             tapes: RefCell::default(),
+            values: RefCell::default(),
         }
     }
 

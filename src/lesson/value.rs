@@ -105,7 +105,14 @@ impl Stage<'_> {
                 format!("there is no value {name:?}: add it under [values] or correct the name"),
             ));
         };
-        self.compute(name, def)
+        if let Some(value) = self.values.borrow().get(name) {
+            return Ok(value.clone());
+        }
+        let value = self.compute(name, def)?;
+        self.values
+            .borrow_mut()
+            .insert(name.to_owned(), value.clone());
+        Ok(value)
     }
 
     fn compute(&self, name: &str, def: &ValueDef) -> Result<Val> {
