@@ -15,8 +15,8 @@ A filter is made of these, and of and, or, not and parentheses:
   net 10.0.0.0/8        src net fe80::/10
   port 443              dst port 53           tcp port 8080
   portrange 8000-8099
-It works in the kernel: what it leaves out never reaches this program. -Y chooses among what is left, by everything that was
-decoded.
+It works in the kernel: what it leaves out never reaches this program. -Y chooses
+among what is left, by everything that was decoded.
 
 Examples:
   sudo layerwise capture -i lo tcp port 8080

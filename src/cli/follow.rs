@@ -7,11 +7,12 @@ use clap::{Args, ValueEnum};
 /// One conversation of a capture file.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A conversation has a number: tcp.stream, or udp.stream with --udp, counted from 0 in the order of appearance, the same as
-in Wireshark. Without a number they are listed. layerwise read FILE -Y 'tcp.port == 443' -T fields -e tcp.stream finds one, too.
+A conversation has a number: tcp.stream, or udp.stream with --udp, counted from 0 in the
+order of appearance, the same as in Wireshark. Without a number they are listed; that of
+a packet says layerwise read FILE -Y 'tcp.port == 443' -T fields -e tcp.stream.
 
-A is the end that asked to connect (or was seen first), B the other. Where TLS could be opened, what was said inside is shown;
-where it could not, what an eavesdropper sees.
+A is the end that asked to connect (or was seen first), B the other. Where TLS could be
+opened, what was said inside is shown; where it could not, what an eavesdropper sees.
 
 Examples:
   layerwise follow chat.pcapng

@@ -35,10 +35,14 @@ const PREAMBLES: [(&str, u16, Preamble); 4] = [
     ("postgres", 5432, &[("\x04\u{4d2}", "S")]),
 ];
 
-/// The plaintext of what each side said inside.
-fn data(story: &Story) -> Vec<&str> {
-    let inside = story.told.iter().filter(|t| t.layer == "data");
-    inside.map(|t| t.one("data.data")).collect()
+/// The plaintext of what each side said inside: lines of text, which are taken for the chat there.
+fn data(story: &Story) -> Vec<String> {
+    let inside = story.told.iter().filter_map(|t| match t.layer {
+        "data" => Some(t.one("data.data").to_owned()),
+        "chat" => Some(hex(format!("{}\n", t.one("chat.text")).as_bytes())),
+        _ => None,
+    });
+    inside.collect()
 }
 
 #[test]
