@@ -1,144 +1,193 @@
 #!/usr/bin/env python3
-"""How fast `layerwise read` is beside tcpdump and tshark: ratios of CPU time in one run on one machine.
+"""How fast `layerwise read` is beside tcpdump and tshark, how much memory it takes, and how both grow.
 
     cargo build --release && cargo build --release --example make_capture
-    benches/read.py [--dir DIR] [--packets N] [--bulk MB] [--rounds N] [--quick]
+    benches/read.py [--dir DIR] [--packets N] [--bulk MB] [--rounds N]
 
-It makes two captures in DIR (kept for the next run): a TLS chat of 1,000 connections and bulk TLS. Every program runs as one
-process with its output thrown away; what counts is user and system time, the best of some rounds, since the machine may be busy.
-Before anything is timed, packets, records and opened bytes are counted and must be tshark's. Peers that are slow get the
-first packets of the capture alone (their time is linear in packets), and the ratio is of time per packet.
+It makes its captures in DIR (kept for the next run): a TLS chat of 1,000 connections, one of 10, bulk TLS, and a million
+connections that are only asked for. Every program runs as one process with its output thrown away. What counts is user and
+system time, the least of some rounds, in which the programs take turns, since the machine may be busy.
+
+Before anything is timed, packets, sealed records, opened bytes and the nine columns of `-T fields` must be tshark's.
+
+Starting up and the thousand handshakes at the beginning are left out of the times per packet: a run over the first 20,000
+packets is taken off one that goes on. tshark is given 60,000 packets, tcpdump and we all of them.
 """
 
 import argparse
+import math
 import os
-import resource
+import statistics
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TARGET = os.path.join(HERE, "..", "target", "release")
-LAYERWISE = os.path.join(TARGET, "layerwise")
-MAKE = os.path.join(TARGET, "examples", "make_capture")
+SKIP, SLICE = 20_000, 60_000
+KEYS = ("frame.number ip.src ip.dst tcp.srcport tcp.dstport tcp.seq tcp.len tls.record.content_type tls.record.length").split()
+FIELDS = ["-T", "fields"] + [word for key in KEYS for word in ("-e", key)]
+
+
+# A program is started by a small one: the memory of whoever starts it counts as its own.
+STARTER = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+"""
 
 
 def run(command):
     """CPU seconds and peak MiB of a program that must succeed."""
-    code = (
-        "import resource,subprocess,sys;"
-        "r=subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL,stderr=subprocess.DEVNULL).returncode;"
-        "u=resource.getrusage(resource.RUSAGE_CHILDREN);"
-        "print(r,u.ru_utime+u.ru_stime,u.ru_maxrss/1024)"
-    )
-    text = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([sys.executable, "-S", "-c", STARTER, *command], stdout=subprocess.PIPE, check=True).stdout
     status, seconds, mib = text.split()
     if int(status) != 0:
-        sys.exit(f"failed with {status}: {' '.join(command)}")
+        sys.exit(f"failed with {int(status)}: {' '.join(command)}")
     return float(seconds), float(mib)
 
 
-def best(command, rounds):
-    results = [run(command) for _ in range(rounds)]
-    return min(r[0] for r in results), max(r[1] for r in results)
+def best(commands, rounds):
+    """The least time and the most memory of each command; they take turns."""
+    results = [[run(command) for command in commands] for _ in range(rounds)]
+    return [(min(r[i][0] for r in results), max(r[i][1] for r in results)) for i in range(len(commands))]
 
 
-def lines(command):
-    output = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
-    return output.count(b"\n")
+def per_packet(command, last, rounds):
+    """Nanoseconds a packet from SKIP to `last`, and peak MiB. The command is a function of how many packets to read."""
+    (begin, _), (whole, mib) = best([command(SKIP), command(last)], rounds)
+    return (whole - begin) / (last - SKIP) * 1e9, mib
 
 
 def output(command):
-    return subprocess.run(command, capture_output=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
+    environment = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, env=environment).stdout
 
 
-def tshark(path, keys, port, *arguments):
-    return ["tshark", "-n", "-r", path, "-o", f"tls.keylog_file:{keys}", "-d", f"tcp.port=={port},tls", *arguments]
+def first_line(command, rounds=25):
+    """Milliseconds until the first byte of the output, the median."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdout.read(1)
+        times.append((time.perf_counter() - start) * 1e3)
+        process.stdout.read()
+        process.wait()
+    return statistics.median(times)
 
 
-def check(path, keys, port, packets):
-    """Packets, sealed records and opened application bytes of the first packets must be tshark's."""
-    theirs = output(tshark(path, keys, port, "-c", str(packets), "-T", "fields", "-e", "tls.record.length", "-e", "data.len", "-e", "frame.len"))
-    records = frames = plain = 0
-    for line in theirs.decode().splitlines():
-        lengths, data, _ = line.split("\t")
-        frames += 1
-        records += len([n for n in lengths.split(",") if n])
-        plain += sum(int(n) for n in data.split(",") if n)
-    ours = output([LAYERWISE, "read", path, "--keylog", keys, "-c", str(packets), "-v", "--width", "500", "--plain"]).decode()
-    our_frames = our_records = our_plain = 0
-    for line in ours.splitlines():
-        if line.startswith("Packet "):
-            our_frames += 1
-        elif line.startswith("Layer: Transport Layer Security"):
-            our_records += 1
-        elif line.startswith("Layer: Chat (chat), ") or line.startswith("Layer: Data (data), "):
-            our_plain += int(line.split(", ")[1].split(" ")[0])
-    for what, us, them in [("packets", our_frames, frames), ("records", our_records, records), ("opened bytes", our_plain, plain)]:
-        print(f"  {what:14} {us:>10} tshark {them:>10} {'ok' if us == them else 'DIFFERENT'}")
-        if us != them:
-            sys.exit("the counts differ: nothing is measured")
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.layerwise = os.path.join(options.bin, "layerwise")
+        self.chat, self.keys = self.capture("chat", "chat", "1000", str(options.packets))
+
+    def capture(self, name, *arguments):
+        path, keys = (os.path.join(self.options.dir, f"{name}.{kind}") for kind in ("pcapng", "keys"))
+        if not os.path.exists(path):
+            make = os.path.join(self.options.bin, "examples", "make_capture")
+            files = [path] if arguments[0] == "syn" else [path, keys]
+            subprocess.run([make, *arguments, *files], check=True, stdout=subprocess.DEVNULL)
+        return path, keys
+
+    def ours(self, *more, path=None, keys=None):
+        begin = [self.layerwise, "read", path or self.chat, "--keylog", keys or self.keys, *more]
+        return lambda count: [*begin, "-c", str(count)]
+
+    def tshark(self, *more):
+        begin = ["tshark", "-n", "-r", self.chat, "-o", f"tls.keylog_file:{self.keys}", "-d", "tcp.port==8080,tls", *more]
+        return lambda count: [*begin, "-c", str(count)]
+
+    def tcpdump(self, *more):
+        return lambda count: ["tcpdump", "-nn", *more, "-r", self.chat, "-c", str(count)]
+
+    def check(self):
+        """Ours and tshark's must be the same."""
+        counted = ["tls.record.length", "data.len"]
+        theirs = output(self.tshark("-T", "fields", *[w for key in counted for w in ("-e", key)])(SLICE)).decode()
+        rows = [line.split("\t") for line in theirs.splitlines()]
+        records = sum(len(lengths.split(",")) for lengths, _ in rows if lengths)
+        plain = sum(int(n) for _, data in rows for n in data.split(",") if n)
+        ours = output(self.ours("-v", "--width", "500", "--plain")(SLICE)).decode().splitlines()
+        said = ("Layer: Chat (chat), ", "Layer: Data (data), ")
+        lines = output(self.ours()(10**9)).count(b"\n")
+        cells = [output(program(*FIELDS)(SLICE)).splitlines() for program in (self.ours, self.tshark)]
+        for what, us, them in [
+            ("packets", sum(line.startswith("Packet ") for line in ours), len(rows)),
+            ("sealed records", sum(line.startswith("Layer: Transport Layer Security") for line in ours), records),
+            ("opened bytes", sum(int(line.split(", ")[1].split(" ")[0]) for line in ours if line.startswith(said)), plain),
+            ("lines, all packets", lines, output(self.tcpdump()(10**9)).count(b"\n")),
+            ("rows of nine columns", sum(a == b for a, b in zip(*cells)), len(cells[1])),
+        ]:
+            print(f"  {what:22} {us:>10}   theirs {them:>10}")
+            if us != them:
+                sys.exit("the counts differ: nothing is measured")
+
+    def ratios(self):
+        everything = self.options.packets
+        rows = [
+            ("read", self.ours(), "tcpdump -nn", self.tcpdump(), everything, 2),
+            ("read -v -x", self.ours("-v", "-x"), "tcpdump -nn -vvv -XX", self.tcpdump("-vvv", "-XX"), everything // 2, 5),
+            ("read -v", self.ours("-v"), "tshark -V", self.tshark("-V"), SLICE, 30),
+            ("read -T json", self.ours("-T", "json"), "tshark -T json", self.tshark("-T", "json"), SLICE, 100),
+            ("read -T fields", self.ours(*FIELDS), "tshark -T fields", self.tshark(*FIELDS), SLICE, 40),
+        ]
+        print(f"\n| command | ns a packet | MiB | peer | ns a packet | MiB | ratio | aim |\n|{'---|' * 8}")
+        rounds = self.options.rounds
+        for name, ours, peer_name, peer, last, aim in rows:
+            (us, mib), (them, peer_mib) = (per_packet(ours, everything, rounds), per_packet(peer, last, rounds))
+            print(f"| `{name}` | {us:.0f} | {mib:.0f} | `{peer_name}` | {them:.0f} | {peer_mib:.0f} | {them / us:.1f} | {aim} |", flush=True)
+
+    def bulk(self):
+        path, keys = self.capture("bulk", "bulk", "4", str(self.options.bulk))
+        # Nothing is shown of it: everything lies before the last packet there could be.
+        [(seconds, mib)] = best([self.ours("--from", "1000000000", path=path, keys=keys)(1)], self.options.rounds)
+        rate = os.path.getsize(path) / seconds / 1e9
+        print(f"\nopening bulk TLS without text: {rate:.2f} GB/s, {mib:.1f} MiB (aim 0.8 GB/s)")
+
+    def growth(self):
+        everything, rounds = self.options.packets, self.options.rounds
+        few, few_keys = self.capture("few", "chat", "10", str(everything // 4))
+        quarter = everything // 4
+        print("\ngrowth (-v):")
+        commands = [self.ours("-v")(n) for n in (SKIP, quarter, everything)]
+        commands += [self.ours("-v", path=few, keys=few_keys)(n) for n in (SKIP, quarter)]
+        results = best(commands, rounds)
+        (skip, _), (part, part_mib), (whole, whole_mib), (few_skip, _), (few_part, _) = results
+        exponent = math.log((whole - skip) / (part - skip)) / math.log((everything - SKIP) / (quarter - SKIP))
+        print(f"  time grows with the packets to the power of {exponent:.3f} (aim 1.00 ± 0.05)")
+        print(f"  1,000 connections go {(few_part - few_skip) / (part - skip):.2f} times as fast as 10 (aim 0.8)")
+        print(f"  memory from {quarter} packets to {everything}: {part_mib:.1f} → {whole_mib:.1f} MiB (aim: flat, at most 48)")
+        flows, _ = self.capture("flows", "syn", "1000000")
+        for more in ([], ["-v"]):
+            seconds, mib = run([self.layerwise, "read", flows, *more])
+            print(f"  a million connections{' (-v)' if more else ''}: {seconds:.2f} s, {mib:.1f} MiB (aim 48)")
+
+    def start(self):
+        small, keys = self.capture("small", "chat", "1", "97")
+        us = first_line([self.layerwise, "read", small, "--keylog", keys])
+        them = first_line(["tcpdump", "-nn", "-r", small])
+        print(f"\nfirst line of 97 packets: {us:.1f} ms; tcpdump {them:.1f} ms: {us / them:.2f} times as long (aim 1.5)")
 
 
 def main():
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "..", "target"))
     parser = argparse.ArgumentParser()
     parser.add_argument("--dir", default="/tmp/layerwise-bench")
+    parser.add_argument("--bin", default=os.path.join(target, "release"), help="where the built programs are")
     parser.add_argument("--packets", type=int, default=525_000)
-    parser.add_argument("--bulk", type=int, default=500)
+    parser.add_argument("--bulk", type=int, default=500, help="megabytes")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="no bulk, no scaling")
     options = parser.parse_args()
     os.makedirs(options.dir, exist_ok=True)
-    here = lambda name: os.path.join(options.dir, name)
-    chat, keys = here("chat.pcapng"), here("chat.keys")
-    if not os.path.exists(chat):
-        subprocess.run([MAKE, "chat", "1000", str(options.packets), chat, keys], check=True)
-    print(f"{os.getloadavg()} is the load of this machine; chat: {os.path.getsize(chat) >> 20} MiB, {options.packets} packets")
-    print("counts, over the first 40,000 packets:")
-    check(chat, keys, 8080, 40_000)
-
-    ours = lambda *more: [LAYERWISE, "read", chat, "--keylog", keys, *more]
-    rows = [
-        ("read", ours(), ["tcpdump", "-nn", "-r", chat], options.packets, 2.0),
-        ("read -v -x", ours("-v", "-x"), ["tcpdump", "-nn", "-vvv", "-XX", "-c", "200000", "-r", chat], 200_000, 5.0),
-        ("read -v", ours("-v"), tshark(chat, keys, 8080, "-c", "40000", "-V"), 40_000, 30.0),
-    ]
-    for kind, more, peer_more, aim in [
-        ("read -T json", ["-T", "json"], ["-T", "json"], 100.0),
-        ("read -T fields", "-T fields -e frame.number -e ip.src -e ip.dst -e tcp.srcport -e tcp.dstport -e tcp.seq -e tcp.len "
-         "-e tls.record.content_type -e tls.record.length".split(), None, 40.0),
-    ]:
-        if subprocess.run([LAYERWISE, "read", chat, "-c", "1", *more], capture_output=True).returncode == 0:
-            peer = tshark(chat, keys, 8080, "-c", "40000", *(peer_more or more))
-            rows.append((kind, ours(*more), peer, 40_000, aim))
-    print(f"\n{'':16} {'ns/packet':>10} {'MiB':>6}   {'peer':38} {'ns/packet':>10} {'MiB':>6} {'ratio':>7} {'aim':>6}")
-    for name, command, peer, packets, aim in rows:
-        seconds, mib = best(command, options.rounds)
-        peer_seconds, peer_mib = best(peer, options.rounds)
-        mine, theirs = seconds / options.packets * 1e9, peer_seconds / packets * 1e9
-        label = " ".join(a for a in peer if not a.startswith(("/", "tls.", "tcp.port", "-d", "-o", "-r")))[:38]
-        print(f"{name:16} {mine:10.0f} {mib:6.1f}   {label:38} {theirs:10.0f} {peer_mib:6.1f} {theirs / mine:7.1f} {aim:6.0f}")
-
-    if options.quick:
-        return
-    bulk, bulk_keys = here("bulk.pcapng"), here("bulk.keys")
-    if not os.path.exists(bulk):
-        subprocess.run([MAKE, "bulk", "4", str(options.bulk), bulk, bulk_keys], check=True)
-    size = os.path.getsize(bulk)
-    # Nothing is shown of it: everything lies before the last packet there could be.
-    seconds, mib = best([LAYERWISE, "read", bulk, "--keylog", bulk_keys, "--from", "1000000000"], options.rounds)
-    print(f"\nopening bulk TLS without text: {size / seconds / 1e9:.2f} GB/s, {mib:.1f} MiB (aim 0.8 GB/s)")
-
-    print("\nlinear in packets, flat in memory, as fast with many connections as with few:")
-    whole = run(ours("-v"))
-    part = run(ours("-v", "-c", str(options.packets // 4)))
-    ratio = whole[0] / part[0]
-    import math
-    print(f"  4 times the packets: {ratio:.2f} times the time (exponent {math.log(ratio) / math.log(4):.3f}), {part[1]:.1f} → {whole[1]:.1f} MiB")
-    few, few_keys = here("few.pcapng"), here("few.keys")
-    if not os.path.exists(few):
-        subprocess.run([MAKE, "chat", "10", str(options.packets // 4), few, few_keys], check=True)
-    ten = run([LAYERWISE, "read", few, "--keylog", few_keys, "-v"])
-    print(f"  1,000 connections go {ten[0] / part[0]:.2f} times as fast as 10 (aim 0.8)")
+    bench = Bench(options)
+    load = ", ".join(f"{n:.1f}" for n in os.getloadavg())
+    print(f"chat: {os.path.getsize(bench.chat) >> 20} MiB, {options.packets} packets; load of this machine: {load}")
+    bench.check()
+    bench.ratios()
+    bench.bulk()
+    bench.growth()
+    bench.start()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ use super::hex;
 use super::memo::{Memo, What};
 use super::paint::{Mark, Out, Role};
 use super::value::{self, Words};
-use super::words::{Deed, Hosts};
+use super::words::{self, Deed, Hosts};
 use crate::layers::{ipv4, ipv6, tcp, tls};
 use crate::packet::{BufId, BufKind, Event, Fact, Field, FieldDef, Layer, Note, Stop, Time, Value};
 use crate::text::{ByAddress, Entry, Glossary, NamedValue};
@@ -935,7 +935,7 @@ fn end_of<'s>(
             .flat_map(|l| event.fields_of(l));
         fields.find(|f| f.def.key == v6)
     });
-    let port = event.field(port).and_then(|f| value(f).uint());
+    let port = words::uint_in(event, &tcp::TCP, port);
     (address.map_or(Value::None, value), port)
 }
 

@@ -103,7 +103,8 @@ pub fn ends(event: &Event<'_>) -> Option<(IpAddr, IpAddr)> {
             _ => return None,
         };
         let address = |wanted: &'static FieldDef| {
-            let mut fields = event.fields_of(layer).iter();
+            // They stand at the end of IP's header.
+            let mut fields = event.fields_of(layer).iter().rev();
             let field = fields.find(|field| core::ptr::eq(field.def, wanted))?;
             match field.value(event.bytes(field.buf)) {
                 Value::Ipv4(bytes) => Some(IpAddr::from(bytes)),
@@ -161,7 +162,11 @@ pub fn uint(event: &Event<'_>, def: &'static FieldDef) -> Option<u64> {
 }
 
 /// The same, looked for only in layers of that protocol: most packets have far more fields in others.
-fn uint_in(event: &Event<'_>, protocol: &'static FieldDef, def: &'static FieldDef) -> Option<u64> {
+pub(super) fn uint_in(
+    event: &Event<'_>,
+    protocol: &'static FieldDef,
+    def: &'static FieldDef,
+) -> Option<u64> {
     let mut layers = event.layers.iter();
     layers.find_map(|layer| {
         if !core::ptr::eq(layer.def, protocol) {
