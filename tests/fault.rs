@@ -5,8 +5,6 @@
     reason = "a test may fail by panicking"
 )]
 
-use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::{Command, Output};
 
 fn demo(arguments: &[&str]) -> Output {
@@ -152,29 +150,6 @@ fn there_are_no_faults_on_a_real_interface() {
         assert_eq!(output.status.code(), Some(2), "{command:?}");
         assert!(text(&output.stderr).contains("--fault"), "{command:?}");
     }
-}
-
-/// And nothing but the wires could carry out a rule: no other code as much as names what does.
-#[test]
-fn only_the_wires_carry_rules_out() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut folders, mut named) = (vec![source.clone()], BTreeSet::new());
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if std::fs::read_to_string(&path)
-                .unwrap()
-                .contains("Faults::new")
-            {
-                let path = path.strip_prefix(&source).unwrap();
-                named.insert(path.display().to_string());
-            }
-        }
-    }
-    let wires = ["wire/memory.rs", "wire/tun.rs"];
-    assert_eq!(named, wires.map(str::to_owned).into());
 }
 
 /// The whole of a sentence of the end: its lines are broken where there is room.

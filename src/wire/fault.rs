@@ -10,7 +10,11 @@
 //! fit are carried out, in their order; a packet that is lost is done with.
 //!
 //! Nothing here sends anything. A wire that carries packets itself asks what is to become of them; there is no way to
-//! point a rule at a real interface.
+//! point a rule at a real interface. Nobody but the wires can put rules to work, not even the rest of the crate:
+//!
+//! ```compile_fail,E0624
+//! let faults = layerwise::wire::fault::Faults::new(Vec::new(), 1);
+//! ```
 
 mod change;
 mod rule;
@@ -255,7 +259,7 @@ pub struct Way {
 impl Faults {
     /// Rules that have not seen a packet yet. The same seed gives the same chances.
     #[must_use]
-    pub fn new(rules: Vec<Rule>, seed: u64) -> Self {
+    pub(super) fn new(rules: Vec<Rule>, seed: u64) -> Self {
         let working = |rule| Working {
             rule,
             matched: 0,

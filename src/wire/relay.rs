@@ -378,6 +378,9 @@ impl<'r> Relay<'r> {
                 continue;
             };
             if let Some(mitm) = &mut self.mitm {
+                if let Some(mut faults) = self.shared.faults().filter(|_| from_host) {
+                    faults.arrived();
+                }
                 mitm.arrived(to.other(), frame.1);
                 self.middle()?;
                 continue;
