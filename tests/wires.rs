@@ -1194,7 +1194,9 @@ fn left_by_a_real_interface(command: &mut Command) -> (u64, String) {
     let output = outside.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    let (ended, device) = text.split_once("out0:").expect(&(text.clone() + &error));
+    let Some((ended, device)) = text.split_once("out0:") else {
+        panic!("{text}{error}")
+    };
     let counts: Vec<u64> = device
         .split_whitespace()
         .map(|n| n.parse().unwrap())
