@@ -195,6 +195,8 @@ impl<'g> Save<'g> {
             return Ok(());
         };
         let key = match (self.writer.count(), self.with_secrets) {
+            (1, _) if self.writer.is_classic() => "say.save.one_in_pcap",
+            _ if self.writer.is_classic() => "say.save.many_in_pcap",
             (1, false) => "say.save.one",
             (1, true) => "say.save.one_with_secrets",
             (_, false) => "say.save.many",

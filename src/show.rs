@@ -20,6 +20,9 @@ use crate::view::words::Hosts;
 /// When so much has been written into the buffer, it is handed on even if more packets wait.
 pub const BATCH: usize = 256 << 10;
 
+/// Where a line that a terminal has no room for goes on: behind the number and the time.
+const INDENT: usize = 19;
+
 /// Why packets cannot be shown in the way that was asked for: something to be mended on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShowError {
@@ -211,7 +214,9 @@ impl<'g> Show<'g> {
             return machine.packet(out, event);
         }
         if !self.in_detail() {
-            return self.lines.packet(out, self.glossary, &self.hosts, event);
+            let mark = out.mark();
+            self.lines.packet(out, self.glossary, &self.hosts, event);
+            return out.fit_since(mark, INDENT);
         }
         let (glossary, depth, hex, hosts) = (self.glossary, self.depth, self.hex, &self.hosts);
         let origin = *self.origin.get_or_insert(event.frame.time);

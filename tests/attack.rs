@@ -696,14 +696,16 @@ fn all_of_it_over_linux_own_tcp() {
     in_order(
         &tun(&["--end", "rst"]),
         &[
-            "A said \"pay 100 to Ann\" and heard nothing. Broken off: RST",
+            // Whether B's answer still gets through before the forgery comes, is a matter of microseconds.
+            "A said \"pay 100 to Ann\"",
+            "Broken off: RST",
             "and heard \"pay 100 to Ann\". Broken off: RST",
         ],
     );
     in_order(
         &tun(&["--end", "fin"]),
         &[
-            "and heard nothing. Nothing at all",
+            "Nothing at all: no goodbye",
             "and heard \"pay 100 to Ann\". Cut off: TCP's FIN",
         ],
     );

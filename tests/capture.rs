@@ -779,7 +779,7 @@ fn options_mean_what_they_mean_when_the_file_is_read() {
             text.lines().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(ended.lines, read("-T json -v"));
-        assert_eq!(ended.lines[0].matches("\"text\":").count() > 20, true);
+        assert!(ended.lines[0].matches("\"text\":").count() > 20);
 
         // Chosen packets alone are counted, shown and written.
         let chosen = folder.0.join("chosen.pcapng");

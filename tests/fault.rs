@@ -5,6 +5,8 @@
     reason = "a test may fail by panicking"
 )]
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn demo(arguments: &[&str]) -> Output {
@@ -134,7 +136,14 @@ fn a_wrong_rule_is_marked() {
 /// Faults act on wires that the program makes itself. No option of the commands that touch a real interface takes a rule.
 #[test]
 fn there_are_no_faults_on_a_real_interface() {
-    for command in [&["capture", "-i", "lo"][..], &["read", "x"], &["chat"]] {
+    for command in [
+        &["capture", "-i", "lo"][..],
+        &["read", "x"],
+        &["chat", "join", "127.0.0.1:1"],
+        &["chat", "serve"],
+        &["lesson"],
+        &["doctor"],
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_layerwise"))
             .args(command)
             .args(["--fault", "drop"])
@@ -270,4 +279,27 @@ fn programs_get_packets_and_nothing_else() {
     let numbers: Vec<_> = text(&output.stdout).lines().collect();
     assert_eq!(numbers.len(), 17);
     assert!(numbers.iter().all(|line| line.parse::<u64>().is_ok()));
+}
+
+/// And nothing but the wires could carry out a rule: no other code as much as names what does.
+#[test]
+fn only_the_wires_carry_rules_out() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut named) = (vec![source.clone()], BTreeSet::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read_to_string(&path)
+                .unwrap()
+                .contains("Faults::new")
+            {
+                let path = path.strip_prefix(&source).unwrap();
+                named.insert(path.display().to_string());
+            }
+        }
+    }
+    let wires = ["wire/memory.rs", "wire/tun.rs"];
+    assert_eq!(named, wires.map(str::to_owned).into());
 }

@@ -1032,7 +1032,8 @@ fn what_was_read_can_be_written_again() {
 #[test]
 fn pcap_is_written_where_it_is_so_named() {
     let file = Temp::named("demo.pcap");
-    text(run(&["demo", "-w", file.text()]));
+    let words = text(run(&["demo", "-w", file.text()]));
+    assert!(words.contains(", without comments: a pcap has"), "{words}");
     assert_eq!(file.bytes()[..4], [0x4d, 0x3c, 0xb2, 0xa1]);
     assert_eq!(tshark(&file.0, &[]).lines().count(), 15);
     let other = Temp::named("secrets.pcap");
@@ -1373,4 +1374,140 @@ fn an_error_has_its_parts() {
         Problem::Short { need: 36, have: 26 }
     ));
     assert!(!error.is_unusable());
+}
+
+/// The same frames, as if the server had had another port.
+fn moved(file: &[u8], port: u16) -> Vec<u8> {
+    let mut moved = file.to_vec();
+    // Classic and little-endian: a header of 24 bytes, then 16 before each packet; the ports stand behind 20 bytes of IP.
+    let mut at = 24;
+    while at < moved.len() {
+        let len = u32::from_le_bytes(moved[at + 8..at + 12].try_into().unwrap()) as usize;
+        for place in [at + 36, at + 38] {
+            if moved[place..place + 2] == 8080_u16.to_be_bytes() {
+                moved[place..place + 2].copy_from_slice(&port.to_be_bytes());
+                // RFC 1624, section 3: the checksum is changed by as much as the port.
+                let sum = at + 16 + 20 + 16;
+                let old = u16::from_be_bytes([moved[sum], moved[sum + 1]]);
+                let mut new = u32::from(!old) + u32::from(!8080_u16) + u32::from(port);
+                while new > 0xffff {
+                    new = (new & 0xffff) + (new >> 16);
+                }
+                moved[sum..sum + 2].copy_from_slice(&(!(new as u16)).to_be_bytes());
+            }
+        }
+        at += 16 + len;
+    }
+    moved
+}
+
+#[test]
+fn where_wireshark_has_to_be_told_of_tls_it_is_said() {
+    let classic = Temp::named("ports.pcap");
+    text(run(&["demo", "-w", classic.text()]));
+    for port in [443, 8080, 80, 5555, 8443, 1194, 6010, 9000, 3128, 40_000] {
+        let from = Temp::with(&format!("from{port}.pcap"), &moved(&classic.bytes(), port));
+        let to = Temp::named(&format!("to{port}.pcapng"));
+        let words = text(run(&["read", from.text(), "-w", to.text()]));
+        let words = words.replace('\n', " ");
+        let told = words.contains(&format!("or tshark -d tcp.port=={port},tls -r "));
+        // What it sees by itself.
+        let seen = tool(
+            Command::new("tshark")
+                .args(["-n", "-Y", "tls", "-r"])
+                .arg(&to.0),
+        );
+        assert_eq!(told, seen.lines().count() < 9, "{port}: {words} {seen}");
+    }
+}
+
+#[test]
+fn nothing_that_fits_is_said_to_people_alone() {
+    let file = Temp::named("none.pcapng");
+    text(run(&["demo", "-w", file.text()]));
+    let words = |arguments: &[&str]| {
+        let output = run(&[&["read", file.text()][..], arguments].concat());
+        assert!(output.status.success() && output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(words(&["-Y", "ip.ttl == 3"]).ends_with(": none of 15 packets fits -Y ip.ttl == 3\n"));
+    assert_eq!(words(&["-Y", "ip.ttl == 3", "-T", "json"]), "");
+}
+
+#[test]
+fn a_key_log_may_lack_its_last_newline_and_be_a_pipe() {
+    let file = Temp::named("keys.pcapng");
+    text(run(&["demo", "-w", file.text(), "--with-secrets"]));
+    let bare = Temp::named("bare.pcapng");
+    tool(
+        Command::new("editcap")
+            .arg("--discard-all-secrets")
+            .args([&file.0, &bare.0]),
+    );
+    let keys = read(&file.bytes()).secrets.join("\n");
+    let keys = Temp::with("keys.log", keys.as_bytes());
+    let opened = text(run(&[
+        "read",
+        bare.text(),
+        "--keylog",
+        keys.text(),
+        "-Y",
+        "chat",
+    ]));
+    assert_eq!(opened.lines().count(), 2, "{opened}");
+    let script = format!(
+        "{} read {} -Y chat --keylog <(cat {})",
+        env!("CARGO_BIN_EXE_layerwise"),
+        bare.text(),
+        keys.text()
+    );
+    let piped = Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert_eq!(String::from_utf8(piped.stdout).unwrap(), opened);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_is_asked_to_end_completes_the_file() {
+    let (file, copy) = (Temp::named("whole.pcapng"), Temp::named("copy.pcapng"));
+    text(run(&["demo", "-w", file.text()]));
+    let mut child = program()
+        .args(["read", "-", "-w", copy.text()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The pipe stays open: nobody says that this is all.
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&file.bytes()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..15 {
+        lines.next().unwrap().unwrap();
+    }
+    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert!(child.wait().unwrap().success());
+    let words: Vec<_> = lines.map(Result::unwrap).collect();
+    assert!(
+        words
+            .iter()
+            .any(|line| line.starts_with("15 packets are in ")),
+        "{words:?}"
+    );
+    assert_eq!(read(&copy.bytes()).packets.len(), 15);
+    drop(input);
+}
+
+#[test]
+fn inside_tls_the_chat_is_known_by_what_it_says() {
+    let (classic, whole) = (Temp::named("chat.pcap"), Temp::named("chat.pcapng"));
+    text(run(&["demo", "-w", classic.text()]));
+    text(run(&["demo", "-w", whole.text(), "--with-secrets"]));
+    let keys = read(&whole.bytes()).secrets.join("\n");
+    let keys = Temp::with("chat.log", keys.as_bytes());
+    let file = Temp::with("chat5555.pcap", &moved(&classic.bytes(), 5555));
+    let said = ["-Y", "chat", "-T", "fields", "-e", "chat.text"];
+    let opened = [&["read", file.text(), "--keylog", keys.text()][..], &said].concat();
+    assert_eq!(text(run(&opened)), "hi\nhello\n");
+    let sealed = [&["read", file.text()][..], &said].concat();
+    assert_eq!(text(run(&sealed)), "");
 }

@@ -120,7 +120,7 @@ fn what_is_said_is_what_tshark_follows() {
 
 /// Lines of a web server and its client.
 fn talk() -> Vec<(Side, Vec<u8>)> {
-    let body: Vec<u8> = (0..20_000_u32).map(|n| (n * n >> 7) as u8).collect();
+    let body: Vec<u8> = (0..20_000_u32).map(|n| ((n * n) >> 7) as u8).collect();
     let mut answer =
         format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
     answer.extend(&body);

@@ -930,6 +930,51 @@ fn the_demonstration_runs_over_every_wire_as_every_user() {
 }
 
 #[test]
+fn rules_are_carried_out_for_every_user() {
+    let mut users = vec![As::Oneself];
+    if is_root() {
+        // Without TUN: over a pair of virtual Ethernet devices.
+        users.push(As::WithDev(NO_TUN, false));
+        if users_get_namespaces() {
+            users.extend([As::Nobody, As::WithDev(TUN_FOR_ALL, true)]);
+        } else {
+            eprintln!(
+                "SKIPPED: rules_are_carried_out_for_every_user: as an ordinary user: no user namespaces"
+            );
+        }
+    }
+    for user in users {
+        let text = said(&run(
+            user,
+            &[
+                &["demo", "--wire", "tun", "--fault"][..],
+                &["drop where chat.text contains \"pay\"", "--fault"],
+                &["flip 300 stale where ip.src == 5.6.7.8 && chat", "--fault"],
+                &[
+                    "duplicate where tcp.flags.syn == 1",
+                    "--fault",
+                    "drop where udp",
+                ],
+                &["hi", "please pay", "bye"],
+            ]
+            .concat(),
+        ));
+        for part in [
+            "lost on the way (rule 1)",
+            "changed at byte 37, checksums left as they were (rule 2)",
+            "a second copy of the packet before it (rule 3)",
+            "and 1 made up;",
+            "1 lost, 0 not let go.",
+            "Rule 4 never fired: no packet fitted its condition: drop where udp",
+            "reads \"hello\" ✓",
+        ] {
+            assert!(text.contains(part), "{user:?}: {part:?} is not in {text}");
+        }
+        assert!(text.matches(" again, ").count() >= 2, "{text}");
+    }
+}
+
+#[test]
 fn over_ethernet_its_headers_and_arp_are_seen() {
     if !is_root() {
         skip!("over_ethernet_its_headers_and_arp_are_seen", "not root");
@@ -1127,6 +1172,90 @@ fn what_does_not_hold_on_a_wire_is_refused() {
     }
     let text = refused(As::Oneself, &["--wire", "tun", "explain"]);
     assert!(text.contains("layerwise demo --wire tun"), "{text}");
+}
+
+// --- nothing leaves --------------------------------------------------------------------------------------------------
+
+/// A machine whose every packet to anywhere would leave by one device; runs a program there, and then says how many did.
+const OUTSIDE: &str = "
+    sysctl -qw net.ipv6.conf.default.disable_ipv6=1 net.ipv4.ip_forward=1
+    ip link add out0 type veth peer name far0 && ip link set far0 up && ip link set out0 arp off up
+    ip addr add 192.0.2.1/24 dev out0 && ip link set lo up && ip route add default dev out0
+    \"$@\" >/dev/null 2>/dev/null
+    echo ended: $?
+    grep out0 /proc/thread-self/net/dev
+";
+
+/// How many packets left by the device of [`OUTSIDE`], or came in by it, while a program ran; and how it ended.
+fn left_by_a_real_interface(command: &mut Command) -> (u64, String) {
+    let mut outside = Command::new("unshare");
+    outside.args(["--net", "sh", "-c", OUTSIDE, "sh"]);
+    outside.arg(command.get_program()).args(command.get_args());
+    let output = outside.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    let (ended, device) = text.split_once("out0:").expect(&(text.clone() + &error));
+    let counts: Vec<u64> = device
+        .split_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
+    (counts[1] + counts[9], ended.trim().to_owned())
+}
+
+#[test]
+fn nothing_leaves_by_a_real_interface_whatever_rules_do() {
+    if !is_root() {
+        skip!(
+            "nothing_leaves_by_a_real_interface_whatever_rules_do",
+            "only root makes a device to leave by"
+        );
+    }
+    // That it would be noticed.
+    let mut shout = Command::new("python3");
+    let words = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('5.6.7.8', 9))";
+    shout.args(["-c", words]);
+    assert_eq!(
+        left_by_a_real_interface(&mut shout),
+        (1, "ended: 0".to_owned())
+    );
+
+    let mut users = vec![As::Oneself];
+    if users_get_namespaces() {
+        users.extend([As::Nobody, As::WithDev(TUN_FOR_ALL, true)]);
+    } else {
+        eprintln!(
+            "SKIPPED: nothing_leaves_by_a_real_interface_whatever_rules_do: as an ordinary user: no user namespaces"
+        );
+    }
+    let play = |user: As, more: &[&str]| {
+        // To other addresses, from other addresses, doubled, by chance; what is lost so is sent again.
+        let arguments = [
+            &["demo", "--wire", "tun"][..],
+            &["--fault", "set ip.dst 9.9.9.9 where chat"],
+            &["--fault", "set ip.dst 192.0.2.1 where chat after 1"],
+            &["--fault", "set ip.src 192.0.2.1 where chat after 2"],
+            &["--fault", "duplicate where tcp times 9"],
+            &["--fault", "random corruption 5%"],
+            &["--fault", "random loss 5%"],
+            more,
+            &["hi", "you", "there"],
+        ]
+        .concat();
+        let (packets, ended) = left_by_a_real_interface(&mut command(user, &arguments));
+        assert_eq!(
+            (packets, ended.as_str()),
+            (0, "ended: 0"),
+            "{user:?} {more:?}"
+        );
+    };
+    // Side by side: most of the time is waiting for what was lost.
+    std::thread::scope(|scope| {
+        for user in users {
+            for more in [&[][..], &["--link", "ethernet"], &["--hops", "2"]] {
+                scope.spawn(move || play(user, more));
+            }
+        }
+    });
 }
 
 // --- nothing is left behind ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ use super::output::Output;
 /// Decode a capture file.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  layerwise read chat.pcapng -v\n  tcpdump -U -w - tcp port 443 | layerwise read - --keylog keys.log"
+    after_help = "What runs over TCP, UDP and TLS is known by how it begins, on any port; DNS by its port, 53. The chat is looked for on port 8080 and,\nwhere TLS could be opened, on any port: whole lines of text and nothing else are taken for it.\n\nExamples:\n  layerwise read chat.pcapng -v\n  tcpdump -U -w - tcp port 443 | layerwise read - --keylog keys.log"
 )]
 pub struct Read {
     /// A pcap or pcapng file, plain or packed with gzip or zstd; - is standard input

@@ -219,6 +219,12 @@ impl<'w> Writer<'w> {
         &self.name
     }
 
+    /// Whether it is a pcap, which holds no comments.
+    #[must_use]
+    pub fn is_classic(&self) -> bool {
+        self.classic.is_some()
+    }
+
     /// How many packets have been written.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -119,18 +119,24 @@ impl Sitting<'_, '_, '_> {
             let own = self.glossary.entry(&key);
             own.map_or(place.to_owned(), |entry| entry.short.clone())
         });
-        for rfc in &lesson.data.rfc {
+        let name = |rfc: &String| {
+            let name = rfc.replace("section", &section);
+            name.replace("appendix", &appendix)
+        };
+        let names: Vec<String> = lesson.data.rfc.iter().map(name).collect();
+        let longest = names.iter().map(|name| name.chars().count()).max();
+        let column = longest.unwrap_or(0) + 4;
+        for (name, rfc) in names.iter().zip(&lesson.data.rfc) {
             let about = lesson.say(self.language, &format!("read.{rfc}")).to_owned();
             let out = &mut self.console.out;
             out.ascii(b"  ");
-            let place = rfc.replace("section", &section);
-            out.text(&place.replace("appendix", &appendix));
+            out.text(name);
             if out.look().plain {
                 out.ascii(b": ");
             } else {
-                out.to_column(28);
+                out.to_column(column);
             }
-            out.wrapped(&about, |out| out.spaces(28));
+            out.wrapped(&about, |out| out.spaces(column));
             out.newline();
         }
         self.console.gap();

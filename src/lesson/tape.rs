@@ -160,6 +160,7 @@ impl Tape {
 
     /// The packets as they are seen at `place`, in the order of time.
     pub(crate) fn at(&self, place: Place) -> Vec<View<'_>> {
+        // Each with its place among what happens at once.
         let mut views = Vec::new();
         for shot in &self.shots {
             let here = match place {
@@ -174,18 +175,19 @@ impl Tape {
             let mark = shot.mark;
             if here.is_none_or(|here| shot.from == here && !shot.made) {
                 let (time, bytes) = (shot.sent, shot.bytes.as_slice());
-                views.push(View { time, bytes, mark });
+                views.push((2, View { time, bytes, mark }));
             } else if here == Some(shot.from.other()) {
                 for (time, bytes) in &shot.arrivals {
                     let time = *time;
-                    views.push(View { time, bytes, mark });
+                    let order = u8::from(mark == Some(Mark::Reorder));
+                    views.push((order, View { time, bytes, mark }));
                 }
             }
         }
-        // What arrives at once arrives in the order in which it was sent, but what is held back goes last. The sort keeps
-        // the order of what is equal.
-        views.sort_by_key(|view| (view.time, view.mark == Some(Mark::Reorder)));
-        views
+        // What arrives at once arrives in the order in which it was sent, but what is held back goes last; then the host
+        // sends. The sort keeps the order of what is equal.
+        views.sort_by_key(|(order, view)| (view.time, *order));
+        views.into_iter().map(|(_, view)| view).collect()
     }
 
     /// Calls `each` with every packet as it is seen at `place` and decoded with those secrets whose line `keys` takes.

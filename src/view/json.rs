@@ -5,7 +5,7 @@ use crate::filter::key::{self, Room};
 use crate::packet::{BufId, BufKind, Event, Fact, Field, Kind, Layer, NO_PARENT, Note, Value, Why};
 use crate::text::Glossary;
 use crate::view::memo::{Memo, What};
-use crate::view::paint::{Look, Out, Wish, hex_digit};
+use crate::view::paint::{Look, Out, Wish, hex_digit, plain_len};
 use crate::view::value::Words;
 
 /// Writes packets as JSON.
@@ -444,10 +444,8 @@ fn string(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 fn escaped(out: &mut Vec<u8>, text: &[u8]) {
-    // Most of it is plain ASCII. Sixteen bytes are looked at together, without a branch for each.
-    let plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
-    let mut chunks = text.chunks(16);
-    if chunks.all(|chunk| chunk.iter().fold(true, |all, byte| all & plain(*byte))) {
+    // Most of it is plain ASCII.
+    if plain_len(text) == text.len() {
         return out.extend_from_slice(text);
     }
     for chunk in text.utf8_chunks() {

@@ -5,7 +5,8 @@
 //!   1    0.000000  127.0.0.1:41234 → 127.0.0.1:8080   SYN  :41234 asks to connect
 //! ```
 //!
-//! A line is never broken, however narrow the screen: what belongs to one packet stays together.
+//! In a file or a pipe a line is never broken: what belongs to one packet stays together, for `grep`. On a terminal it goes on
+//! in the next line, indented.
 
 use super::paint::{Out, Role};
 use super::value;

@@ -50,6 +50,8 @@ pub struct Look {
     pub plain: bool,
     /// How many columns a line may have.
     pub width: usize,
+    /// Whether it is a terminal, where a long line is broken; for `grep` it is not.
+    pub terminal: bool,
     /// The characters that boxes and marks are drawn with.
     pub glyphs: &'static Glyphs,
     palette: [Style; Role::COUNT],
@@ -62,7 +64,10 @@ impl Look {
         let env = |name: &str| std::env::var(name).ok();
         let is_terminal = io::IsTerminal::is_terminal(&io::stdout());
         let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-        Self::new(wish, decide(wish.color, env, is_terminal), columns)
+        Self {
+            terminal: is_terminal,
+            ..Self::new(wish, decide(wish.color, env, is_terminal), columns)
+        }
     }
 
     /// How it shall look with colours or without, on a terminal with so many columns (80 if that is not known).
@@ -75,6 +80,7 @@ impl Look {
             ascii: wish.ascii,
             plain: wish.plain,
             width: wish.width.unwrap_or(auto).max(MIN_WIDTH),
+            terminal: false,
             glyphs,
             palette: palette(color, glyphs.vertical),
         }
@@ -606,8 +612,8 @@ impl Out {
         let seen = bytes.get(..columns * 4).unwrap_or(bytes);
         let cut = seen.len() < bytes.len();
         // Most of it is plain ASCII, which is shown as it is.
-        let plain = |byte: &&u8| matches!(**byte, b' '..=b'~') && !matches!(**byte, b'"' | b'\\');
-        let len = seen.iter().take(columns).take_while(plain).count();
+        let plain = |byte: &&u8| is_plain(**byte);
+        let len = plain_len(seen.get(..columns).unwrap_or(seen));
         let (start, seen) = seen.split_at(len);
         self.ascii(start);
         match seen.first() {
@@ -741,7 +747,10 @@ impl Out {
     /// A sentence of the glossary, in which `value` writes what stands for each `{name}`.
     pub fn sentence(&mut self, template: &str, mut value: impl FnMut(&mut Self, &str)) {
         let mut rest = template;
-        while let Some((before, after)) = rest.split_once('{') {
+        // Searching for a byte is faster than searching for a character.
+        while let Some(at) = memchr::memchr(b'{', rest.as_bytes()) {
+            let (before, after) = rest.split_at(at);
+            let after = after.get(1..).unwrap_or_default();
             self.text(before);
             let Some((name, after)) = after.split_once('}') else {
                 self.byte(b'{');
@@ -776,6 +785,51 @@ impl Out {
         self.back_to(mark);
         self.wrapped(&text, margin);
     }
+
+    /// On a terminal, breaks what was written since the mark (a whole line, with its colours) between words where it is
+    /// wider than the screen; further lines begin with so many spaces.
+    pub fn fit_since(&mut self, mark: Mark, indent: usize) {
+        let line = self.buf.get(mark.len..).unwrap_or(&[]);
+        if !self.look.terminal || mark.column + line.len() <= self.look.width {
+            return;
+        }
+        let text = String::from_utf8_lossy(line).into_owned();
+        self.buf.truncate(mark.len);
+        let (mut column, mut last_space) = (mark.column, None);
+        let mut escape = false;
+        for c in text.chars() {
+            if escape || c == '\x1b' {
+                // What colours it takes no column; it ends with a letter.
+                escape = !(escape && c.is_ascii_alphabetic());
+                self.buf
+                    .extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+            let width = self.look.char_width(c);
+            if column + width > self.look.width && c != '\n' {
+                // The word goes to the next line, or the line is broken within it.
+                let (at, rest) = last_space.take().unwrap_or((self.buf.len(), column));
+                let mut gap = vec![b' '; indent + 1];
+                if let Some(first) = gap.first_mut() {
+                    *first = b'\n';
+                }
+                let behind = self.buf.split_off(at);
+                while self.buf.last() == Some(&b' ') {
+                    self.buf.pop();
+                }
+                self.buf.extend_from_slice(&gap);
+                self.buf.extend_from_slice(&behind);
+                column = indent + column - rest;
+            }
+            self.buf
+                .extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            column += width;
+            if c == ' ' && column > indent + 1 {
+                last_space = Some((self.buf.len(), column));
+            }
+        }
+        self.column = if text.ends_with('\n') { 0 } else { column };
+    }
 }
 
 /// A place in what an [`Out`] holds.
@@ -804,6 +858,21 @@ fn fits_ascii(text: &[u8], room: usize, fresh: bool) -> usize {
 pub fn hex_digit(n: u8) -> u8 {
     // From ten on, the 39 characters that lie between the digits and the letters are skipped.
     b'0' + n + if n > 9 { 39 } else { 0 }
+}
+
+/// Whether a byte is a printable character of ASCII that is shown as it is between quotation marks.
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
+}
+
+/// How many bytes at the beginning of a text are plain.
+pub(super) fn plain_len(text: &[u8]) -> usize {
+    // Sixteen are looked at together, without a branch for each.
+    let all = |block: &&[u8; 16]| block.iter().fold(true, |all, byte| all & is_plain(*byte));
+    let start = text.as_chunks::<16>().0.iter().take_while(all).count() * 16;
+    let rest = text.get(start..).unwrap_or(&[]);
+    start + rest.iter().take_while(|byte| is_plain(**byte)).count()
 }
 
 /// Adds bytes in hexadecimal, two digits each.
@@ -1082,5 +1151,44 @@ mod tests {
                 prop_assert_eq!(letters(shown), format!("begun{}", letters(&words)));
             }
         }
+    }
+
+    #[test]
+    fn on_a_terminal_a_long_line_goes_on_indented_with_its_colours() {
+        let wish = Wish {
+            width: Some(40),
+            ..Wish::default()
+        };
+        let look = Look {
+            terminal: true,
+            ..Look::new(wish, true, None)
+        };
+        let mut out = Out::new(look);
+        let mark = out.mark();
+        out.text("one two three ");
+        out.paint(Role::Tcp, "four five six seven eight nine ten");
+        out.text(" eleven");
+        out.newline();
+        out.fit_since(mark, 4);
+        let text = String::from_utf8(out.bytes().to_vec()).unwrap();
+        let mut plain = String::new();
+        let mut escape = false;
+        for c in text.chars() {
+            match c {
+                '\x1b' => escape = true,
+                _ if escape => escape = !c.is_ascii_alphabetic(),
+                _ => plain.push(c),
+            }
+        }
+        assert_eq!(
+            plain,
+            "one two three four five six seven eight\n    nine ten eleven\n"
+        );
+        // Elsewhere it stays whole.
+        let mut out = Out::new(Look::new(wish, false, None));
+        let mark = out.mark();
+        out.text(&"word ".repeat(20));
+        out.fit_since(mark, 4);
+        assert!(!out.bytes().contains(&b'\n'));
     }
 }

@@ -8,26 +8,22 @@
 //!    10.0    4 ClientHello 1+1458       │──✗     │ 4 never arrives
 //! ```
 
+mod changes;
+mod row;
+
 use super::ladder::milliseconds;
 use super::paint::{Out, Role};
 use super::words::{self, Deed};
 use crate::ends::{Act, Confirmed, Moment, Passage, Place};
 use crate::layers::{ipv4, tcp};
-use crate::packet::{BufId, Event, Segment, Time};
+use crate::packet::{Event, Segment, Time};
 use crate::text::Glossary;
 use crate::wire::{Host, fault};
+use changes::changes;
+use row::{Columns, LEFT, Line, print, wire};
 
-/// Columns before the left cell.
-const LEFT: usize = 9;
-/// Columns of the wire between the cells, with both its ends.
-const WIRE: usize = 10;
 /// So many packets of a bulk transfer with which nothing is amiss are shown in a row; the rest is summed up.
 const QUIET_SHOWN: u64 = 8;
-/// So many places where a packet was changed are told.
-const CHANGES_SHOWN: usize = 3;
-/// So many bytes of a change are written out.
-const CHANGE_BYTES: usize = 4;
-
 /// The marks that say what happened to a packet, without colour.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Marks {
@@ -88,14 +84,6 @@ struct Count {
     late: u64,
     again: u64,
     nobody: u64,
-}
-
-/// A line of a cell.
-struct Line {
-    role: Role,
-    text: String,
-    /// What stands at the right of it.
-    state: Option<String>,
 }
 
 impl<'g> Sides<'g> {
@@ -628,187 +616,6 @@ fn numbers(out: &mut Out, glossary: &Glossary, event: &Event<'_>) {
 fn is_damaged(event: &Event<'_>) -> bool {
     words::fact(event, &tcp::CHECKSUM_STATUS) == Some(0)
         || words::fact(event, &ipv4::CHECKSUM_STATUS) == Some(0)
-}
-
-/// What is different in a packet: which field, the bytes before and after.
-fn changes(
-    out: &mut Out,
-    glossary: &Glossary,
-    event: &Event<'_>,
-    before: &[u8],
-    after: &[u8],
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    if before.len() != after.len() {
-        lines.push(out.aside(|out| {
-            out.sentence(glossary.say("say.sides.cut"), |out, word| match word {
-                "n" => out.number(before.len() as u64),
-                _ => out.number(after.len() as u64),
-            });
-        }));
-        return lines;
-    }
-    let differs = |at: usize| before.get(at) != after.get(at);
-    let sums = [&raw const tcp::CHECKSUM, &raw const ipv4::CHECKSUM];
-    let (mut at, mut places, mut summed) = (0, 0, false);
-    while at < after.len() {
-        if !differs(at) {
-            at += 1;
-            continue;
-        }
-        let covers = |index: &usize| {
-            let field = event.fields.get(*index);
-            field.is_some_and(|f| f.buf == BufId::FRAME && f.bits > 0 && f.bytes().contains(&at))
-                && event.is_leaf(*index)
-        };
-        let index = (0..event.fields.len()).rev().find(covers);
-        let field = index.and_then(|index| event.fields.get(index));
-        let whole = field.map_or(at..after.len(), crate::packet::Field::bytes);
-        let end = (at..whole.end)
-            .find(|at| !differs(*at))
-            .unwrap_or(whole.end);
-        if field.is_some_and(|f| sums.iter().any(|sum| core::ptr::eq(f.def, *sum))) {
-            summed = true;
-            at = whole.end;
-            continue;
-        }
-        places += 1;
-        if places <= CHANGES_SHOWN {
-            let small = whole.len() <= CHANGE_BYTES;
-            let shown = if small {
-                whole.clone()
-            } else {
-                at..end.min(at + CHANGE_BYTES)
-            };
-            let key = if small && field.is_some() {
-                "say.sides.changed"
-            } else {
-                "say.sides.changed_at"
-            };
-            lines.push(out.aside(|out| {
-                out.sentence(glossary.say(key), |out, word| match word {
-                    "key" => out.text(field.map_or("?", |field| field.def.key)),
-                    "at" => out.number(at as u64),
-                    "before" => out.hex_bytes(before.get(shown.clone()).unwrap_or(&[])),
-                    _ => out.hex_bytes(after.get(shown.clone()).unwrap_or(&[])),
-                });
-            }));
-            at = if small { whole.end } else { end };
-        } else {
-            at = end;
-        }
-    }
-    if places > CHANGES_SHOWN {
-        lines.push(out.aside(|out| {
-            out.sentence(glossary.say("say.sides.changed_more"), |out, _| {
-                out.number((places - CHANGES_SHOWN) as u64);
-            });
-        }));
-    }
-    if summed && places > 0 {
-        lines.push(glossary.say("say.sides.sums").to_owned());
-    } else if summed {
-        lines.push(glossary.say("say.sides.sums_alone").to_owned());
-    }
-    lines
-}
-
-/// Where what stands on a screen of this width.
-struct Columns {
-    /// How wide a cell is.
-    cell: usize,
-    /// Where the wire begins, and the right cell.
-    wire: usize,
-    right: usize,
-}
-
-impl Columns {
-    fn of(out: &Out) -> Self {
-        let cell = (out.look().width.saturating_sub(LEFT + WIRE + 2) / 2).min(48);
-        let wire = LEFT + cell + 1;
-        Self {
-            cell,
-            wire,
-            right: wire + WIRE + 1,
-        }
-    }
-}
-
-/// Prints the lines of both cells, with the wire between them; what happens on it stands in the first line.
-fn print(
-    out: &mut Out,
-    since: Option<u64>,
-    left: &[Line],
-    right: &[Line],
-    on_the_wire: impl Fn(&mut Out),
-) {
-    let columns = Columns::of(out);
-    let vertical = out.glyphs().vertical;
-    for at in 0..left.len().max(right.len()).max(1) {
-        if at == 0
-            && let Some(since) = since
-        {
-            milliseconds(out, since, 7);
-        }
-        print_line(out, left.get(at), LEFT, columns.cell);
-        out.to_column(columns.wire);
-        out.text(vertical);
-        if at == 0 {
-            on_the_wire(out);
-        }
-        out.to_column(columns.right - 2);
-        out.text(vertical);
-        print_line(out, right.get(at), columns.right, columns.cell);
-        out.newline();
-    }
-}
-
-fn print_line(out: &mut Out, line: Option<&Line>, at: usize, cell: usize) {
-    let Some(line) = line else { return };
-    out.to_column(at);
-    out.paint(line.role, &line.text);
-    if let Some(state) = &line.state {
-        out.to_column(at + cell - out.look().text_width(state).min(cell));
-        out.paint(Role::Value, state);
-    }
-}
-
-/// The eight columns of the wire: an arrow that leaves an end or comes to one.
-fn wire(out: &mut Out, moment: &Moment<'_>) {
-    let glyphs = out.glyphs();
-    let marks = Marks::of(out);
-    let to_right = moment.passage.from == Host::A;
-    let head = if to_right {
-        glyphs.arrow_right
-    } else {
-        glyphs.arrow_left
-    };
-    // From tail to head: how far from the sender it begins, mark, body, head.
-    let (before, mark, body, head, role) = match moment.act {
-        Act::Sends { lost: true } => (0, None, 2, marks.lost, Role::Bad),
-        Act::Sends { .. } => (0, None, 2, head, Role::Dim),
-        Act::Appears => (2, Some(marks.nobody), 1, head, Role::Bad),
-        Act::Lost { .. } => (3, None, 1, marks.lost, Role::Bad),
-        Act::Gets => {
-            let mark = marks.of_arrival(moment);
-            let role = mark.map_or(Role::Dim, |(_, role)| role);
-            let before = if mark.is_some() { 4 } else { 5 };
-            (before, mark.map(|(mark, _)| mark), 2, head, role)
-        }
-    };
-    let mut parts = vec![" "; before];
-    parts.extend(mark);
-    parts.extend(core::iter::repeat_n(glyphs.horizontal, body));
-    parts.push(head);
-    parts.resize(WIRE - 2, " ");
-    if !to_right {
-        parts.reverse();
-    }
-    out.start(role);
-    for part in parts {
-        out.glyph(part);
-    }
-    out.end(role);
 }
 
 /// As much of a text as has room.

@@ -78,15 +78,12 @@ impl Network {
             let before = fs::read_link(HERE).map_err(Refusal::at(Step::NetworkNamespace))?;
             unshare(CloneFlags::CLONE_NEWNET).map_err(Refusal::at(Step::NetworkNamespace))?;
             let after = fs::read_link(HERE).map_err(Refusal::at(Step::NetworkNamespace))?;
-            let devices =
-                nix::net::if_::if_nameindex().map_err(Refusal::at(Step::NetworkNamespace))?;
-            let ours = devices.iter().all(|device| {
-                let name = device.name().to_str().unwrap_or_default();
-                name == "lo" || FALLBACK_TUNNELS.contains(&name)
-            });
-            if before == after || !ours {
+            if before == after {
                 return Err(Refusal::new(Step::OwnNetwork, Errno::EEXIST));
             }
+            nothing_but(&[])?;
+            // What has lost its way shall not be sent on by a host.
+            let _ = fs::write("/proc/sys/net/ipv4/ip_forward", "0");
             // IPv6 would speak up on every device by itself. Where /proc/sys cannot be written it does; the wires carry
             // nothing but IPv4 and ARP.
             for whom in ["default", "all"] {
@@ -114,9 +111,32 @@ impl Network {
         })
     }
 
+    /// Makes sure that there is nothing in it but a loopback device and these: that whatever is sent in it, or done to what
+    /// is sent, goes nowhere else.
+    ///
+    /// # Errors
+    /// When there is something else.
+    pub(super) fn holds_only(&self, devices: &[&str]) -> Result<(), Refusal> {
+        self.within(|| nothing_but(devices))
+    }
+
     /// The open file that stands for it.
     pub(super) fn fd(&self) -> &OwnedFd {
         &self.0
+    }
+}
+
+/// Makes sure that this thread's namespace holds nothing but a loopback device and these.
+fn nothing_but(devices: &[&str]) -> Result<(), Refusal> {
+    let found = nix::net::if_::if_nameindex().map_err(Refusal::at(Step::NetworkNamespace))?;
+    let ours = found.iter().all(|device| {
+        let name = device.name().to_str().unwrap_or_default();
+        name == "lo" || devices.contains(&name) || FALLBACK_TUNNELS.contains(&name)
+    });
+    if ours {
+        Ok(())
+    } else {
+        Err(Refusal::new(Step::OwnNetwork, Errno::EEXIST))
     }
 }
 
@@ -132,4 +152,32 @@ fn elsewhere<T: Send>(work: impl FnOnce() -> Result<T, Refusal> + Send) -> Resul
             .join()
             .unwrap_or_else(|_| Err(Refusal::new(Step::Child, Errno::ECHILD)))
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::wire::netlink::make_veth;
+
+    #[test]
+    fn a_namespace_with_something_else_in_it_is_refused() {
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: a_namespace_with_something_else_in_it_is_refused: not root");
+            return;
+        }
+        let [here, there] = [Network::new().unwrap(), Network::new().unwrap()];
+        here.holds_only(&[]).unwrap();
+        here.within(|| make_veth("net0", "far", there.fd()))
+            .unwrap();
+        here.holds_only(&["net0"]).unwrap();
+        for (network, known) in [(&here, &["net1", "lo"][..]), (&there, &["net0"])] {
+            let refused = network.holds_only(known).unwrap_err();
+            assert_eq!(refused.step, Step::OwnNetwork);
+        }
+        // The namespace that the test was started in is nobody's own.
+        let refused = nothing_but(&[]).map_err(|refused| refused.step);
+        let alone = nix::net::if_::if_nameindex().unwrap().iter().count() == 1;
+        assert_eq!(refused, if alone { Ok(()) } else { Err(Step::OwnNetwork) });
+    }
 }

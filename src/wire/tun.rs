@@ -143,6 +143,9 @@ impl Tun {
         gain_rights_safely()?;
         let ground = Ground::new(config)?;
         let [a, b] = &ground.networks;
+        // Nothing is sent, and nothing done to what is sent, where there is anything that this wire has not made.
+        a.holds_only(&[DEVICE])?;
+        b.holds_only(&[DEVICE])?;
         let to = SocketAddrV4::new(Host::B.address(), PORT);
         let sockets = [
             a.within(kernel::tcp_socket)?,
@@ -344,7 +347,9 @@ fn veths(hosts: [&Network; 2], config: &Config) -> Result<[Port; 2], Refusal> {
         })?;
         Ok(Port { fd, bare })
     });
-    Ok([a?, b?])
+    let ports = [a?, b?];
+    ours.holds_only(&["a", "b"])?;
+    Ok(ports)
 }
 
 /// Tries what a TUN device takes.
