@@ -29,7 +29,7 @@ use crate::view::paint::Out;
 use crate::wire::{Host, PORT, Seen, WireError};
 use both::Both;
 use scene::Scene;
-use show::{Count, Faults, Show};
+use show::{Count, Show, Tracing};
 
 /// Bytes of an Ethernet header, which the MTU does not count.
 const LINK_HEADER: usize = 14;
@@ -140,7 +140,7 @@ pub fn run(
         lanes: demo.attack.mitm.map(|_| mitm::Lanes::new()),
         heads: true,
         // What comes of an attack's own rules, those say who watch it.
-        faults: (!demo.fault.is_empty()).then(|| Faults::new(rules, links)),
+        faults: (!demo.fault.is_empty()).then(|| Tracing::new(rules, links)),
     };
     let mut both = Both::new(demo, screen, glossary, (links, port))?;
     show.heads = both.is_none();

@@ -64,17 +64,17 @@ pub(super) struct Show<'s> {
     /// Whether the packets are shown here, and the screen begins with the head of the ladder.
     pub(super) heads: bool,
     /// What comes of the faults, if there are any.
-    pub(super) faults: Option<Faults>,
+    pub(super) faults: Option<Tracing>,
 }
 
 /// What comes of the faults on the wire.
-pub(super) struct Faults {
+pub(super) struct Tracing {
     tracer: Tracer,
     /// The packets of each rule that were marked; at most [`MARKED`].
     marked: Vec<Vec<u64>>,
 }
 
-impl Faults {
+impl Tracing {
     /// Of so many rules, on a wire of so many links.
     pub(super) fn new(rules: usize, links: usize) -> Self {
         Self {
@@ -303,7 +303,7 @@ impl Show<'_> {
         }
         let mut any = false;
         for remark in &remarks {
-            let follows = |faults: &Faults| faults.follows(remark);
+            let follows = |faults: &Tracing| faults.follows(remark);
             if self.detail.is_none() && !self.faults.as_ref().is_none_or(follows) {
                 continue;
             }
@@ -335,7 +335,7 @@ impl Show<'_> {
         if self.machine.is_some() || self.pick.is_some() {
             return;
         }
-        let marked = |faults: &Faults| faults.marked.iter().any(|marked| marked.contains(&id));
+        let marked = |faults: &Tracing| faults.marked.iter().any(|marked| marked.contains(&id));
         if self.detail.is_none() && !self.faults.as_ref().is_none_or(marked) {
             return;
         }
