@@ -91,7 +91,8 @@ impl Tracer {
             let host = trace.from.other();
             return Effect::UnprovenEnd { host };
         }
-        if trace.need.is_some() && trace.delivered.is_none() && !self.failed {
+        let unheard = self.hosts.iter().any(|side| !side.said.is_empty());
+        if unheard && trace.need.is_some() && trace.delivered.is_none() && !self.failed {
             return Effect::Unfinished;
         }
         match self.late(trace) {
