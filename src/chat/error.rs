@@ -185,7 +185,28 @@ fn alert_words(f: &mut fmt::Formatter<'_>, alert: AlertDescription) -> fmt::Resu
         AlertDescription::UserCanceled => "its user gave up",
         _ => "it gave a TLS alert",
     };
-    write!(f, "{words} (alert {}, {alert:?})", u8::from(alert))
+    write!(f, "{words} (alert {}", u8::from(alert))?;
+    match alert {
+        AlertDescription::Unknown(_) => f.write_str(")"),
+        AlertDescription::UnrecognisedName => f.write_str(", unrecognized_name)"),
+        AlertDescription::EncryptedClientHelloRequired => f.write_str(", ech_required)"),
+        _ => write!(f, ", {})", snake_case(&format!("{alert:?}"))),
+    }
+}
+
+/// A name as RFC 8446, section 6 writes it: `unknown_ca`, which is `UnknownCA` to rustls.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    let mut after_small = false;
+    for c in name.chars() {
+        if after_small && c.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        after_small = c.is_ascii_lowercase();
+        snake.push(c.to_ascii_lowercase());
+    }
+    // The one name in which an abbreviation stands in the middle.
+    snake.replace("pskidentity", "psk_identity")
 }
 
 /// A day and time of day in UTC.

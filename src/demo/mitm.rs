@@ -191,7 +191,7 @@ impl InTheMiddle {
             (Check::Name, "say.mitm.name"),
             (Check::Time, "say.mitm.time"),
         ] {
-            let (role, mark) = if failed == Some(check) {
+            let (role, mark) = if failed == Some(check) || self.is_wrong(check) {
                 (Role::Bad, out.glyphs().bad)
             } else {
                 (Role::Good, out.glyphs().good)
@@ -255,19 +255,27 @@ impl InTheMiddle {
         }
     }
 
-    /// What an honest look at the certificate finds wrong.
+    /// The first thing that is wrong with what stands in the certificate.
     fn would_fail(&self) -> Option<Check> {
-        let (facts, _, now) = self.shown.as_ref()?;
-        let now = OffsetDateTime::from_unix_timestamp_nanos(now.0.into()).ok()?;
-        let known = facts.issuer.as_deref() == Some(crate::wire::mitm::AUTHORITY);
-        if !known {
-            Some(Check::Issuer)
-        } else if !facts.names.iter().any(|name| name == SERVER_NAME) {
-            Some(Check::Name)
-        } else if facts.from > Some(now) || facts.until < Some(now) {
-            Some(Check::Time)
-        } else {
-            None
+        let mut checks = [Check::Issuer, Check::Name, Check::Time].into_iter();
+        checks.find(|check| self.is_wrong(*check))
+    }
+
+    /// Whether what stands in the certificate fails this check. The signature is A's to check: here it is only looked at
+    /// who the issuer says to be.
+    fn is_wrong(&self, check: Check) -> bool {
+        let Some((facts, _, now)) = self.shown.as_ref() else {
+            return false;
+        };
+        match check {
+            Check::Issuer => facts.issuer.as_deref() != Some(crate::wire::mitm::AUTHORITY),
+            Check::Name => !facts.names.iter().any(|name| name == SERVER_NAME),
+            Check::Time => {
+                OffsetDateTime::from_unix_timestamp_nanos(now.0.into()).map_or(true, |now| {
+                    facts.from.is_none_or(|from| from > now)
+                        || facts.until.is_none_or(|until| until < now)
+                })
+            }
         }
     }
 
