@@ -75,9 +75,9 @@ fn one_who_never_reads_is_cut_off_and_nobody_waits_or_loses_a_line() {
     read_until(&mut reader, "* welcome");
     talker.write_all(b"/name Talker\n").unwrap();
     let reading = std::thread::spawn(move || {
-        let (mut text, mut next) = (Vec::new(), 0);
+        let (mut text, mut next, mut told) = (Vec::new(), 0, false);
         let mut buffer = vec![0; 64 << 10];
-        while next < LINES {
+        while next < LINES || !told {
             let count = reader.read(&mut buffer).unwrap();
             assert!(count > 0, "the reader was cut off after {next} lines");
             text.extend_from_slice(&buffer[..count]);
@@ -92,6 +92,7 @@ fn one_who_never_reads_is_cut_off_and_nobody_waits_or_loses_a_line() {
                     );
                     next += 1;
                 }
+                told |= line == b"* Stuck was cut off: did not read what was said";
             }
             text.drain(..whole);
         }
@@ -101,10 +102,8 @@ fn one_who_never_reads_is_cut_off_and_nobody_waits_or_loses_a_line() {
         talker.write_all(line.as_bytes()).unwrap();
     }
     talker.flush().unwrap();
+    // The operator, who reads all this through a pipe, may miss it.
     reading.join().unwrap();
-    server
-        .operator
-        .expect("* Stuck was cut off: did not read what was said");
     let grown = server.most_memory() - before;
     assert!(grown < 6 << 20, "memory grew by {grown} bytes");
     server.still_serves();
