@@ -720,10 +720,8 @@ fn all_of_it_over_linux_own_tcp() {
     );
     in_order(
         &tun(&["--end", "fin"]),
-        &[
-            "Nothing at all: no goodbye",
-            "and heard \"pay 100 to Ann\". Cut off: TCP's FIN",
-        ],
+        // And here: B's answer may leave before the forgery comes.
+        &["and heard \"pay 100 to Ann\". Cut off: TCP's FIN"],
     );
     in_order(
         &tun(&["--slow-reader", "B"]),

@@ -61,7 +61,7 @@ fn silent_connections_do_not_keep_others_out() {
 fn one_who_never_reads_is_cut_off_and_nobody_waits_or_loses_a_line() {
     // More than the kernel keeps for one connection (tcp_wmem, 4 MB by default) and the server for one reader.
     const LINES: usize = 40_000;
-    let mut server = Server::start(&["--queue", "262144"]);
+    let server = Server::start(&["--queue", "262144"]);
     // It is there, and reads no more.
     let mut stuck = server.raw();
     // The kernel keeps little for it, so that what it does not read soon waits at the server.

@@ -116,7 +116,12 @@ fn without_the_right_it_says_how_to_get_it() {
     let folder = Folder::new();
     // Where everybody can run it.
     let program = folder.path("layerwise");
-    std::fs::copy(env!("CARGO_BIN_EXE_layerwise"), &program).unwrap();
+    // By another process: if this one had the copy open while another test starts a child, it could not be run.
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_layerwise"))
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     let all = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(&program, all).unwrap();
     let mut command = match nix::unistd::geteuid().is_root() {

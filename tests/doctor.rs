@@ -19,7 +19,12 @@ impl Place {
             std::env::temp_dir().join(format!("layerwise-doctor-{}-{name}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         let program = folder.join("layerwise");
-        std::fs::copy(env!("CARGO_BIN_EXE_layerwise"), &program).unwrap();
+        // By another process: if this one had the copy open while another test starts a child, it could not be run.
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_layerwise"))
+            .arg(&program)
+            .status();
+        assert!(copied.unwrap().success());
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         Self(folder)
     }

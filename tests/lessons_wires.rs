@@ -40,7 +40,12 @@ impl Place {
             fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
         }
         let program = folder.join("layerwise");
-        fs::copy(env!("CARGO_BIN_EXE_layerwise"), &program).unwrap();
+        // By another process: if this one had the copy open while another test starts a child, it could not be run.
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_layerwise"))
+            .arg(&program)
+            .status();
+        assert!(copied.unwrap().success());
         fs::set_permissions(program, PermissionsExt::from_mode(0o755)).unwrap();
         Self(folder)
     }

@@ -786,7 +786,9 @@ fn program() -> PathBuf {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
         let copy = folder.join(format!("layerwise-{}", std::process::id()));
-        std::fs::copy(built, &copy).unwrap();
+        // By another process: if this one had the copy open while another test starts a child, it could not be run.
+        let copied = Command::new("cp").arg(built).arg(&copy).status();
+        assert!(copied.unwrap().success());
         std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
         copy
     };

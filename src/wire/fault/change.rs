@@ -88,6 +88,10 @@ pub(super) fn edit(event: &Event<'_>, anatomy: &Anatomy, change: &Change) -> Opt
                 by: vec![0x80 >> (bit % 8)],
             })
         }
+        Change::FlipData => {
+            let at = said(event, anatomy);
+            (at < anatomy.payload.end).then(|| Edit { at, by: vec![1] })
+        }
         Change::Flip(key) => {
             let (place, bits) = place(event, anatomy, key)?;
             let (first, last) = (place.bit, place.bit + bits - 1);
@@ -126,13 +130,7 @@ pub(super) fn edit(event: &Event<'_>, anatomy: &Anatomy, change: &Change) -> Opt
                     )
                 }
                 None => {
-                    // A TLS record's header stays: it is what is sealed that shall be changed.
-                    let is_tls = event
-                        .layers
-                        .iter()
-                        .any(|l| core::ptr::eq(l.def, &raw const tls::TLS));
-                    let skip = if is_tls { 5 } else { 0 };
-                    let at = anatomy.payload.start + skip.min(anatomy.data());
+                    let at = said(event, anatomy);
                     (at, event.frame.data.get(at..anatomy.payload.end)?)
                 }
             };
@@ -152,6 +150,16 @@ pub(super) fn edit(event: &Event<'_>, anatomy: &Anatomy, change: &Change) -> Opt
                 })
         }
     }
+}
+
+/// Where what is said begins in a segment: behind a TLS record's header, which stays, so that what is sealed is changed.
+fn said(event: &Event<'_>, anatomy: &Anatomy) -> usize {
+    let is_tls = event
+        .layers
+        .iter()
+        .any(|l| core::ptr::eq(l.def, &raw const tls::TLS));
+    let skip = if is_tls { 5 } else { 0 };
+    anatomy.payload.start + skip.min(anatomy.data())
 }
 
 /// Where in the packet the bytes of a field are, and what they say.

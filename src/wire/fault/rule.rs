@@ -63,6 +63,8 @@ pub enum Action {
 pub enum Change {
     /// The bit at this place, from the packet's first on, is turned over.
     FlipBit(usize),
+    /// The last bit of the first byte that a segment says is turned over.
+    FlipData,
     /// A bit of this field is turned over: a flag's own, the last of a number, the last of the first byte of anything else.
     Flip(Key),
     /// The field gets this value.
@@ -237,7 +239,7 @@ fn count(word: &Word<'_>) -> Result<u64, FilterError> {
 }
 
 /// All actions, for who asks for one that is not there.
-const ACTIONS: &str = "there are drop, delay TIME, duplicate, reorder [N], flip BIT|KEY, set KEY VALUE, swap16 [KEY], \
+const ACTIONS: &str = "there are drop, delay TIME, duplicate, reorder [N], flip [BIT|KEY], set KEY VALUE, swap16 [KEY], \
                        truncate [LENGTH], replay, rst, fin, and random loss|delay|duplication|reordering|corruption N%";
 
 fn action(words: &[Word<'_>], end: usize) -> Result<Action, FilterError> {
@@ -267,11 +269,7 @@ fn action(words: &[Word<'_>], end: usize) -> Result<Action, FilterError> {
         ("duplicate", left) => (Action::Duplicate, left),
         ("reorder", []) => (Action::Reorder(1), arguments),
         ("reorder", [n, left @ ..]) => (Action::Reorder(behind(n)?), left),
-        ("flip", []) => {
-            return Err(missing(
-                "a bit, counted from the packet's first, or a field, such as chat.text",
-            ));
-        }
+        ("flip", []) => (Action::Change(Change::FlipData, sums), arguments),
         ("flip", [what, left @ ..]) => {
             let change = match what.0.parse() {
                 Ok(bit) => Change::FlipBit(bit),
@@ -459,6 +457,10 @@ mod tests {
         assert_eq!(action("reorder"), Action::Reorder(1));
         assert_eq!(action("reorder 3"), Action::Reorder(3));
         assert_eq!(
+            action("flip"),
+            Action::Change(Change::FlipData, Checksums::Repaired)
+        );
+        assert_eq!(
             action("flip 300 stale"),
             Action::Change(Change::FlipBit(300), Checksums::Stale)
         );
@@ -513,7 +515,6 @@ mod tests {
             ),
             ("drop where tcp.len > 0 times x", "a whole number", "x"),
             ("drop stale", "drop does nothing to checksums", "drop"),
-            ("flip", "flip needs a bit", "flip"),
             ("flip tcp.port", "several fields", "tcp.port"),
             (
                 "flip frame.number",
