@@ -238,6 +238,38 @@ fn consequences_stand_where_they_happen() {
     assert!(said.contains("not from A: made up on the way"), "{said}");
 }
 
+/// A copy comes at once: no time has run out.
+#[test]
+fn only_what_waited_is_sent_again_for_lack_of_an_acknowledgment() {
+    for (rule, timeouts) in [
+        ("duplicate where chat.text == \"hi\"", 0),
+        ("drop where chat.text == \"hi\"", 1),
+    ] {
+        let output = demo(&[
+            "-Y",
+            "tcp.analysis.timeout",
+            "-T",
+            "fields",
+            "-e",
+            "frame.number",
+            "--fault",
+            rule,
+        ]);
+        assert_eq!(text(&output.stdout).lines().count(), timeouts, "{rule}");
+        let output = demo(&[
+            "-Y",
+            "tcp.analysis.retransmission",
+            "-T",
+            "fields",
+            "-e",
+            "frame.number",
+            "--fault",
+            rule,
+        ]);
+        assert_eq!(text(&output.stdout).lines().count(), 1, "{rule}");
+    }
+}
+
 #[test]
 fn of_many_faults_there_is_a_count() {
     let long = "x".repeat(60_000);

@@ -391,8 +391,8 @@ impl Turn<'_, '_> {
             return;
         }
         self.notes.guess(&key::ANALYSIS_RETRANSMISSION);
-        // Nothing that has come back tells that something is missing.
-        if self.them.repeats == 0 {
+        // Nothing that has come back tells that something is missing, and there was time for it (RFC 6298, section 2).
+        if self.them.repeats == 0 && !soon {
             self.notes.fact(&key::ANALYSIS_TIMEOUT, Fact::Present);
         }
         let waited = self.us.unacked.eldest().unwrap_or(newest);

@@ -219,7 +219,11 @@ impl Deed {
             bulk: false,
         };
         let Some(flags) = uint_in(event, &tcp::TCP, &tcp::FLAGS).filter(|_| is_tcp(event)) else {
-            let other = || deed("say.packet.other", u64::from(event.frame.wire_len));
+            let key = match ends(event) {
+                Some(_) => "say.packet.other",
+                None => "say.packet.unknown",
+            };
+            let other = || deed(key, u64::from(event.frame.wire_len));
             return errand::of(event).unwrap_or_else(other);
         };
         let has = |flag: u16| flags & u64::from(flag) != 0;

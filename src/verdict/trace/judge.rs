@@ -84,14 +84,14 @@ impl Tracer {
         if trace.effect != Effect::Nothing {
             return trace.effect.clone();
         }
-        if trace.reaction == Reaction::Reset {
+        let unheard = self.hosts.iter().any(|side| !side.said.is_empty());
+        if trace.reaction == Reaction::Reset && unheard {
             return Effect::Unfinished;
         }
         if trace.reaction == Reaction::Ended {
             let host = trace.from.other();
             return Effect::UnprovenEnd { host };
         }
-        let unheard = self.hosts.iter().any(|side| !side.said.is_empty());
         if unheard && trace.need.is_some() && trace.delivered.is_none() && !self.failed {
             return Effect::Unfinished;
         }
@@ -123,6 +123,10 @@ fn caught(trace: &Trace, cure: &Cure, effect: &Effect) -> Caught {
         Effect::Wrong { .. } => return Caught::Nobody,
         _ => {}
     }
+    // There are stacks that throw the data away together with an acknowledgment that is old by now.
+    if trace.reaction == Reaction::Refused && trace.old_ack {
+        return Caught::Check(Check::TcpAcknowledgment);
+    }
     let noticed = trace.resends.first().map(|resend| match resend.2 {
         Why::Duplicates(_) | Why::Sack => Caught::Repeats,
         Why::Timeout(_) | Why::Probe(_) | Why::Recovery => Caught::NoAcknowledgment,
@@ -136,7 +140,6 @@ fn caught(trace: &Trace, cure: &Cure, effect: &Effect) -> Caught {
         // What is far behind is as far off as what is far ahead.
         Reaction::Duplicate if trace.changed => Caught::Window,
         Reaction::Kept => Caught::Gap,
-        Reaction::Refused if trace.old_ack => Caught::Check(Check::TcpAcknowledgment),
         Reaction::Refused => Caught::Tcp,
         Reaction::Duplicate if trace.made || noticed.is_none() => Caught::Duplicate,
         Reaction::Reset | Reaction::Ended => Caught::Nobody,
