@@ -106,6 +106,8 @@ struct Expect {
     touched: Option<Spanned<Count>>,
     never: Option<Spanned<Vec<String>>>,
     idle: Option<Spanned<Vec<usize>>>,
+    /// `None`: it is a race.
+    stalls: Option<bool>,
 }
 
 /// The same for one wire, and why it is not as on the other.
@@ -120,6 +122,9 @@ struct Differs {
     /// It fails on the other wire only.
     #[serde(default)]
     survives: bool,
+    /// Whether the hosts wait for each other for ever is a race on this wire.
+    #[serde(default)]
+    may_end: bool,
     verdict: Option<Spanned<Vec<Spanned<Want>>>>,
     touched: Option<Spanned<Count>>,
     never: Option<Spanned<Vec<String>>>,
@@ -345,6 +350,7 @@ fn expected(scenario: &Scenario, on: On) -> Expect {
         touched: own.touched,
         never: own.never,
         idle: own.idle,
+        stalls: Some(own.stalls),
     };
     let differs = match on {
         On::Memory => &scenario.memory,
@@ -358,6 +364,7 @@ fn expected(scenario: &Scenario, on: On) -> Expect {
             expect.packets.insert(filter, count);
         }
         expect.read = differs.read.or(expect.read);
+        expect.stalls = expect.stalls.filter(|_| !differs.may_end);
         expect.fails = differs.fails.or(expect.fails.filter(|_| !differs.survives));
         expect.verdict = differs.verdict.or(expect.verdict);
         expect.touched = differs.touched.or(expect.touched);
@@ -462,10 +469,10 @@ fn compare(complaints: &mut Complaints<'_>, scenario: &Scenario, expect: &Expect
         _ => {}
     }
     match &played.end {
-        Some(end) if failed.is_none() && !scenario.stalls => {
+        Some(end) if failed.is_none() && expect.stalls == Some(false) => {
             complaints.say(at, format!("the wire gives up: {end}"));
         }
-        None if scenario.stalls => complaints.say(at, "it comes to its end"),
+        None if expect.stalls == Some(true) => complaints.say(at, "it comes to its end"),
         _ => {}
     }
     if !played.fates.add_up() {
