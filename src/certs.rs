@@ -8,6 +8,7 @@ mod facts;
 mod files;
 
 use core::fmt;
+use core::time::Duration;
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -16,12 +17,35 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ED25519, SanType, SerialNumber,
 };
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::RootCertStore;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use time::OffsetDateTime;
 
 pub use facts::Facts;
 pub(crate) use files::create_new;
 pub use files::{FileError, Files, load_chain, load_key, make, pem};
+
+/// Whether one of these authorities has signed a server's certificate (in DER). That alone: `valid` is a time at which it
+/// may be used, and the name is not looked at.
+pub(crate) fn is_vouched_for(
+    der: &[u8],
+    trusted: &[CertificateDer<'static>],
+    valid: Option<OffsetDateTime>,
+) -> bool {
+    let seconds = valid.and_then(|valid| u64::try_from(valid.unix_timestamp()).ok());
+    let der = CertificateDer::from(der);
+    let (Some(seconds), Ok(certificate)) = (seconds, ParsedCertificate::try_from(&der)) else {
+        return false;
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trusted.iter().cloned());
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let algorithms =
+        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
+    verify_server_cert_signed_by_trust_anchor(&certificate, &roots, &[], at, algorithms.all).is_ok()
+}
 
 /// From when until when a certificate may be used; both ends belong to it (RFC 5280, section 4.1.2.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,6 +285,21 @@ mod tests {
         Validity {
             from,
             until: from + time::Duration::days(90),
+        }
+    }
+
+    #[test]
+    fn a_name_alone_vouches_for_nothing() {
+        let make = || Authority::new("CA", validity()).unwrap();
+        let (known, namesake) = (make(), make());
+        let trusted = [known.certificate().clone()];
+        for (authority, is_it) in [(&known, true), (&namesake, false)] {
+            let identity = authority.issue(&["b.example"], validity()).unwrap();
+            let der = &identity.chain[0];
+            let from = Facts::of(der).from;
+            assert_eq!(is_vouched_for(der, &trusted, from), is_it);
+            assert!(!is_vouched_for(der, &[], from));
+            assert!(!is_vouched_for(&der[..der.len() - 1], &trusted, from));
         }
     }
 

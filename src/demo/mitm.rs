@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::eavesdropper::Eavesdropper;
 use super::watch::{Watch, heading, sentence};
-use crate::certs::Facts;
+use crate::certs::{self, Facts};
 use crate::chat::{ChatError, ChatEvent};
 use crate::cli::demo::Impostor;
 use crate::layers::tcp;
@@ -160,8 +160,7 @@ pub(super) struct InTheMiddle {
     insecure: bool,
     notebook: Notebook,
     ear: Eavesdropper,
-    /// What A was shown, in which packet, and when.
-    shown: Option<(Facts, u64, Time)>,
+    shown: Option<Shown>,
     failure: Option<ChatError>,
 }
 
@@ -178,7 +177,10 @@ impl InTheMiddle {
 
     /// The checks of the certificate, and which one failed.
     fn checks(&self, out: &mut Out, glossary: &Glossary) {
-        let Some((facts, packet, now)) = &self.shown else {
+        let Some(Shown {
+            facts, packet, at, ..
+        }) = &self.shown
+        else {
             return;
         };
         heading(out, glossary.say("say.mitm.checks"));
@@ -220,7 +222,7 @@ impl InTheMiddle {
                     "until" => day(out, facts.until),
                     _ => day(
                         out,
-                        OffsetDateTime::from_unix_timestamp_nanos(now.0.into()).ok(),
+                        OffsetDateTime::from_unix_timestamp_nanos(at.0.into()).ok(),
                     ),
                 });
             });
@@ -261,17 +263,19 @@ impl InTheMiddle {
         checks.find(|check| self.is_wrong(*check))
     }
 
-    /// Whether what stands in the certificate fails this check. The signature is A's to check: here it is only looked at
-    /// who the issuer says to be.
+    /// Whether the certificate fails this check, each on its own.
     fn is_wrong(&self, check: Check) -> bool {
-        let Some((facts, _, now)) = self.shown.as_ref() else {
+        let Some(Shown {
+            facts, vouched, at, ..
+        }) = &self.shown
+        else {
             return false;
         };
         match check {
-            Check::Issuer => facts.issuer.as_deref() != Some(crate::wire::mitm::AUTHORITY),
+            Check::Issuer => !vouched,
             Check::Name => !facts.names.iter().any(|name| name == SERVER_NAME),
             Check::Time => {
-                OffsetDateTime::from_unix_timestamp_nanos(now.0.into()).map_or(true, |now| {
+                OffsetDateTime::from_unix_timestamp_nanos(at.0.into()).map_or(true, |now| {
                     facts.from.is_none_or(|from| from > now)
                         || facts.until.is_none_or(|until| until < now)
                 })
@@ -284,7 +288,7 @@ impl InTheMiddle {
         let mut pane = Pane::new(glossary.say("say.mitm.pane"));
         let notes = self.notebook.lock().unwrap_or_else(PoisonError::into_inner);
         let mut read = 0;
-        for (host, what) in notes.iter() {
+        for (host, what) in &notes.seen {
             let (label, arrow) = match host {
                 Host::A => ("A → M", "A → B"),
                 Host::B => ("M → B", "B → A"),
@@ -336,6 +340,16 @@ impl InTheMiddle {
     }
 }
 
+/// What A was shown.
+struct Shown {
+    facts: Facts,
+    /// Whether somebody whom A trusts has signed it.
+    vouched: bool,
+    /// In which packet, and when.
+    packet: u64,
+    at: Time,
+}
+
 /// A check of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Check {
@@ -360,8 +374,15 @@ impl Watch for InTheMiddle {
             && self.shown.is_none()
             && let Some(field) = event.field(&handshake::CERTIFICATE)
         {
-            let facts = Facts::of(event.field_bytes(field));
-            self.shown = Some((facts, packet.id, packet.sent));
+            let der = event.field_bytes(field);
+            let notes = self.notebook.lock().unwrap_or_else(PoisonError::into_inner);
+            let facts = Facts::of(der);
+            self.shown = Some(Shown {
+                vouched: certs::is_vouched_for(der, &notes.trusted, facts.from),
+                facts,
+                packet: packet.id,
+                at: packet.sent,
+            });
         }
     }
 

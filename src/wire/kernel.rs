@@ -330,7 +330,7 @@ impl core::fmt::Debug for Stage {
 
 /// Who trusts whom: a small authority, made for this wire alone, and B's certificate.
 pub(super) struct Setting {
-    roots: Vec<CertificateDer<'static>>,
+    pub(super) roots: Vec<CertificateDer<'static>>,
     identity: Identity,
     /// What the one in the middle shows.
     pub(super) forged: Option<Identity>,

@@ -155,7 +155,7 @@ impl Memory {
         let mitm = setting
             .forged
             .as_ref()
-            .map(|forged| in_the_middle(config, forged));
+            .map(|forged| in_the_middle(config, forged, &setting.roots));
         Ok(Self {
             a,
             b,
@@ -778,7 +778,11 @@ fn setup(config: &Config, keys: &Arc<KeyLines>) -> Setup {
 }
 
 /// One in the middle, who shows this certificate to A.
-fn in_the_middle(config: &Config, forged: &Identity) -> Result<Mitm, WireError> {
+fn in_the_middle(
+    config: &Config,
+    forged: &Identity,
+    trusted: &[CertificateDer<'static>],
+) -> Result<Mitm, WireError> {
     let random = Stream::new(config.seed, "M");
     let keys = [(); 2].map(|()| Arc::new(KeyLines::default()));
     let [a, b] = &keys;
@@ -796,6 +800,7 @@ fn in_the_middle(config: &Config, forged: &Identity) -> Result<Mitm, WireError> 
             error,
         })?,
         keys,
+        trusted: trusted.to_vec(),
         within: Box::new(move |call| random.within(call)),
     })
 }

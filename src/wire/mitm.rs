@@ -12,8 +12,9 @@
 use std::collections::VecDeque;
 #[cfg(target_os = "linux")]
 use std::hash::BuildHasher as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 
 use super::stack::{Refused, Settings, Stack};
@@ -42,7 +43,7 @@ pub enum Server {
 }
 
 /// The name of the authority that A trusts.
-pub(crate) const AUTHORITY: &str = "Layerwise Demo CA";
+pub(super) const AUTHORITY: &str = "Layerwise Demo CA";
 
 /// A name that B does not have.
 const OTHER_NAME: &str = "m.example";
@@ -76,8 +77,17 @@ pub(super) fn identity(
     }
 }
 
-/// What the one in the middle has seen of the chats, in the order in which it did: at its end towards which host, and what.
-pub type Notebook = Arc<Mutex<Vec<(Host, Happening)>>>;
+/// What is known of the one in the middle.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// The authorities that A trusts, whoever it talks to.
+    pub trusted: Vec<CertificateDer<'static>>,
+    /// What it has seen of the chats, in the order in which it did: at its end towards which host, and what.
+    pub seen: Vec<(Host, Happening)>,
+}
+
+/// Its notes, which grow while the chats go on.
+pub type Notebook = Arc<Mutex<Notes>>;
 
 /// Runs what may draw on randomness, which on some wires is not the system's.
 pub(super) type Within = Box<dyn Fn(&mut dyn FnMut()) + Send>;
@@ -90,13 +100,19 @@ pub(super) struct Plan {
     /// The server that A will talk to, the client that B will.
     pub(super) peers: [Peer; 2],
     pub(super) keys: [Arc<KeyLines>; 2],
+    /// Whom A trusts.
+    pub(super) trusted: Vec<CertificateDer<'static>>,
     pub(super) within: Within,
 }
 
 #[cfg(target_os = "linux")]
 impl Plan {
     /// With the system's randomness, and this certificate.
-    pub(super) fn with(mtu: usize, forged: &Identity) -> Result<Self, ChatError> {
+    pub(super) fn with(
+        mtu: usize,
+        forged: &Identity,
+        trusted: &[CertificateDer<'static>],
+    ) -> Result<Self, ChatError> {
         let keys = [(); 2].map(|()| Arc::new(KeyLines::default()));
         let [a, b] = keys
             .each_ref()
@@ -109,6 +125,7 @@ impl Plan {
             seeds: [Host::A, Host::B].map(|host| random.hash_one(host)),
             peers: [Peer::server(a.server(forged)?)?, client],
             keys,
+            trusted: trusted.to_vec(),
             within: Box::new(|call| call()),
         })
     }
@@ -185,7 +202,10 @@ impl Mitm {
             within: plan.within,
             port: None,
             leaving: VecDeque::new(),
-            notes: Notebook::default(),
+            notes: Arc::new(Mutex::new(Notes {
+                trusted: plan.trusted,
+                seen: Vec::new(),
+            })),
         })
     }
 
@@ -280,15 +300,13 @@ pub(super) fn server_name() -> Result<rustls::pki_types::ServerName<'static>, Ch
         .map_err(|error| ChatError::Tls(error.to_string()))
 }
 
-type Notes<'n> = MutexGuard<'n, Vec<(Host, Happening)>>;
-
 impl Side {
     fn turn(
         &mut self,
         now: u64,
         other: &mut Side,
         leaving: &mut VecDeque<Leaving>,
-        notes: &mut Notes<'_>,
+        notes: &mut Notes,
     ) {
         self.stack.take_in(now);
         if !self.connected {
@@ -297,7 +315,7 @@ impl Side {
                 return;
             }
             self.connected = true;
-            notes.push((self.host, Happening::Connected));
+            notes.seen.push((self.host, Happening::Connected));
         }
         let mut bytes = Vec::new();
         self.stack.receive(&mut bytes);
@@ -318,7 +336,7 @@ impl Side {
     }
 
     /// Passes on what its host has said.
-    fn react(&mut self, result: Result<(), ChatError>, other: &mut Side, notes: &mut Notes<'_>) {
+    fn react(&mut self, result: Result<(), ChatError>, other: &mut Side, notes: &mut Notes) {
         while let Some(event) = self.peer.next_event() {
             // What cannot be passed on, because the other side has gone, is noted all the same.
             match &event {
@@ -328,11 +346,11 @@ impl Side {
                 ChatEvent::Goodbye => other.peer.close(),
                 ChatEvent::Secured { .. } | ChatEvent::InClear => {}
             }
-            notes.push((self.host, Happening::Hears(event)));
+            notes.seen.push((self.host, Happening::Hears(event)));
         }
         if let (Err(error), false) = (result, self.failed) {
             self.failed = true;
-            notes.push((self.host, Happening::Fails(error)));
+            notes.seen.push((self.host, Happening::Fails(error)));
             self.peer.close();
             other.peer.close();
         }

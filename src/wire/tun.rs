@@ -132,9 +132,11 @@ impl Tun {
         script.check()?;
         let setting = Setting::new(&[SERVER_NAME, &Host::B.address().to_string()], config.mitm)?;
         let mitm = setting.forged.as_ref().map(|forged| {
-            let plan = mitm::Plan::with(config.mtu, forged).map_err(|error| WireError::Chat {
-                host: Host::A,
-                error,
+            let plan = mitm::Plan::with(config.mtu, forged, &setting.roots).map_err(|error| {
+                WireError::Chat {
+                    host: Host::A,
+                    error,
+                }
             })?;
             Mitm::new(plan)
         });
