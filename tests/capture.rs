@@ -7,6 +7,8 @@
     reason = "a test may fail by panicking"
 )]
 
+mod run;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -76,13 +78,7 @@ impl Folder {
     /// The program, where an ordinary user can reach it.
     fn program(&self) -> PathBuf {
         let copy = self.0.join("layerwise");
-        // By another process: if this one had the copy open while another test starts a child, it could not be run.
-        let copied = Command::new("cp")
-            .arg(env!("CARGO_BIN_EXE_layerwise"))
-            .arg(&copy)
-            .status();
-        assert!(copied.unwrap().success());
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        run::copy_program(&copy);
         copy
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod chat_support;
+mod run;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
@@ -116,14 +117,7 @@ fn without_the_right_it_says_how_to_get_it() {
     let folder = Folder::new();
     // Where everybody can run it.
     let program = folder.path("layerwise");
-    // By another process: if this one had the copy open while another test starts a child, it could not be run.
-    let copied = Command::new("cp")
-        .arg(env!("CARGO_BIN_EXE_layerwise"))
-        .arg(&program)
-        .status();
-    assert!(copied.unwrap().success());
-    let all = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&program, all).unwrap();
+    run::copy_program(&program);
     let mut command = match nix::unistd::geteuid().is_root() {
         true => {
             let mut command = Command::new("setpriv");

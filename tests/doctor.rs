@@ -6,7 +6,8 @@
     reason = "a test may fail by panicking"
 )]
 
-use std::os::unix::fs::PermissionsExt as _;
+mod run;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -19,13 +20,7 @@ impl Place {
             std::env::temp_dir().join(format!("layerwise-doctor-{}-{name}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         let program = folder.join("layerwise");
-        // By another process: if this one had the copy open while another test starts a child, it could not be run.
-        let copied = Command::new("cp")
-            .arg(env!("CARGO_BIN_EXE_layerwise"))
-            .arg(&program)
-            .status();
-        assert!(copied.unwrap().success());
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        run::copy_program(&program);
         Self(folder)
     }
 

@@ -8,6 +8,8 @@
     reason = "a test may fail by panicking"
 )]
 
+mod run;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
@@ -83,20 +85,7 @@ fn program(state: &Path) -> Command {
 
 /// Runs a command with lines as its input, through pipes.
 fn piped(state: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = program(state)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    // A program that ends early closes its end.
-    let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
+    run::piped(program(state).args(arguments), input)
 }
 
 #[track_caller]

@@ -6,9 +6,10 @@
     reason = "a test may fail by panicking"
 )]
 
+mod run;
+
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use layerwise::lesson::load::{self, Lesson};
 use layerwise::lesson::stage::Stage;
@@ -20,23 +21,15 @@ fn lessons() -> Vec<Lesson> {
 
 /// Plays with lines as the input, through pipes; gives what was shown.
 fn play(arguments: &[&str], input: &str) -> String {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_layerwise"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_layerwise"));
+    command
         .env_remove("LANG")
         .env_remove("LC_ALL")
         .env_remove("LC_MESSAGES")
         .env("XDG_STATE_HOME", "")
         .env("HOME", "")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
+        .args(arguments);
+    let output = run::piped(&mut command, input);
     assert!(
         output.status.success(),
         "{}",

@@ -7,11 +7,12 @@
     reason = "a test may fail by panicking"
 )]
 
+mod run;
+
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 /// The user and the group that own nothing.
 const NOBODY: [&str; 6] = [
@@ -40,13 +41,7 @@ impl Place {
             fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
         }
         let program = folder.join("layerwise");
-        // By another process: if this one had the copy open while another test starts a child, it could not be run.
-        let copied = Command::new("cp")
-            .arg(env!("CARGO_BIN_EXE_layerwise"))
-            .arg(&program)
-            .status();
-        assert!(copied.unwrap().success());
-        fs::set_permissions(program, PermissionsExt::from_mode(0o755)).unwrap();
+        run::copy_program(&program);
         Self(folder)
     }
 
@@ -60,25 +55,15 @@ impl Place {
                 command
             }
         };
-        let mut child = command
+        command
             .env_remove("LANG")
             .env_remove("LC_ALL")
             .env_remove("LC_MESSAGES")
             .arg("lesson")
             .arg("--state")
             .arg(self.0.join("state"))
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.to_owned();
-        let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap();
-        output
+            .args(arguments);
+        run::piped(&mut command, input)
     }
 }
 

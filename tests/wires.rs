@@ -8,6 +8,8 @@
     reason = "a test may fail by panicking"
 )]
 
+mod run;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -786,10 +788,7 @@ fn program() -> PathBuf {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
         let copy = folder.join(format!("layerwise-{}", std::process::id()));
-        // By another process: if this one had the copy open while another test starts a child, it could not be run.
-        let copied = Command::new("cp").arg(built).arg(&copy).status();
-        assert!(copied.unwrap().success());
-        std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
+        run::copy_program(&copy);
         copy
     };
     PLACE.get_or_init(find).clone()
