@@ -218,7 +218,12 @@ pub fn run(
                     if let Some(save) = &mut save
                         && takes
                     {
-                        save.describe(&event);
+                        if let Some(lanes) = &show.lanes
+                            && let Some(hosts) = lanes.hosts(packet.hop)
+                        {
+                            save.rename(hosts);
+                        }
+                        save.describe(&event, &packet.touched);
                         let interface =
                             save.interface(&interface(kind, links, packet.hop), frame.link)?;
                         save.write(session, interface, &frame, [])?;

@@ -309,7 +309,7 @@ impl<'g> Job<'g> {
             show.packet(out, &event);
         }
         if let Some(save) = &mut self.save {
-            save.describe(&event);
+            save.describe(&event, &[]);
             let interface = save.interface(&packet.interface.name, packet.interface.link)?;
             save.write(&self.session, interface, &frame, packet.comments.clone())?;
         }

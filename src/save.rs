@@ -14,6 +14,7 @@ use crate::text::Glossary;
 use crate::view::comment::Comments;
 use crate::view::paint::Out;
 use crate::view::words::{self, Hosts};
+use crate::wire::fault::Touch;
 
 mod ports;
 
@@ -132,11 +133,16 @@ impl<'g> Save<'g> {
         self.writer.secret(line)
     }
 
-    /// Makes the words about a packet that is about to be written.
-    pub fn describe(&mut self, event: &Event<'_>) {
+    /// The hosts have other names from now on.
+    pub fn rename(&mut self, hosts: &Hosts) {
+        self.words.rename(hosts);
+    }
+
+    /// Makes the words about a packet that is about to be written, to which this was done on its way.
+    pub fn describe(&mut self, event: &Event<'_>, touched: &[Touch]) {
         self.comment.clear();
         self.comment
-            .extend_from_slice(self.words.of(self.glossary, event));
+            .extend_from_slice(self.words.of(self.glossary, event, touched));
         let hello = client_random(event);
         if hello.is_some() && self.port.is_none() {
             self.port = words::uint(event, &tcp::DSTPORT).filter(|port| ports::is_taken(*port));

@@ -271,6 +271,37 @@ fn only_what_waited_is_sent_again_for_lack_of_an_acknowledgment() {
 }
 
 #[test]
+fn a_capture_says_what_was_done_to_its_packets() {
+    let file = std::env::temp_dir().join(format!("layerwise-fault-{}.pcapng", std::process::id()));
+    let path = file.to_str().unwrap();
+    let rules = [
+        "drop where chat.text == \"hi\"",
+        "duplicate where tls.handshake.type == 1",
+    ];
+    let output = demo(&["-w", path, "--fault", rules[0], "--fault", rules[1]]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output = Command::new("tshark")
+        .args(["-r", path, "-T", "fields", "-e", "frame.comment"])
+        .output()
+        .unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let comments: Vec<_> = text(&output.stdout).lines().collect();
+    let is = |comment: &str| {
+        comments
+            .iter()
+            .filter(|line| line.starts_with(comment))
+            .count()
+    };
+    assert_eq!(
+        is("A says \"hi\"; lost on the way (rule 1)"),
+        1,
+        "{comments:?}"
+    );
+    let copy = "not from A: made up on the way; a second copy of the packet before it (rule 2)";
+    assert_eq!(is(copy), 1, "{comments:?}");
+}
+
+#[test]
 fn of_many_faults_there_is_a_count() {
     let long = "x".repeat(60_000);
     let output = demo(&["--seed", "3", "--fault", "random loss 20%", &long]);

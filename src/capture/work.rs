@@ -355,7 +355,7 @@ impl Job<'_, '_> {
             show.packet(out, &event);
         }
         if let Some(save) = self.save {
-            save.describe(&event);
+            save.describe(&event, &[]);
             save.write(&source.session, source.saved, &frame, [])?;
         }
         Ok(())

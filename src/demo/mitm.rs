@@ -55,6 +55,11 @@ impl Lanes {
         }
     }
 
+    /// Who is who on this link.
+    pub(super) fn hosts(&self, hop: usize) -> Option<&Hosts> {
+        self.hosts.get(hop)
+    }
+
     /// How far the lifelines are from each other.
     fn step(out: &Out) -> usize {
         (out.look().width / 4).clamp(17, 26)

@@ -194,6 +194,13 @@ impl Show<'_> {
             return machine.packet(out, event);
         }
         if let Some(detail) = &mut self.detail {
+            if let Some(hosts) = self
+                .lanes
+                .as_ref()
+                .and_then(|lanes| lanes.hosts(packet.hop))
+            {
+                detail.rename(hosts);
+            }
             detail.print(out, event);
             if self.links > 1 {
                 self.remark(out, "say.demo.link", packet, event);

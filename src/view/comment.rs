@@ -1,10 +1,13 @@
-//! A packet in one sentence, as a capture file keeps it: what it does, what was noticed, where decoding ended.
+//! A packet in one sentence, as a capture file keeps it: what it does, what was done to it on the way, what was noticed,
+//! where decoding ended.
 
 use super::paint::{Look, Out, Wish};
+use super::sides;
 use super::words::{Deed, Hosts};
 use crate::layers::tcp;
 use crate::packet::{Event, Fact};
 use crate::text::Glossary;
+use crate::wire::fault::Touch;
 
 /// Makes comments, in a buffer that is used again.
 #[derive(Debug)]
@@ -28,11 +31,27 @@ impl Comments {
         }
     }
 
-    /// The comment about a packet, in UTF-8: it holds until the next is asked for.
-    pub fn of(&mut self, glossary: &Glossary, event: &Event<'_>) -> &[u8] {
+    /// The hosts have other names from now on.
+    pub fn rename(&mut self, hosts: &Hosts) {
+        self.hosts.clone_from(hosts);
+    }
+
+    /// The comment about a packet to which this was done, in UTF-8: it holds until the next is asked for.
+    pub fn of(&mut self, glossary: &Glossary, event: &Event<'_>, touched: &[Touch]) -> &[u8] {
         let out = &mut self.out;
         out.clear();
-        Deed::of(event).write(out, glossary, &self.hosts, event);
+        let made = touched.iter().any(|touch| touch.deed.is_made());
+        let deed = if made {
+            Deed::made_up()
+        } else {
+            Deed::of(event)
+        };
+        deed.write(out, glossary, &self.hosts, event);
+        for touch in touched {
+            out.sentence(glossary.say("say.comment.fault"), |out, _| {
+                sides::touched_by(out, glossary, touch);
+            });
+        }
         for note in event.notes {
             let notable = note.value == Fact::Present
                 && note.def.key.starts_with("tcp.analysis.")

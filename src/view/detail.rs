@@ -119,6 +119,11 @@ impl<'g> Detail<'g> {
         }
     }
 
+    /// The same, where the hosts have other names from now on.
+    pub fn rename(&mut self, hosts: &Hosts) {
+        self.hosts = Some(hosts.clone());
+    }
+
     /// Prints one packet, with an empty line at its end.
     pub fn print(&mut self, out: &mut Out, event: &Event<'_>) {
         self.heading(out, event);
