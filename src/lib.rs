@@ -22,6 +22,9 @@
 //!   [`Field`](packet::Field), [`Note`](packet::Note), [`Stop`](packet::Stop), [`Event`](packet::Event).
 //! - [`filter`]: expressions over field keys, in the language of Wireshark's display filters. They choose packets for the
 //!   screen, and say on which of them a [fault](wire::fault) shall act.
+//! - [`verdict`]: what came of each fault: which layer noticed it, what cured it, what the application saw. [`ends`]: a
+//!   wire seen from both its ends.
+//! - [`follow`]: what was said in a conversation of a capture file, and by whom.
 //! - [`text`]: the words. What a field is called and why it exists stands in `glossary/en/*.toml`, not in Rust.
 //! - [`view`]: what one sees: the ladder, the journey of a message, a packet in detail, its bytes, an explanation.
 //! - [`show`]: packets on a screen as they come; every command that shows them goes through it.
