@@ -8,8 +8,9 @@ use super::Flow;
 use super::stream::Budget;
 use crate::packet::Segment;
 
-/// The most connections that are followed at once; one that has been quiet makes room for the next.
-pub(crate) const MAX_FLOWS: usize = 1 << 15;
+/// The most connections that are followed at once; one that has been quiet makes room for the next. So many a map of 2¹⁵
+/// places takes before it grows.
+pub(crate) const MAX_FLOWS: usize = 28 << 10;
 
 type End = (IpAddr, u16);
 
