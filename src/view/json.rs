@@ -483,44 +483,21 @@ fn why(why: Why) -> &'static str {
 mod tests {
     use super::*;
     use crate::layers::frame;
-    use crate::packet::{Frame, LinkType};
-    use crate::session::Session;
-    use crate::wire::memory::{Config, Memory};
-    use crate::wire::{Script, Seen};
+    use crate::view::samples;
 
     /// Whatever was written before, a packet's line is as if it were the first.
     #[test]
     fn what_is_remembered_changes_nothing() {
-        let messages = (0..30_usize).map(|n| "so many w\u{f6}rds, ".repeat(n * n % 17 * (n % 5)));
-        let script = Script {
-            messages: messages.collect(),
-            ..Script::default()
-        };
         let glossary = Glossary::english().unwrap();
         for glossary in [None, Some(&glossary)] {
-            let (mut json, mut session) = (Json::new(glossary), Session::new());
-            let (mut number, mut again) = (0, 0);
-            for seen in Memory::new(&Config::default(), &script).unwrap() {
-                match seen.unwrap() {
-                    Seen::Key { line, .. } => session.keylog_line(&line).unwrap(),
-                    Seen::Packet(packet) => {
-                        number += 1;
-                        let event = session.push(Frame {
-                            number,
-                            time: packet.sent,
-                            link: LinkType::RAW,
-                            wire_len: packet.bytes.len() as u32,
-                            data: &packet.bytes,
-                        });
-                        again += u32::from(json.again(&event, &mut Vec::new()));
-                        let (mut one, mut other) = (Vec::new(), Vec::new());
-                        json.packet(&event, &mut one);
-                        Json::new(glossary).packet(&event, &mut other);
-                        assert_eq!(String::from_utf8(one), String::from_utf8(other));
-                    }
-                    _ => {}
-                }
-            }
+            let (mut json, mut again) = (Json::new(glossary), 0);
+            let number = samples::chat("so many w\u{f6}rds, ", |event| {
+                again += u32::from(json.again(event, &mut Vec::new()));
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                json.packet(event, &mut one);
+                Json::new(glossary).packet(event, &mut other);
+                assert_eq!(String::from_utf8(one), String::from_utf8(other));
+            });
             assert!(again > 50, "{again} of {number} were of a known shape");
         }
     }

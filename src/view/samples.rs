@@ -4,8 +4,11 @@ use crate::layers;
 use crate::packet::{
     BufId, BufKind, Buffers, Context, Event, Frame, Labels, LinkType, Piece, Time,
 };
+use crate::session::Session;
 use crate::text::Glossary;
 use crate::view::paint::Out;
+use crate::wire::memory::{Config, Memory};
+use crate::wire::{Script, Seen};
 
 /// IPv4 and TCP with a timestamps option, and three bytes of data.
 pub(crate) const SEGMENT: &[u8] = &[
@@ -268,4 +271,31 @@ pub(crate) fn strip(text: &str) -> String {
         plain.push_str(part.split_once('m').unwrap().1);
     }
     plain
+}
+
+/// Every packet of a chat of many short and long messages, repeated from `words`, opened; gives how many there were.
+pub(crate) fn chat(words: &str, mut each: impl FnMut(&Event<'_>)) -> u64 {
+    let messages = (0..30_usize).map(|n| words.repeat(n * n % 17 * (n % 5)));
+    let script = Script {
+        messages: messages.collect(),
+        ..Script::default()
+    };
+    let (mut session, mut number) = (Session::new(), 0);
+    for seen in Memory::new(&Config::default(), &script).unwrap() {
+        match seen.unwrap() {
+            Seen::Key { line, .. } => session.keylog_line(&line).unwrap(),
+            Seen::Packet(packet) => {
+                number += 1;
+                each(&session.push(Frame {
+                    number,
+                    time: packet.sent,
+                    link: LinkType::RAW,
+                    wire_len: packet.bytes.len() as u32,
+                    data: &packet.bytes,
+                }));
+            }
+            _ => {}
+        }
+    }
+    number
 }

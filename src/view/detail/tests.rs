@@ -1,10 +1,6 @@
 use super::*;
-use crate::packet::{Frame, LinkType};
-use crate::session::Session;
 use crate::view::paint::{Look, Wish};
-use crate::view::samples::{SEGMENT, Sample, glossary, strip, text};
-use crate::wire::memory::{Config, Memory};
-use crate::wire::{Script, Seen};
+use crate::view::samples::{self, SEGMENT, Sample, glossary, strip, text};
 
 const ORIGIN: Time = Time(1_000_000_000);
 
@@ -29,11 +25,6 @@ fn segment() -> Sample {
 /// Whatever was printed before, a packet looks as if it were the first.
 #[test]
 fn what_is_remembered_changes_nothing() {
-    let messages = (0..30_usize).map(|n| "so many words, ".repeat(n * n % 17 * (n % 5)));
-    let script = Script {
-        messages: messages.collect(),
-        ..Script::default()
-    };
     let glossary = Glossary::english().unwrap();
     for (depth, ascii, plain, color, width) in [
         (Depth::V, false, false, false, 80),
@@ -51,32 +42,17 @@ fn what_is_remembered_changes_nothing() {
         let look = Look::new(wish, color, None);
         let (mut one, mut other) = (Out::new(look.clone()), Out::new(look));
         let mut detail = Detail::new(&glossary, depth, false, ORIGIN);
-        let mut session = Session::new();
-        let (mut number, mut again) = (0, 0);
-        for seen in Memory::new(&Config::default(), &script).unwrap() {
-            match seen.unwrap() {
-                Seen::Key { line, .. } => session.keylog_line(&line).unwrap(),
-                Seen::Packet(packet) => {
-                    number += 1;
-                    let event = session.push(Frame {
-                        number,
-                        time: packet.sent,
-                        link: LinkType::RAW,
-                        wire_len: packet.bytes.len() as u32,
-                        data: &packet.bytes,
-                    });
-                    let mark = one.mark();
-                    again += u32::from(detail.again(&mut one, &event));
-                    one.back_to(mark);
-                    detail.print(&mut one, &event);
-                    Detail::new(&glossary, depth, false, ORIGIN).print(&mut other, &event);
-                    assert_eq!(text(&one), text(&other), "packet {number}");
-                    one.clear();
-                    other.clear();
-                }
-                _ => {}
-            }
-        }
+        let mut again = 0;
+        let number = samples::chat("so many words, ", |event| {
+            let mark = one.mark();
+            again += u32::from(detail.again(&mut one, event));
+            one.back_to(mark);
+            detail.print(&mut one, event);
+            Detail::new(&glossary, depth, false, ORIGIN).print(&mut other, event);
+            assert_eq!(text(&one), text(&other), "packet {}", event.frame.number);
+            one.clear();
+            other.clear();
+        });
         assert!(
             plain || again > 50,
             "{depth:?} {width}: {again} of {number} were of a known shape"
