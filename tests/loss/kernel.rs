@@ -17,14 +17,15 @@ use layerwise::wire::{Host, Link, Packet, Seen, Wire};
 use super::{chat, namespace};
 
 /// Packets spoilt on purpose, so that it is known who has to notice, and others lost by chance.
-/// (Never several in a row: the kernel doubles its timeout each time.)
+/// (Never several in a row: the kernel doubles its timeout each time. And another address on nothing that may have been sent
+/// again: of that, whoever looks at the wire cannot know what it was.)
 const RULES: [&str; 8] = [
     "flip tcp.payload stale where tcp.len > 0 && ip.src == 1.2.3.4 times 2 after 9",
     "flip tcp.window_size_value stale where tcp && ip.src == 1.2.3.4 after 25",
     "flip tcp.checksum stale where tcp && ip.src == 5.6.7.8 after 10",
     "flip tcp.payload stale where tcp.len > 0 && ip.src == 5.6.7.8 times 2 after 14",
     "flip ip.id stale where ip.src == 5.6.7.8 after 18",
-    "flip ip.dst stale where ip.src == 1.2.3.4 after 30",
+    "flip ip.dst stale where ip.src == 1.2.3.4 && tcp.len == 0 && tcp.flags == 0x10 after 10",
     "random reordering 3%",
     "random loss 5%",
 ];
