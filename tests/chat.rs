@@ -740,6 +740,20 @@ fn the_terminal_is_given_back_on_every_way_out() {
 }
 
 #[test]
+fn lines_typed_ahead_are_all_said() {
+    let server = Server::start(&[]);
+    let mut bob = server.join("Bob");
+    let screen = Screen::start(&server, "--name Ada");
+    screen.ends_with("* you are Ada now\n>");
+    // At once, as a terminal without bracketed paste does it.
+    let lines: String = (1..=12).map(|number| format!("line {number}\r")).collect();
+    screen.keys(&["-l", &lines]);
+    for number in 1..=12 {
+        bob.expect(&format!("Ada: line {number}"));
+    }
+}
+
+#[test]
 fn plain_is_plain_even_on_a_terminal() {
     let server = Server::start(&[]);
     let screen = Screen::start(&server, "--plain --name Ada");
