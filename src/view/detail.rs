@@ -13,6 +13,7 @@
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 
+use super::cover::taken_up;
 use super::hex;
 use super::memo::{Memo, What};
 use super::paint::{Mark, Out, Role};
@@ -699,7 +700,7 @@ impl<'g> Detail<'g> {
         for id in (0..event.buffer_count()).map(|id| BufId(id as u16)) {
             event.gaps_into(id, &mut self.gaps);
             for gap in &self.gaps {
-                if id == BufId::FRAME && hex::taken_up(event, gap.start) {
+                if id == BufId::FRAME && taken_up(event, gap.start) {
                     continue;
                 }
                 let bytes = event.bytes(id).get(gap.clone()).unwrap_or(&[]);

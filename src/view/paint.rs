@@ -517,9 +517,27 @@ fn fits_ascii(text: &[u8], room: usize, fresh: bool) -> usize {
 /// The lower-case digit of a number below 16.
 #[inline]
 #[must_use]
-pub fn hex_digit(n: u8) -> u8 {
+pub const fn hex_digit(n: u8) -> u8 {
     // From ten on, the 39 characters that lie between the digits and the letters are skipped.
     b'0' + n + if n > 9 { 39 } else { 0 }
+}
+
+/// Both lower-case digits of a byte.
+#[inline]
+pub(super) fn hex_pair(byte: u8) -> [u8; 2] {
+    static PAIRS: [[u8; 2]; 256] = {
+        let mut pairs = [[0; 2]; 256];
+        let mut n = 0;
+        while n < 256 {
+            #[allow(clippy::indexing_slicing, reason = "the compiler runs this, and would say so")]
+            {
+                pairs[n] = [hex_digit(n as u8 >> 4), hex_digit(n as u8 & 15)];
+            }
+            n += 1;
+        }
+        pairs
+    };
+    PAIRS.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 /// Whether a byte is a printable character of ASCII that is shown as it is between quotation marks.
