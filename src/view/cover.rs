@@ -159,7 +159,11 @@ impl Cover {
     fn take_up(&mut self, event: &Event<'_>) {
         for id in (1..event.buffer_count()).map(|id| BufId(id as u16)) {
             let number = event.frame.number;
-            let mut pieces = event.pieces(id).iter().filter(|p| p.frame == number).peekable();
+            let mut pieces = event
+                .pieces(id)
+                .iter()
+                .filter(|p| p.frame == number)
+                .peekable();
             if pieces.peek().is_none() {
                 continue;
             }

@@ -20,7 +20,6 @@ use crate::text::Glossary;
 pub struct Dump<'g> {
     glossary: &'g Glossary,
     words: Words<'g>,
-    cover: Cover,
 }
 
 impl<'g> Dump<'g> {
@@ -30,21 +29,17 @@ impl<'g> Dump<'g> {
         Self {
             glossary,
             words: Words::new(glossary),
-            cover: Cover::default(),
         }
     }
 
-    /// Every buffer of the event: the frame, then what was put together and what was opened.
-    pub fn print(&mut self, out: &mut Out, event: &Event<'_>) {
-        let mut cover = core::mem::take(&mut self.cover);
-        cover.look_at(event);
+    /// Every buffer of the event, which `cover` has looked at: the frame, then what was put together and what was opened.
+    pub(super) fn print(&self, out: &mut Out, event: &Event<'_>, cover: &mut Cover) {
         for id in (0..event.buffer_count()).map(|id| BufId(id as u16)) {
             if !event.bytes(id).is_empty() {
                 self.title(out, event, id);
                 self.rows(out, event, event.bytes(id), cover.of_buffer(event, id));
             }
         }
-        self.cover = cover;
     }
 
     fn title(&self, out: &mut Out, event: &Event<'_>, id: BufId) {

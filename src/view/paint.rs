@@ -529,7 +529,10 @@ pub(super) fn hex_pair(byte: u8) -> [u8; 2] {
         let mut pairs = [[0; 2]; 256];
         let mut n = 0;
         while n < 256 {
-            #[allow(clippy::indexing_slicing, reason = "the compiler runs this, and would say so")]
+            #[allow(
+                clippy::indexing_slicing,
+                reason = "the compiler runs this, and would say so"
+            )]
             {
                 pairs[n] = [hex_digit(n as u8 >> 4), hex_digit(n as u8 & 15)];
             }
