@@ -5,7 +5,7 @@ use crate::layers::tls;
 use crate::packet::{BufId, Event, Fact, Kind, Note};
 use crate::text::{Entry, NamedValue};
 use crate::view::memo::{Change, Template, What};
-use crate::view::paint::{Out, Role, hex_pair};
+use crate::view::paint::{Out, Role, dotted, hex_pair};
 
 /// Where the parts of a row's text are, from the beginning of the packet's rows, and what decides how they look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -273,14 +273,11 @@ fn mend(text: &mut [u8], event: &Event<'_>, what: What, row: &Printed<'_>) -> bo
         (Form::Ipv4, What::Field(index)) => {
             let field = event.fields.get(index as usize);
             let bytes = field.map_or(&[][..], |field| event.field_bytes(field));
-            let Ok([a, b, c, d]) = <[u8; 4]>::try_from(bytes) else {
+            let Ok(address) = <[u8; 4]>::try_from(bytes) else {
                 return false;
             };
-            for part in [a, b, c] {
-                short.number(u64::from(part));
-                short.push(b".");
-            }
-            short.number(u64::from(d));
+            let (text, len) = dotted(address);
+            short.push(text.get(..len).unwrap_or(&[]));
         }
         _ => return false,
     }
