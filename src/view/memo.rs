@@ -57,10 +57,16 @@ pub(super) struct Change<'t, R> {
 /// How a field's value is known again. What does not fit in here is written anew each time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
+    /// By its bits, up to 64: they are in the eight bytes from `at` on, between `up` bits that are pushed out of them at one
+    /// end and `down` at the other.
+    Short {
+        at: usize,
+        up: u8,
+        down: u8,
+        bits: u64,
+    },
     /// It has none.
     Nothing,
-    /// By its bits, up to 64.
-    Short(u64),
     /// By its bits, up to 128.
     Long([u64; 2]),
     /// Not at all.
@@ -68,14 +74,27 @@ enum Known {
 }
 
 impl Known {
-    #[inline]
     fn of(field: &Field, buffer: &[u8]) -> Self {
         let (start, bits) = (field.start as usize, field.bits as usize);
         match (field.def.kind, bits) {
             (Kind::Layer | Kind::Group, _) => Self::Nothing,
             // Its end may be anywhere.
             (Kind::Name, _) => Self::Never,
-            (_, 0..=64) => Self::Short(read_bits(buffer, start, bits)),
+            (_, 0) => Self::Nothing,
+            (_, 1..=64) => {
+                // Near the end the bytes before them are read as well.
+                let at = (start / 8).min(buffer.len().saturating_sub(8));
+                let up = start - at * 8;
+                match u8::try_from(up).ok().zip(64_usize.checked_sub(up + bits)) {
+                    Some((up, _)) if at + 8 <= buffer.len() => Self::Short {
+                        at,
+                        up,
+                        down: 64 - bits as u8,
+                        bits: read_bits(buffer, start, bits),
+                    },
+                    _ => Self::Long([read_bits(buffer, start, bits), 0]),
+                }
+            }
             (_, 65..=128) => Self::Long([
                 read_bits(buffer, start, 64),
                 read_bits(buffer, start + 64, bits - 64),
@@ -84,25 +103,104 @@ impl Known {
         }
     }
 
-    /// Whether the field still has this value; it is as long as it was.
+    /// Whether the field, which stands where it stood, has the same value.
     #[inline]
-    fn is_of(self, field: &Field, buffer: &[u8]) -> bool {
-        match self {
-            Self::Short(was) => read_bits(buffer, field.start as usize, field.bits as usize) == was,
+    fn is_of(&self, field: &Field, buffer: &[u8]) -> bool {
+        match *self {
+            Self::Short { at, up, down, bits } => {
+                let word = buffer.get(at..).and_then(<[u8]>::first_chunk::<8>);
+                match word {
+                    Some(word) => u64::from_be_bytes(*word) << (up & 63) >> (down & 63) == bits,
+                    None => *self == Self::of(field, buffer),
+                }
+            }
             Self::Nothing => true,
             Self::Never => false,
-            Self::Long(_) => self == Self::of(field, buffer),
+            Self::Long(_) => *self == Self::of(field, buffer),
         }
     }
 }
 
-/// Fields of one buffer that stand together, or something else that has a row of its own, as it was.
+/// A field as it was.
+#[derive(Debug)]
+struct Part {
+    field: Field,
+    known: Known,
+}
+
+impl Part {
+    fn new(event: &Event<'_>, field: &Field) -> Self {
+        Self {
+            field: *field,
+            known: Known::of(field, event.bytes(field.buf)),
+        }
+    }
+
+    /// Whether it belongs to the same shape.
+    #[inline]
+    fn is_like(&self, field: &Field) -> bool {
+        core::ptr::eq(self.field.def, field.def)
+            & (self.field.parent == field.parent)
+            & (self.field.buf == field.buf)
+    }
+
+    /// Whether nothing has changed.
+    #[inline]
+    fn is(&self, field: &Field, buffer: &[u8]) -> bool {
+        (self.field.start == field.start)
+            & (self.field.bits == field.bits)
+            // What stands elsewhere in its buffer is looked at in its place.
+            && self.known.is_of(field, buffer)
+    }
+
+    #[inline]
+    fn diff(&self, field: &Field, buffer: &[u8]) -> Diff {
+        let (moved, sized) = (
+            self.field.start != field.start,
+            self.field.bits != field.bits,
+        );
+        let value = match (self.known, Known::of(field, buffer)) {
+            // Of another length it is written anew in any case.
+            _ if sized => true,
+            (Known::Short { bits: was, .. }, Known::Short { bits: is, .. }) => was != is,
+            (Known::Never, _) => true,
+            (was, is) => was != is,
+        };
+        Diff {
+            moved,
+            sized,
+            value,
+        }
+    }
+}
+
+/// Whether a note belongs to the same shape as another.
+#[inline]
+fn is_like(was: &Note, is: &Note) -> bool {
+    let form = match (was.value, is.value) {
+        (Fact::Uint(_), Fact::Uint(_)) | (Fact::Present, Fact::Present) => true,
+        (Fact::Bytes(_, was), Fact::Bytes(_, is)) => was == is,
+        _ => false,
+    };
+    core::ptr::eq(was.def, is.def) & (was.layer == is.layer) & form
+}
+
+#[inline]
+fn is_same(was: &Note, is: &Note) -> bool {
+    match (was.value, is.value) {
+        (Fact::Uint(was), Fact::Uint(is)) => was == is,
+        (was, is) => was == is,
+    }
+}
+
+/// What stands together in the text: all fields of one buffer, notes that follow each other, or something else, as it was.
 #[derive(Debug, Clone, PartialEq)]
 enum Section {
     Layer(u32, Layer),
     Buffer(BufId, Form, usize),
     Fields(Range<usize>, BufId),
-    Note(u32, Note),
+    /// Which notes of the event, and which of the template's own.
+    Notes(Range<usize>, Range<usize>),
     Stop(u32, Stop),
 }
 
@@ -120,12 +218,16 @@ pub(super) struct Template<R> {
     hash: u64,
     sections: Vec<Section>,
     /// The fields, in the order of the event and of the text.
-    fields: Vec<(Field, Known)>,
+    fields: Vec<Part>,
+    /// The notes, in the order of the text.
+    notes: Vec<Note>,
     /// A row for each part, in the order of the text.
     rows: Vec<R>,
     text: Vec<u8>,
     /// How many fields, notes and stops there are.
     counts: [usize; 3],
+    /// Which parts of a section have changed.
+    changed: Vec<usize>,
 }
 
 impl<R> Default for Template<R> {
@@ -134,6 +236,8 @@ impl<R> Default for Template<R> {
             hash: 0,
             sections: Vec::new(),
             fields: Vec::new(),
+            notes: Vec::new(),
+            changed: Vec::new(),
             rows: Vec::new(),
             text: Vec::new(),
             counts: [0; 3],
@@ -155,6 +259,7 @@ impl<R> Template<R> {
             return false;
         }
         let text = self.text.as_mut_slice();
+        let changed = &mut self.changed;
         let mut rows = self.rows.as_slice();
         for section in &mut self.sections {
             let Some((row, behind)) = rows.split_first() else {
@@ -176,60 +281,71 @@ impl<R> Template<R> {
                     };
                     rows = behind;
                     let buffer = event.bytes(*buf);
-                    for (((index, field), (was, known)), row) in
-                        (range.start..).zip(fields).zip(parts).zip(own)
-                    {
-                        if !core::ptr::eq(was.def, field.def)
-                            || was.parent != field.parent
-                            || was.buf != field.buf
-                        {
+                    // First all of them are looked at, which takes few instructions for each, then those that differ.
+                    changed.clear();
+                    for (i, (part, field)) in parts.iter().zip(fields).enumerate() {
+                        if !part.is_like(field) {
                             return false;
                         }
-                        let (moved, sized) = (was.start != field.start, was.bits != field.bits);
-                        // Of another length it is written anew in any case.
-                        let value = sized || !known.is_of(field, buffer);
-                        if (moved | value)
-                            && each(Change {
-                                what: What::Field(index as u32),
-                                row,
-                                diff: Diff {
-                                    moved,
-                                    sized,
-                                    value,
-                                },
-                                text,
-                            })
-                        {
-                            (*was, *known) = (*field, Known::of(field, buffer));
+                        if !part.is(field, buffer) {
+                            changed.push(i);
+                        }
+                    }
+                    for i in &*changed {
+                        let (Some(part), Some(field), Some(row)) =
+                            (parts.get_mut(*i), fields.get(*i), own.get(*i))
+                        else {
+                            return false;
+                        };
+                        let diff = part.diff(field, buffer);
+                        let change = Change {
+                            what: What::Field((range.start + i) as u32),
+                            row,
+                            diff,
+                            text,
+                        };
+                        if (diff.moved | diff.value) && each(change) {
+                            *part = Part::new(event, field);
                         }
                     }
                     continue;
                 }
-                Section::Note(index, was) => {
-                    let Some(note) = event.notes.get(*index as usize) else {
+                Section::Notes(range, own) => {
+                    let (Some(parts), Some(notes), Some((own, behind))) = (
+                        self.notes.get_mut(own.clone()),
+                        event.notes.get(range.clone()),
+                        rows.split_at_checked(range.len()),
+                    ) else {
                         return false;
-                    };
-                    if !core::ptr::eq(was.def, note.def) || was.layer != note.layer {
-                        return false;
-                    }
-                    let value = match (was.value, note.value) {
-                        (Fact::Uint(was), Fact::Uint(is)) => was != is,
-                        (Fact::Bytes(was, len), Fact::Bytes(is, other)) if len == other => {
-                            was != is
-                        }
-                        (Fact::Present, Fact::Present) => false,
-                        _ => return false,
                     };
                     rows = behind;
-                    if value
-                        && each(Change {
-                            what: What::Note(*index),
+                    changed.clear();
+                    for (i, (was, is)) in parts.iter().zip(notes).enumerate() {
+                        if !is_like(was, is) {
+                            return false;
+                        }
+                        if !is_same(was, is) {
+                            changed.push(i);
+                        }
+                    }
+                    for i in &*changed {
+                        let (Some(was), Some(note), Some(row)) =
+                            (parts.get_mut(*i), notes.get(*i), own.get(*i))
+                        else {
+                            return false;
+                        };
+                        let change = Change {
+                            what: What::Note((range.start + i) as u32),
                             row,
-                            diff: Diff { value, ..place },
+                            diff: Diff {
+                                value: true,
+                                ..place
+                            },
                             text,
-                        })
-                    {
-                        was.value = note.value;
+                        };
+                        if each(change) {
+                            *was = *note;
+                        }
                     }
                     continue;
                 }
@@ -304,6 +420,7 @@ impl<R> Template<R> {
     fn clear(&mut self) {
         self.sections.clear();
         self.fields.clear();
+        self.notes.clear();
         self.rows.clear();
         self.text.clear();
     }
@@ -316,8 +433,7 @@ impl<R> Template<R> {
                 if index as usize != self.fields.len() {
                     return None;
                 }
-                let known = Known::of(field, event.bytes(field.buf));
-                self.fields.push((*field, known));
+                self.fields.push(Part::new(event, field));
                 let end = self.fields.len();
                 self.rows.push(row);
                 match self.sections.last_mut() {
@@ -329,7 +445,22 @@ impl<R> Template<R> {
                 }
                 return Some(());
             }
-            What::Note(index) => Section::Note(index, *event.notes.get(index as usize)?),
+            What::Note(index) => {
+                let index = index as usize;
+                self.notes.push(*event.notes.get(index)?);
+                self.rows.push(row);
+                let end = self.notes.len();
+                match self.sections.last_mut() {
+                    Some(Section::Notes(range, own)) if range.end == index => {
+                        (range.end, own.end) = (index + 1, end);
+                    }
+                    _ => {
+                        let section = Section::Notes(index..index + 1, end - 1..end);
+                        self.sections.push(section);
+                    }
+                }
+                return Some(());
+            }
             What::Layer(index) => Section::Layer(index, event.layers.get(index as usize)?.clone()),
             What::Buffer(buf) => {
                 let len = event.bytes(buf).len();

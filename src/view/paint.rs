@@ -565,7 +565,11 @@ pub(super) fn dotted(address: [u8; 4]) -> ([u8; 16], usize) {
         let mut parts = [[b'.'; 4]; 256];
         let mut n = 0;
         while n < 256 {
-            let digits = [b'0' + n as u8 / 100, b'0' + n as u8 / 10 % 10, b'0' + n as u8 % 10];
+            let digits = [
+                b'0' + n as u8 / 100,
+                b'0' + n as u8 / 10 % 10,
+                b'0' + n as u8 % 10,
+            ];
             #[allow(
                 clippy::indexing_slicing,
                 reason = "the compiler runs this, and would say so"
