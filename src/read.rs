@@ -13,6 +13,7 @@ use crate::keylog::LogFile;
 use crate::layers::{Bind, PROTOCOLS, tcp};
 use crate::packet::{Frame, LinkType, Time};
 use crate::progress::Progress;
+use crate::reason::reason;
 use crate::save::Save;
 use crate::session::Session;
 use crate::show::{BATCH, Pick, Show, ShowError};
@@ -67,7 +68,12 @@ impl fmt::Display for ReadError {
             Self::Write(error) => error.fmt(f),
             Self::Show(error) => error.fmt(f),
             Self::KeyLog(path, error) => {
-                write!(f, "--keylog: cannot read {}: {error}", path.display())
+                write!(
+                    f,
+                    "--keylog: cannot read {}: {}",
+                    path.display(),
+                    reason(error)
+                )
             }
             Self::Terminal => write!(
                 f,
@@ -78,7 +84,7 @@ impl fmt::Display for ReadError {
                 "{file} has no conversation {number} over {}: layerwise follow {file} lists those it has",
                 if *udp { "UDP" } else { "TCP" }
             ),
-            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::Output(error) => write!(f, "cannot write the output: {}", reason(error)),
         }
     }
 }
