@@ -332,7 +332,7 @@ impl<'g> Job<'g> {
     #[inline]
     fn name_link(&mut self, interface: &Interface) {
         let link = interface.link;
-        if link == LinkType::RAW || link == LinkType::ETHERNET || self.links.len() >= 8 {
+        if link == LinkType::ETHERNET || link.is_raw_ip() || self.links.len() >= 8 {
             return;
         }
         let known = PROTOCOLS
