@@ -19,12 +19,12 @@ use layerwise::view::paint::{Look, Out, Wish};
 fn traffic() -> Vec<(u16, Vec<u8>)> {
     let mut random = Random(0x00c0_ffee);
     let mut traffic = Vec::new();
-    for round in 0..12 {
+    for round in 0..8 {
         for (link, mut data) in other_traffic() {
             if data.is_empty() {
                 continue;
             }
-            for _ in 0..round / 4 {
+            for _ in 0..round / 3 {
                 let at = random.below(data.len());
                 data[at] ^= 1 << random.below(8);
             }
