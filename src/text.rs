@@ -74,6 +74,8 @@ pub static OTHERS: &[(&str, &[(&str, &str)])] = &[(
         ("lesson.toml", include_str!("../glossary/de/lesson.toml")),
         ("demo.toml", include_str!("../glossary/de/demo.toml")),
         ("layers.toml", include_str!("../glossary/de/layers.toml")),
+        ("tls.toml", include_str!("../glossary/de/tls.toml")),
+        ("x509.toml", include_str!("../glossary/de/x509.toml")),
         ("screen.toml", include_str!("../glossary/de/screen.toml")),
     ],
 )];
@@ -285,6 +287,9 @@ impl Glossary {
             }
         };
         if let Some(entry) = self.entries.get_mut(index) {
+            // Bare names that an entry in another language left behind are the lender's, too.
+            let lent = |from, to| ranges.iter().any(|(a, b, _)| *a <= to && from <= *b);
+            entry.ranges.retain(|(from, to, _)| !lent(*from, *to));
             entry.ranges.extend(ranges);
             entry.ranges.sort_by_key(|(from, _, _)| *from);
         }
