@@ -232,7 +232,11 @@ mod tests {
             for seed in [1, 2] {
                 let stage = Stage::new(&all[0], seed, &english).on(wire, None);
                 let missing = missing("de", &stage);
-                assert!(missing.is_empty(), "{} on {wire:?}: {missing:#?}", missing.len());
+                assert!(
+                    missing.is_empty(),
+                    "{} on {wire:?}: {missing:#?}",
+                    missing.len()
+                );
             }
         }
     }
