@@ -91,7 +91,12 @@ pub(crate) fn check(
     let mut wrong = 0;
     for lesson in desk.lessons.iter().filter(|lesson| lesson.runs_on(wire)) {
         let complaints = complaints(lesson, desk.glossary, wire);
-        let languages: Vec<&str> = lesson.texts.keys().map(String::as_str).collect();
+        let languages: Vec<&str> = lesson
+            .texts
+            .keys()
+            .map(String::as_str)
+            .filter(|language| lesson.is_told_in(language))
+            .collect();
         let verdict = if complaints.is_empty() {
             "good"
         } else {

@@ -37,8 +37,8 @@ pub(super) fn computed(stage: &Stage<'_>, found: &mut Found) {
             match stage.fill(text) {
                 Err(error) => found.list.push(LessonError {
                     file: format!("{}/{language}.toml", lesson.folder),
+                    line: texts.line(key),
                     message: format!("{key}: {}", error.message),
-                    ..error
                 }),
                 Ok(text) => fits(lesson, language, key, &text, found),
             }

@@ -16,7 +16,7 @@ pub(super) fn played(stage: &Stage<'_>, wrong_first: bool, found: &mut Found) {
     let Some(lines) = found.keep(typed_through(stage, wrong_first)) else {
         return;
     };
-    for language in lesson.texts.keys() {
+    for language in lesson.texts.keys().filter(|l| lesson.is_told_in(l)) {
         let Ok(glossary) = Glossary::of_language(language) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Found, SEEDS};
 use crate::lesson::console::prose;
-use crate::lesson::load::{Answer, Kind, Lesson, LessonError};
+use crate::lesson::load::{Answer, Kind, LISTED, Lesson, LessonError};
 use crate::lesson::numbers;
 use crate::lesson::rig::Wire;
 use crate::lesson::stage::Stage;
@@ -70,23 +70,31 @@ pub(super) fn texts(lesson: &Lesson, found: &mut Found) {
         let run = lesson.step(key).is_some_and(|step| step.kind == Kind::Run);
         run || (lesson.step(step).is_some() && key.contains(".hints."))
     };
+    let listed: BTreeSet<String> = LISTED.map(str::to_owned).into();
     let mut used = BTreeSet::new();
     for (language, texts) in &lesson.texts {
-        let mut complain = |message: String| {
+        let mut complain = |key: &str, message: String| {
             found.list.push(LessonError {
                 file: format!("{}/{language}.toml", lesson.folder),
-                line: None,
+                line: texts.line(key),
                 message,
             });
+        };
+        let wanted = match texts.is_whole() {
+            true => &wanted,
+            false => &listed,
         };
         for key in texts.keys() {
             let typed = numbers::typed(texts.find(key).unwrap_or(""));
             for number in &typed.numbers {
                 if !lesson.data.numbers.contains_key(number) {
-                    complain(format!(
-                        "{key} says {number}: compute it from a packet ({{name}}, with the name under [values]), or say \
+                    complain(
+                        key,
+                        format!(
+                            "{key} says {number}: compute it from a packet ({{name}}, with the name under [values]), or say \
                          under [numbers] why it stands there"
-                    ));
+                        ),
+                    );
                 }
             }
             for section in typed
@@ -94,33 +102,39 @@ pub(super) fn texts(lesson: &Lesson, found: &mut Found) {
                 .iter()
                 .filter(|s| !lesson.data.rfc.contains(s))
             {
-                complain(format!(
-                    "{key} cites {section}: add it to rfc in lesson.toml, or correct it"
-                ));
+                complain(
+                    key,
+                    format!("{key} cites {section}: add it to rfc in lesson.toml, or correct it"),
+                );
             }
             used.extend(typed.numbers);
         }
-        for key in &wanted {
+        for key in wanted {
             if texts.find(key).is_none_or(str::is_empty) {
-                complain(format!("{key} is missing: add it"));
+                // The line is that of the step that asks for it.
+                let step = key.split('.').next().unwrap_or(key);
+                let asked = lesson.error(&format!("id = {step:?}"), String::new());
+                let by = asked.line.map_or(String::new(), |line| {
+                    format!(", for step {step} in lesson.toml, line {line}")
+                });
+                complain(key, format!("{key} is missing: add it{by}"));
             }
         }
         let keys: BTreeSet<&str> = texts.keys().collect();
         for key in &keys {
             if !wanted.contains(*key) && !optional(key) {
-                complain(format!(
-                    "{key} is a text that nothing asks for: remove it, or correct its name"
-                ));
+                complain(
+                    key,
+                    format!(
+                        "{key} is a text that nothing asks for: remove it, or correct its name"
+                    ),
+                );
             }
         }
-        for key in lesson
-            .texts
-            .get("en")
-            .into_iter()
-            .flat_map(|english| english.keys())
-        {
+        let english = lesson.texts.get("en").filter(|_| texts.is_whole());
+        for key in english.into_iter().flat_map(|english| english.keys()) {
             if texts.find(key).is_none() && !wanted.contains(key) {
-                complain(format!("{key} is there in English: translate it"));
+                complain(key, format!("{key} is there in English: translate it"));
             }
         }
     }
@@ -155,7 +169,7 @@ pub(super) fn fits(lesson: &Lesson, language: &str, key: &str, text: &str, found
     };
     found.list.push(LessonError {
         file: format!("{}/{language}.toml", lesson.folder),
-        line: None,
+        line: lesson.texts.get(language).and_then(|texts| texts.line(key)),
         message,
     });
 }
