@@ -8,6 +8,8 @@ use std::io::{self, Write};
 mod look;
 
 use look::in_ascii;
+
+use crate::text;
 pub use look::{Glyphs, Look, MAX_AUTO_WIDTH, MIN_WIDTH, Role, When, Wish, decide};
 
 /// Where a view writes: one buffer, reused, that knows in which column of the screen it stands.
@@ -406,9 +408,11 @@ impl Out {
         text.len()
     }
 
-    /// A sentence of the glossary, in which `value` writes what stands for each `{name}`.
+    /// A sentence of the glossary, in which `value` writes what stands for each `{name}`; pairs such as `{byte|bytes}` go by
+    /// the number that it wrote last.
     pub fn sentence(&mut self, template: &str, mut value: impl FnMut(&mut Self, &str)) {
         let mut rest = template;
+        let mut number = 0..0;
         // Searching for a byte is faster than searching for a character.
         while let Some(at) = memchr::memchr(b'{', rest.as_bytes()) {
             let (before, after) = rest.split_at(at);
@@ -419,8 +423,15 @@ impl Out {
                 rest = after;
                 break;
             };
-            value(self, name);
             rest = after;
+            let last = self.buf.get(number.clone()).unwrap_or(&[]);
+            if let Some(form) = text::form(name, last) {
+                self.text(form);
+                continue;
+            }
+            let start = self.buf.len();
+            value(self, name);
+            number = start..self.buf.len();
         }
         self.text(rest);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Found;
 use crate::lesson::check::condition;
 use crate::lesson::load::{Answer, Kind, Lesson};
-use crate::lesson::stage::replace;
+use crate::text::filled;
 
 /// Names, expressions, what must be there.
 pub(super) fn shape(lesson: &Lesson, found: &mut Found) {
@@ -49,7 +49,7 @@ pub(super) fn shape(lesson: &Lesson, found: &mut Found) {
         }
         for text in expressions {
             // Any number stands well where a value will.
-            let filled = replace(text, |_| Some("1".to_owned())).unwrap_or_default();
+            let filled = filled(text, |_| Some("1".to_owned())).unwrap_or_default();
             if let Err(message) = condition(&filled) {
                 found.say(lesson, text, message);
             }
