@@ -349,6 +349,14 @@ pub fn form<'f>(forms: &'f str, number: &[u8]) -> Option<&'f str> {
     Some(if number == b"1" { one } else { many })
 }
 
+/// A number and its noun: `counted(1, "byte|bytes")` is `1 byte`.
+#[must_use]
+pub fn counted(n: u64, forms: &str) -> String {
+    let n = n.to_string();
+    let noun = form(forms, n.as_bytes()).unwrap_or(forms);
+    format!("{n} {noun}")
+}
+
 /// What stands between braces with a `|` and is no pair of forms behind a placeholder.
 fn unpaired(text: &String) -> Option<&str> {
     let (mut rest, mut counted) = (text.as_str(), false);

@@ -8,7 +8,7 @@ use super::load::{Lesson, LessonError};
 use super::rig::Wire;
 use super::stage::Stage;
 use super::{Desk, LessonFailure};
-use crate::text::Glossary;
+use crate::text::{Glossary, counted};
 use crate::view::paint::Out;
 
 mod answers;
@@ -88,7 +88,7 @@ pub(crate) fn check(
     wire: Wire,
     console: &mut Console<'_>,
 ) -> Result<(), LessonFailure> {
-    let mut wrong = 0;
+    let mut wrong: u64 = 0;
     for lesson in desk.lessons.iter().filter(|lesson| lesson.runs_on(wire)) {
         let complaints = complaints(lesson, desk.glossary, wire);
         let languages: Vec<&str> = lesson
@@ -110,12 +110,13 @@ pub(crate) fn check(
         for complaint in &complaints {
             prose(&mut console.out, &complaint.to_string(), 2);
         }
-        wrong += complaints.len();
+        wrong += complaints.len() as u64;
         console.show(desk.glossary)?;
     }
     if wrong > 0 {
         return Err(LessonFailure::Other(format!(
-            "{wrong} things are wrong with the lessons; each line above says what, where and how to mend it"
+            "{} wrong with the lessons; each line above says what, where and how to mend it",
+            counted(wrong, "thing is|things are")
         )));
     }
     Ok(())

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use crate::cli;
 use crate::cli::lesson::{Dev, LessonCommand, Wire};
-use crate::text::Glossary;
+use crate::text::{Glossary, filled};
 use crate::view::paint::{Out, Role};
 
 pub mod check;
@@ -422,13 +422,13 @@ impl<'d> Desk<'d> {
                 english = true;
             }
             if out.look().plain {
+                let minutes = self.glossary.say("say.lesson.minutes");
+                let minutes = filled(minutes, |_| Some(lesson.data.minutes.to_string()));
                 let line = format!(
                     "{}: {title}. {question} {} {}",
                     lesson.data.number,
                     self.glossary.say(key),
-                    self.glossary
-                        .say("say.lesson.minutes")
-                        .replace("{minutes}", &lesson.data.minutes.to_string())
+                    minutes.unwrap_or_default(),
                 );
                 console::prose(out, &line, 0);
                 continue;

@@ -359,8 +359,12 @@ impl Out {
 
     /// Text of our own, broken between words: it goes on in this line, and every further line begins with `margin`.
     ///
-    /// No line gets wider than the screen; a word that is wider than a line is cut.
+    /// No line gets wider than the screen; a word that is wider than a line is cut. In plain output nothing is broken: who
+    /// reads it aloud takes a line for a sentence, and what shows it breaks lines itself.
     pub fn wrapped(&mut self, text: &str, margin: impl Fn(&mut Self)) {
+        if self.look.plain {
+            return self.text(text);
+        }
         let ascii = text.is_ascii();
         if ascii && text.len() <= self.room() {
             self.ascii(text.as_bytes());
@@ -453,6 +457,9 @@ impl Out {
 
     /// Takes back what was pushed since, and pushes it again broken into lines. It allocates, so only where it must be.
     pub fn wrap_since(&mut self, mark: Mark, margin: impl Fn(&mut Self)) {
+        if self.look.plain {
+            return;
+        }
         let text = self.buf.get(mark.len..).unwrap_or(&[]);
         let text = String::from_utf8_lossy(text).into_owned();
         self.back_to(mark);
