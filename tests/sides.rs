@@ -452,7 +452,7 @@ fn in_plain_output_nothing_is_broken() {
         assert!(output.status.success());
         let spoken = String::from_utf8(output.stdout).unwrap();
         assert!(spoken.lines().any(|line| line.len() > 72), "{option}");
-        let whole = |line: &str| line.ends_with(['.', ':', '!', '?']) || line.len() < 72;
+        let whole = |line: &str| line.ends_with(['.', ':', '!', '?', '"']) || line.len() < 72;
         let broken = spoken.lines().find(|line| !whole(line));
         assert_eq!(broken, None, "{option}");
     }
