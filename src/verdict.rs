@@ -11,8 +11,8 @@
 //! believes by its acknowledgments, and what an application read by what the application says. Where the two do not tell,
 //! the verdict does not either. No clock, no thread.
 
-mod segment;
-mod side;
+pub(crate) mod segment;
+pub(crate) mod side;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

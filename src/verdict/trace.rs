@@ -153,7 +153,15 @@ impl Tracer {
             Seen::Packet(packet) => self.packet(packet, event),
             Seen::Released { id, time, arrives } => self.released(*id, *time, *arrives),
             Seen::Chat { host, time, what } => self.chat(*host, *time, what),
-            Seen::Key { .. } | Seen::Kernel { .. } => {}
+            Seen::Kernel { .. } => self.is_linux(),
+            Seen::Key { .. } => {}
+        }
+    }
+
+    /// The hosts' TCP is Linux's: only a kernel tells what it knows.
+    fn is_linux(&mut self) {
+        for side in &mut self.hosts {
+            side.linux = true;
         }
     }
 
@@ -170,6 +178,9 @@ impl Tracer {
     /// A packet was put on a link.
     pub fn packet(&mut self, packet: &Packet, event: Option<&Event<'_>>) {
         self.advance(packet.sent);
+        if packet.kernel.is_some() {
+            self.is_linux();
+        }
         let (from, to) = (packet.from, packet.from.other());
         let (first, last) = match from {
             Host::A => (0, self.links - 1),
