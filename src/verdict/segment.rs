@@ -42,6 +42,11 @@ impl Segment {
         self.has(packet::Segment::ACK)
     }
 
+    /// Whether it is the sender's end and no more.
+    pub(super) fn is_fin_alone(&self) -> bool {
+        self.len == 0 && self.has(packet::Segment::FIN)
+    }
+
     /// How much of the sequence space it takes: SYN and FIN take one each.
     pub(crate) fn space(&self) -> u32 {
         let marks = [packet::Segment::SYN, packet::Segment::FIN];

@@ -68,7 +68,7 @@ impl Tracer {
                     && next.is_some_and(|next| after(next, segment.seq))
                     && !after(segment.end(), ack)
                 {
-                    trace.provoked = true;
+                    trace.provoked += 1;
                 }
                 continue;
             }
