@@ -4,6 +4,7 @@ use core::fmt;
 use std::io;
 
 use super::source::Packing;
+use crate::text::counted;
 
 /// Why a capture file cannot be read, or not any further.
 #[derive(Debug)]
@@ -123,7 +124,9 @@ impl fmt::Display for FileError {
             },
             Problem::Short { need, have } => write!(
                 f,
-                "needs {need} bytes, {have} are there: the file is cut off"
+                "needs {}, {} there: the file is cut off",
+                counted((*need).into(), "byte|bytes"),
+                counted((*have).into(), "is|are")
             ),
             Problem::Length { found, possible } => match possible {
                 Possible::AtLeast(least) => write!(

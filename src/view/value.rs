@@ -117,8 +117,11 @@ impl<'g> Words<'g> {
         }
         if !entry.unit.is_empty() {
             out.byte(b' ');
-            let one_byte = n == 1 && entry.unit == self.bytes;
-            out.text(if one_byte { self.byte } else { &entry.unit });
+            out.text(if n == 1 {
+                &entry.unit_of_one
+            } else {
+                &entry.unit
+            });
         }
         named
     }
