@@ -172,6 +172,6 @@ pub(super) fn reason(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "you may not: see ls -l".to_owned(),
         io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
         io::ErrorKind::UnexpectedEof => "the packed data end too early".to_owned(),
-        _ => error.to_string(),
+        _ => crate::reason::reason(error),
     }
 }
