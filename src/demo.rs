@@ -18,6 +18,7 @@ use std::io::{self, Write};
 use crate::cli;
 use crate::file::WriteError;
 use crate::packet::Frame;
+use crate::reason::reason;
 use crate::save::Save;
 use crate::session::Session;
 use crate::show::{Machine, Pick, ShowError};
@@ -53,7 +54,7 @@ pub enum DemoError {
 impl fmt::Display for DemoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::Output(error) => write!(f, "cannot write the output: {}", reason(error)),
             Self::Usage(text) | Self::Wire(text) => f.write_str(text),
             Self::Write(error) => error.fmt(f),
         }
@@ -253,11 +254,16 @@ pub fn run(
             out.flush_to(to)?;
         }
     }
+    // An end that is part of the story is told on the screen; any other is an error.
+    let (expected, failure) = match failure {
+        Some(error) if attack::is_expected(&demo.attack, &error) => (Some(error), None),
+        other => (None, other),
+    };
     count.unseen = wire.unseen();
     if let Some(both) = &mut both {
         both.end(out);
     }
-    show.end(out, &count, wire.faults());
+    show.end(out, &count, wire.faults(), expected.as_ref());
     if quiet {
         out.clear();
     }
@@ -266,10 +272,7 @@ pub fn run(
         save.finish(for_people.then_some(&mut *out))?;
     }
     out.flush_to(to)?;
-    match failure {
-        Some(error) if !attack::is_expected(&demo.attack, &error) => Err(error.into()),
-        _ => Ok(()),
-    }
+    failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// What a host is called on the screen.

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cli;
+use crate::cli::output::Format;
 use crate::cli::read::Place;
 use crate::file::{Comments, FileError, Interface, Item, Packet, Reader, WriteError};
 use crate::interrupt::Interrupts;
@@ -12,6 +13,7 @@ use crate::keylog::{KeyLogError, LogFile};
 use crate::layers::{Bind, PROTOCOLS, tcp};
 use crate::packet::{Frame, LinkType, Time};
 use crate::progress::Progress;
+use crate::reason::reason;
 use crate::save::Save;
 use crate::session::Session;
 use crate::show::{BATCH, Pick, Show, ShowError};
@@ -66,7 +68,12 @@ impl fmt::Display for ReadError {
             Self::Write(error) => error.fmt(f),
             Self::Show(error) => error.fmt(f),
             Self::KeyLog(path, error) => {
-                write!(f, "--keylog: cannot read {}: {error}", path.display())
+                write!(
+                    f,
+                    "--keylog: cannot read {}: {}",
+                    path.display(),
+                    reason(error)
+                )
             }
             Self::Terminal => write!(
                 f,
@@ -77,7 +84,7 @@ impl fmt::Display for ReadError {
                 "{file} has no conversation {number} over {}: layerwise follow {file} lists those it has",
                 if *udp { "UDP" } else { "TCP" }
             ),
-            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::Output(error) => write!(f, "cannot write the output: {}", reason(error)),
         }
     }
 }
@@ -130,10 +137,15 @@ pub fn run(
             "--plot is a picture for people: leave out -v, -x, -T and -w -, or --plot",
         )));
     }
+    let mut session = Session::new();
+    // Columns alone say which fields are looked at. (The comments in a file that is written tell of others, too.)
+    if read.output.format == Format::Fields && read.output.write.is_none() {
+        session.only(pick.interest(&read.output.fields));
+    }
     let mut file = Reader::open(&read.file)?;
     let mut job = Job {
         glossary,
-        session: Session::new(),
+        session,
         pick,
         show: (!read.output.takes_stdout() && read.plot.is_none()).then_some(show),
         plot: read.plot.map(|number| (number, Plot::new(glossary))),
@@ -231,7 +243,7 @@ impl<'g> Job<'g> {
             }
             let item = file.next()?;
             // Only now is it known that there is something to write: a file that is no capture leaves none behind.
-            if self.save.is_none() && !matches!(item, Some(Item::Wait)) {
+            if output.write.is_some() && self.save.is_none() && !matches!(item, Some(Item::Wait)) {
                 self.save = Save::open(output, self.glossary, Hosts::default())?;
             }
             // Whoever wrote secrets has done so before what they open came.

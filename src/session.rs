@@ -5,7 +5,7 @@ use crate::flow::{self, Desk};
 use crate::keylog::{KeyLog, KeyLogError, MAX_FROM_CAPTURE, Secrets};
 use crate::layers::tcp_info::TcpInfo;
 use crate::layers::{self, tcp};
-use crate::packet::{BufId, Buffers, Context, Event, Frame, Labels, Layer, Time, Why};
+use crate::packet::{BufId, Buffers, Context, Event, Frame, Interest, Labels, Layer, Time, Why};
 
 /// Decodes one capture, frame by frame.
 ///
@@ -69,6 +69,11 @@ impl Session {
         self.alias = Some((port, known));
     }
 
+    /// Only these fields are asked for: others may be left out of the events.
+    pub fn only(&mut self, interest: Interest) {
+        self.labels.interest = interest;
+    }
+
     /// What is still being waited for on the connection of that number (`tcp.stream`), for each end (see
     /// [`crate::packet::Said::from`]): so many bytes are not there, and so many behind them are held until they are.
     #[must_use]
@@ -117,7 +122,9 @@ impl Session {
             flow.segment(dir, &segment, part, &mut desk);
         }
         let is_tcp = |layer: &Layer| core::ptr::eq(layer.def, &raw const tcp::TCP);
-        if let (Some(info), Some(layer)) = (kernel, self.labels.layers.iter().position(is_tcp)) {
+        if let Some(info) = kernel
+            && let Some(layer) = self.labels.layers.iter().position(is_tcp)
+        {
             for (def, fact) in info.facts() {
                 self.labels.note(layer, def, fact);
             }

@@ -1,6 +1,7 @@
 //! What is done to the chat of the demonstration: who says what, which rules act, who watches, and what cannot be asked for
 //! together.
 
+#[cfg(target_os = "linux")]
 use std::time::Duration;
 
 use super::DemoError;
@@ -91,14 +92,21 @@ pub(super) fn is_expected(attack: &Attack, error: &WireError) -> bool {
     let fails = matches!(attack.end, Some(End::Fin | End::Rst))
         || attack.downgrade.is_some()
         || attack.mitm.is_some();
-    fails && matches!(error, WireError::Chat { .. } | WireError::TooLong { .. })
+    match error {
+        // The chat was over, and nothing of it was missing.
+        WireError::Lingers { .. } => true,
+        WireError::Chat { .. }
+        | WireError::TooLong { .. }
+        | WireError::Stalled { .. }
+        | WireError::Vain { .. } => fails,
+        _ => false,
+    }
 }
 
-/// How long a chat is waited for that may never end by itself; `None` where it does.
-pub(super) fn patience(attack: &Attack, kind: Kind) -> Option<Duration> {
-    // In memory nobody waits for it.
-    let seconds = if kind == Kind::Memory { 20 } else { 3 };
-    matches!(attack.end, Some(End::Fin | End::Rst)).then_some(Duration::from_secs(seconds))
+/// How long a chat is waited for in real time that may never end by itself; `None` where it does.
+#[cfg(target_os = "linux")]
+pub(super) fn patience(attack: &Attack) -> Option<Duration> {
+    matches!(attack.end, Some(End::Fin | End::Rst)).then_some(Duration::from_secs(3))
 }
 
 /// Refuses what cannot be shown together, or not on this wire.

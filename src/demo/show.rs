@@ -13,7 +13,7 @@ use crate::view::paint::{Out, Role};
 use crate::view::sides;
 use crate::view::verdict;
 use crate::view::words::{self, Deed, Hosts};
-use crate::wire::{Happening, Host, Link, Packet, fault};
+use crate::wire::{Happening, Host, Link, Packet, WireError, fault};
 
 use super::mitm::Lanes;
 use super::name;
@@ -499,6 +499,7 @@ impl Show<'_> {
         out: &mut Out,
         count: &Count,
         faults: Option<(fault::Fates, Vec<fault::Report>)>,
+        ended: Option<&WireError>,
     ) {
         if self.machine.is_some() {
             return;
@@ -537,6 +538,17 @@ impl Show<'_> {
             out.newline();
         }
         self.verdicts(out);
+        // How a chat failed, those say who watch it; not why the wire went no further.
+        if let Some(error) = ended.filter(|error| !matches!(error, WireError::Chat { .. })) {
+            let text = out.aside(|out| {
+                out.sentence(self.glossary.say("say.demo.ended"), |out, _| {
+                    out.text(&error.to_string());
+                });
+            });
+            out.wrapped(&text, |_| ());
+            out.newline();
+            out.newline();
+        }
         let mark = out.mark();
         out.sentence(self.glossary.say("say.demo.sum"), |out, name| match name {
             "packets" => out.number(count.packets),

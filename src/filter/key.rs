@@ -213,6 +213,16 @@ impl Key {
         near.into_iter().map(|(_, key)| key).take(3).collect()
     }
 
+    /// Whether its values are read from fields, notes or layers of that name.
+    #[must_use]
+    pub fn reads(&self, def: &'static FieldDef) -> bool {
+        match &self.from {
+            Source::Layer(own) | Source::One(own) => core::ptr::eq(*own, def),
+            Source::Several(defs) => defs.iter().any(|own| core::ptr::eq(*own, def)),
+            Source::Frame(_) | Source::Payload => false,
+        }
+    }
+
     /// Calls `visit` with each occurrence, in order, until it says that this is enough; tells whether it did.
     pub(crate) fn visit(
         &self,

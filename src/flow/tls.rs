@@ -383,12 +383,23 @@ impl Tls {
         layer: usize,
         desk: &mut Desk<'_>,
     ) -> Option<BufId> {
+        let by_client = dir == self.client;
         let half = self.halves.get_mut(dir)?;
         let (now, generation, sequence) = (half.epoch, half.generation, half.sequence);
         let tries = if half.lost { SEARCH } else { 1 };
+        // Nearly always the keys in force fit, and stay where they are.
+        if let Some(keys) = &half.keys {
+            let numbers = sequence..sequence.saturating_add(tries);
+            if let Some((number, plain)) = desk.try_open(keys, numbers, buf, &header, &body) {
+                let which = (now, generation, by_client);
+                note_keys(keys, which, number, opened::VERIFIED, layer, desk);
+                half.sequence = number + 1;
+                half.lost = false;
+                return Some(plain);
+            }
+        }
         let in_force = half.keys.take();
         let fresh = in_force.is_none();
-        let in_force = in_force.map(|keys| (now, keys, sequence));
         // Two changes of keys cannot be seen: early data that was refused ends unsaid (RFC 8446, section 4.2.10), and without
         // the handshake's secrets its records stay shut. What the next keys open has left the earlier ones behind.
         let silent = match now {
@@ -400,14 +411,14 @@ impl Tls {
         };
         let made = fresh.then_some(now).into_iter().chain(silent);
         let keylog = desk.keylog;
-        let made = made.flat_map(|epoch| self.make(dir, epoch, keylog).map(move |k| (epoch, k, 0)));
+        let made = made.flat_map(|epoch| self.make(dir, epoch, keylog).map(move |k| (epoch, k)));
 
-        let mut kept = None;
+        let mut kept = in_force.map(|keys| (now, keys, sequence));
         let mut opened = None;
-        for (epoch, keys, from) in in_force.into_iter().chain(made) {
-            let found = desk.try_open(&keys, from..from.saturating_add(tries), buf, &header, &body);
+        for (epoch, keys) in made {
+            let found = desk.try_open(&keys, 0..tries, buf, &header, &body);
             if found.is_some() || kept.is_none() {
-                kept = Some((epoch, keys, found.as_ref().map_or(from, |found| found.0)));
+                kept = Some((epoch, keys, found.as_ref().map_or(0, |found| found.0)));
             }
             if found.is_some() {
                 opened = found;
@@ -427,36 +438,13 @@ impl Tls {
             return None;
         };
         let generation = if epoch == now { generation } else { 0 };
-        let by_client = dir == self.client;
-        let nonce = keys.nonce(sequence);
-        let mut bytes = [0; 16];
-        bytes.get_mut(..nonce.len())?.copy_from_slice(&nonce);
-        let which = match (epoch, by_client) {
-            (Epoch::Early, _) => secret::CLIENT_EARLY,
-            (Epoch::Handshake, true) => secret::CLIENT_HANDSHAKE,
-            (Epoch::Handshake, false) => secret::SERVER_HANDSHAKE,
-            (_, true) => secret::CLIENT_TRAFFIC,
-            (_, false) => secret::SERVER_TRAFFIC,
-        };
         let verdict = if opened.is_some() {
             opened::VERIFIED
         } else {
             opened::BAD_TAG
         };
-        desk.note(
-            layer,
-            &key::CIPHER,
-            Fact::Uint(u64::from(keys.suite().number())),
-        );
-        desk.note(layer, &key::OPENED, verdict);
-        desk.note(layer, &key::SECRET, which);
-        desk.note(
-            layer,
-            &key::SECRET_GENERATION,
-            Fact::Uint(u64::from(generation)),
-        );
-        desk.note(layer, &key::SEQUENCE, Fact::Uint(sequence));
-        desk.note(layer, &key::NONCE, Fact::Bytes(bytes, nonce.len() as u8));
+        let which = (epoch, generation, by_client);
+        note_keys(&keys, which, sequence, verdict, layer, desk);
 
         let half = self.halves.get_mut(dir)?;
         (half.epoch, half.generation) = (epoch, generation);
@@ -658,4 +646,36 @@ impl Tls {
         }
         Some((buf, whole, cuts.taken))
     }
+}
+
+/// Notes with what a record was opened, or was tried to be: the keys, from which secret they are (of which epoch, after how
+/// many updates, and whether the client's), under which number, and what came of it.
+fn note_keys(
+    keys: &Keys,
+    (epoch, generation, by_client): (Epoch, u32, bool),
+    sequence: u64,
+    verdict: Fact,
+    layer: usize,
+    desk: &mut Desk<'_>,
+) {
+    let which = match (epoch, by_client) {
+        (Epoch::Early, _) => secret::CLIENT_EARLY,
+        (Epoch::Handshake, true) => secret::CLIENT_HANDSHAKE,
+        (Epoch::Handshake, false) => secret::SERVER_HANDSHAKE,
+        (_, true) => secret::CLIENT_TRAFFIC,
+        (_, false) => secret::SERVER_TRAFFIC,
+    };
+    let nonce = keys.nonce(sequence);
+    let mut bytes = [0; 16];
+    for (byte, of) in bytes.iter_mut().zip(nonce) {
+        *byte = of;
+    }
+    let suite = Fact::Uint(u64::from(keys.suite().number()));
+    let generation = Fact::Uint(u64::from(generation));
+    desk.note(layer, &key::CIPHER, suite);
+    desk.note(layer, &key::OPENED, verdict);
+    desk.note(layer, &key::SECRET, which);
+    desk.note(layer, &key::SECRET_GENERATION, generation);
+    desk.note(layer, &key::SEQUENCE, Fact::Uint(sequence));
+    desk.note(layer, &key::NONCE, Fact::Bytes(bytes, nonce.len() as u8));
 }

@@ -65,6 +65,8 @@ pub struct Tracer {
     /// The trace that a failure of the chat goes back to: what comes later comes of it, too.
     blamed: Option<usize>,
     failed: bool,
+    /// When each host's program heard goodbye, or that all is over.
+    over: [Option<Time>; 2],
     now: Time,
     remarks: Vec<Remark>,
 }
@@ -98,6 +100,8 @@ struct Trace {
     changed: bool,
     /// What the sender meant to deliver: from this number to the one behind it.
     need: Option<(u32, u32)>,
+    /// Whether that is TCP's end alone.
+    end_alone: bool,
     /// What it meant to acknowledge, if that was all.
     need_ack: Option<u32>,
     /// When that was sent last.
@@ -113,7 +117,7 @@ struct Trace {
     /// The packet that acknowledged as much.
     covered: Option<u64>,
     /// The other side sent again what a lost acknowledgment was about.
-    provoked: bool,
+    provoked: u64,
     /// It came back with less acknowledged than before.
     old_ack: bool,
     alert: Option<u8>,
@@ -142,6 +146,7 @@ impl Tracer {
             latency: [None; 2],
             blamed: None,
             failed: false,
+            over: [None; 2],
             now: Time(0),
             remarks: Vec::new(),
         }
@@ -153,7 +158,15 @@ impl Tracer {
             Seen::Packet(packet) => self.packet(packet, event),
             Seen::Released { id, time, arrives } => self.released(*id, *time, *arrives),
             Seen::Chat { host, time, what } => self.chat(*host, *time, what),
-            Seen::Key { .. } | Seen::Kernel { .. } => {}
+            Seen::Kernel { .. } => self.is_linux(),
+            Seen::Key { .. } => {}
+        }
+    }
+
+    /// The hosts' TCP is Linux's: only a kernel tells what it knows.
+    fn is_linux(&mut self) {
+        for side in &mut self.hosts {
+            side.linux = true;
         }
     }
 
@@ -170,6 +183,9 @@ impl Tracer {
     /// A packet was put on a link.
     pub fn packet(&mut self, packet: &Packet, event: Option<&Event<'_>>) {
         self.advance(packet.sent);
+        if packet.kernel.is_some() {
+            self.is_linux();
+        }
         let (from, to) = (packet.from, packet.from.other());
         let (first, last) = match from {
             Host::A => (0, self.links - 1),
@@ -277,6 +293,11 @@ impl Tracer {
                 }
             }
             Happening::Fails(error) => self.fails(host, time, error),
+            Happening::Hears(ChatEvent::Goodbye) | Happening::Ended(_) => {
+                if let Some(over) = self.over.get_mut(at(host)) {
+                    over.get_or_insert(time);
+                }
+            }
             _ => {}
         }
     }
@@ -351,6 +372,7 @@ impl Tracer {
             made,
             changed: packet.before.is_some(),
             need: need.map(|segment| (segment.seq, segment.end())),
+            end_alone: need.is_some_and(Segment::is_fin_alone),
             need_ack: meant
                 .filter(|segment| segment.space() == 0 && segment.acks() && !segment.rst())
                 .map(|segment| segment.ack),
@@ -365,7 +387,7 @@ impl Tracer {
             brought: None,
             gap: false,
             covered: None,
-            provoked: false,
+            provoked: 0,
             old_ack: false,
             alert: None,
             tls: false,

@@ -218,7 +218,9 @@ impl<'g> Arrows<'g> {
     /// What stands where a packet arrives, if anything.
     fn arrival(&self, out: &mut Out, moment: &Moment<'_>) -> String {
         let n = ("n", moment.passage.id);
-        let key = if moment.passage.changed.is_some() {
+        let key = if moment.place == Place::Refused {
+            "say.arrows.refused"
+        } else if moment.passage.changed.is_some() {
             "say.arrows.changed"
         } else if let Some(other) = moment.overtaken {
             return self.say(out, "say.arrows.late", &[n, ("m", other)]);

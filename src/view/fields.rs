@@ -13,7 +13,7 @@ use core::fmt;
 use crate::filter::key::{self, Key, Room, Source, Type, Val};
 use crate::layers;
 use crate::packet::{Event, Fact, Field, FieldDef, Kind, Note, Value};
-use crate::view::paint::{hex_digit, hex_into};
+use crate::view::paint::{dotted, hex_digit, hex_into};
 
 /// Where Wireshark writes a key otherwise than our own kind of it says.
 static WRITTEN: &[(&str, Form)] = &[
@@ -537,12 +537,8 @@ pub(super) fn digits(out: &mut Vec<u8>, n: u64, count: u32) {
 }
 
 pub(super) fn ipv4(out: &mut Vec<u8>, address: [u8; 4]) {
-    for (i, part) in address.into_iter().enumerate() {
-        if i > 0 {
-            out.push(b'.');
-        }
-        decimal(out, part.into());
-    }
+    let (text, len) = dotted(address);
+    out.extend_from_slice(text.get(..len).unwrap_or(&[]));
 }
 
 /// As RFC 5952 writes it, which is how the standard library does.

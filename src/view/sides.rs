@@ -83,6 +83,7 @@ struct Count {
     changed: u64,
     late: u64,
     again: u64,
+    refused: u64,
     nobody: u64,
 }
 
@@ -272,6 +273,7 @@ impl<'g> Sides<'g> {
             ("say.sides.sum.changed", count.changed),
             ("say.sides.sum.late", count.late),
             ("say.sides.sum.again", count.again),
+            ("say.sides.sum.refused", count.refused),
             ("say.sides.sum.nobody", count.nobody),
         ] {
             if n > 0 {
@@ -296,6 +298,7 @@ impl<'g> Sides<'g> {
                 count.changed += u64::from(moment.passage.changed.is_some());
                 count.late += u64::from(moment.overtaken.is_some());
                 count.again += u64::from(moment.place == Place::Again);
+                count.refused += u64::from(moment.place == Place::Refused);
             }
         }
     }
@@ -311,7 +314,8 @@ impl<'g> Sides<'g> {
             || moment.overtaken.is_some()
             || moment.again.is_some()
             || moment.state.is_some()
-            || matches!(moment.place, Place::Again | Place::Early(_) | Place::Fills)
+            || moment.anew
+            || !matches!(moment.place, Place::Nothing | Place::Next)
             || matches!(moment.act, Act::Sends { lost: true } | Act::Lost { .. });
         bulk && !amiss
     }
@@ -431,7 +435,11 @@ impl<'g> Sides<'g> {
                 if let Some(other) = moment.overtaken {
                     notes.push((say(out, "say.sides.late", other), false));
                 }
+                if moment.anew {
+                    notes.push((say(out, "say.sides.anew", 0), false));
+                }
                 match moment.place {
+                    Place::Refused => notes.push((say(out, "say.sides.refused", 0), false)),
                     Place::Again => notes.push((say(out, "say.sides.had", 0), false)),
                     Place::Early(n) => notes.push((say(out, "say.sides.early", n.into()), false)),
                     Place::Fills => notes.push((say(out, "say.sides.fills", 0), false)),

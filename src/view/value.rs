@@ -117,21 +117,18 @@ impl<'g> Words<'g> {
         }
         if !entry.unit.is_empty() {
             out.byte(b' ');
-            let one_byte = n == 1 && entry.unit == self.bytes;
-            out.text(if one_byte { self.byte } else { &entry.unit });
+            out.text(if n == 1 {
+                &entry.unit_of_one
+            } else {
+                &entry.unit
+            });
         }
         named
     }
 
     fn wide(&self, out: &mut Out, value: Value<'_>, room: usize) {
         match value {
-            Value::Ipv4([a, b, c, d]) => {
-                out.number(a.into());
-                for part in [b, c, d] {
-                    out.byte(b'.');
-                    out.number(part.into());
-                }
-            }
+            Value::Ipv4(address) => out.ipv4(address),
             Value::Ether(address) => ether(out, address),
             Value::Ipv6(address) => ipv6(out, address),
             Value::Name(..) => bare(out, value, room),
@@ -242,13 +239,7 @@ pub fn picture(out: &mut Out, field: &Field, group: Option<&Field>, buffer: &[u8
 /// `1.2.3.4:443`, `[2001:db8::1]:443`, or without a port.
 pub fn endpoint(out: &mut Out, address: &Value<'_>, port: Option<u64>) {
     match *address {
-        Value::Ipv4([a, b, c, d]) => {
-            for part in [a, b, c] {
-                out.number(part.into());
-                out.byte(b'.');
-            }
-            out.number(d.into());
-        }
+        Value::Ipv4(address) => out.ipv4(address),
         Value::Ipv6(address) if port.is_some() => {
             out.byte(b'[');
             ipv6(out, address);

@@ -161,6 +161,7 @@ fn cure(out: &mut Out, glossary: &Glossary, cure: &Cure) {
         ("packet", Cure::Retransmission { packet, .. } | Cure::LaterAck { packet }) => {
             out.number(packet);
         }
+        ("times", Cure::Never { times, .. }) => out.number(times),
         ("after", Cure::Retransmission { after, .. }) => time(out, after),
         (
             "waited",
@@ -205,7 +206,7 @@ fn effect(out: &mut Out, glossary: &Glossary, effect: &Effect, form: Form) {
             "peer",
             Effect::Wrong { host, .. } | Effect::Broke { host, .. } | Effect::UnprovenEnd { host },
         ) => host_name(out, host.other()),
-        ("time", Effect::Late(by)) => time(out, *by),
+        ("time", Effect::Late(by) | Effect::LateEnd(by)) => time(out, *by),
         ("said", Effect::Wrong { said, .. }) => {
             words::quoted(out, said.as_deref().unwrap_or("").as_bytes(), READ);
         }

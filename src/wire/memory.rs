@@ -38,8 +38,8 @@ pub use super::mitm::Server;
 use super::mitm::{self, Leaving, Mitm, Notebook, identity};
 use super::stack::{Refused, Settings, Stack};
 use super::{
-    Answer, Ending, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire,
-    WireError,
+    AFTER_GOODBYE, Answer, Ending, Happening, Host, Link, OUT_OF_STEP, PORT, Packet, SERVER_NAME,
+    Script, Seen, Texts, Wire, WireError,
 };
 use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
@@ -61,6 +61,10 @@ pub const MAX_LATENCY: Duration = Duration::from_secs(60);
 /// After the chat has failed, the wire goes on for so long: what the hosts do about it is to be seen, but two hosts that
 /// an attacker has put out of step may send each other acknowledgments for ever.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// Where faults keep anything new from coming for so long, the wire ends: this stack would go on for ever. (A host must try
+/// for at least 100 s, RFC 9293, section 3.8.3; Linux gives up after some 15 minutes, too.)
+const NOTHING_NEW: Duration = Duration::from_secs(900);
 
 /// What the wire is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +174,8 @@ impl Memory {
                 keys: BTreeSet::new(),
                 failure: None,
                 failed_at: None,
+                progress: 0,
+                over: [false; 2],
                 mitm: mitm.transpose()?,
             },
             seed: config.seed,
@@ -216,9 +222,9 @@ impl Memory {
         ];
         let next = timers.into_iter().flatten().chain(arrival).min();
         let Some(next) = next else {
-            let time = self.log.time();
+            let (time, rules) = (Duration::from_nanos(now), self.log.fired());
             let stalled = self.log.failure.take();
-            return Err(stalled.unwrap_or(WireError::Stalled { time }));
+            return Err(stalled.unwrap_or(WireError::Stalled { time, rules }));
         };
         let time = Duration::from_nanos(next);
         if let Some(failed) = self.log.failed_at
@@ -226,6 +232,9 @@ impl Memory {
             && let Some(failure) = self.log.failure.take()
         {
             return Err(failure);
+        }
+        if let Some(error) = self.log.is_in_vain(next) {
+            return Err(self.log.failure.take().unwrap_or(error));
         }
         if time > self.max_time || self.log.packets > self.max_packets {
             let packets = self.log.packets;
@@ -372,6 +381,10 @@ struct Log {
     /// The first failure, and when it was.
     failure: Option<WireError>,
     failed_at: Option<u64>,
+    /// When something new came to a program last.
+    progress: u64,
+    /// Whose program has heard the other's goodbye, or the end.
+    over: [bool; 2],
     mitm: Option<Mitm>,
 }
 
@@ -523,8 +536,45 @@ impl Log {
                 error: error.clone(),
             });
         }
+        if matches!(
+            what,
+            Happening::Hears(ChatEvent::Goodbye) | Happening::Ended(_)
+        ) {
+            let [a, b] = &mut self.over;
+            *(if host == Host::A { a } else { b }) = true;
+        }
+        self.progress = self.now;
         let time = self.time();
         self.seen.push_back(Seen::Chat { host, time, what });
+    }
+
+    /// The rules that were carried out, counted from 1.
+    fn fired(&self) -> Vec<usize> {
+        self.faults.as_ref().map_or(Vec::new(), Faults::fired)
+    }
+
+    /// Whether faults have brought about that packets pass and nothing new comes of them.
+    fn is_in_vain(&self, next: u64) -> Option<WireError> {
+        let faults = self.faults.as_ref()?;
+        let quiet = Duration::from_nanos(next.saturating_sub(self.progress));
+        let over = self.over == [true; 2];
+        let most = match (over, faults.has_forged()) {
+            (true, _) => AFTER_GOODBYE,
+            (false, true) => OUT_OF_STEP,
+            (false, false) => NOTHING_NEW,
+        };
+        // On a slow wire the same takes longer.
+        let most = most + Duration::from_nanos(self.latency) * 8;
+        if quiet <= most || faults.fired().is_empty() {
+            return None;
+        }
+        let (time, rules) = (Duration::from_nanos(self.now), faults.fired());
+        let quiet = Duration::from_nanos(self.now.saturating_sub(self.progress));
+        Some(if over {
+            WireError::Lingers { time: quiet, rules }
+        } else {
+            WireError::Vain { time, quiet, rules }
+        })
     }
 
     fn fail(&mut self, error: WireError) {
@@ -672,6 +722,9 @@ impl End {
     fn hear(&mut self, log: &mut Log) {
         let mut bytes = Vec::new();
         self.stack.receive(&mut bytes);
+        if !bytes.is_empty() {
+            log.progress = log.now;
+        }
         if !self.failed {
             let peer = &mut self.peer;
             let result = self.random.within(|| peer.receive(&bytes));
