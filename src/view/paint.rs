@@ -8,6 +8,8 @@ use std::io::{self, Write};
 mod look;
 
 use look::in_ascii;
+
+use crate::text;
 pub use look::{Glyphs, Look, MAX_AUTO_WIDTH, MIN_WIDTH, Role, When, Wish, decide};
 
 /// Where a view writes: one buffer, reused, that knows in which column of the screen it stands.
@@ -378,8 +380,12 @@ impl Out {
 
     /// Text of our own, broken between words: it goes on in this line, and every further line begins with `margin`.
     ///
-    /// No line gets wider than the screen; a word that is wider than a line is cut.
+    /// No line gets wider than the screen; a word that is wider than a line is cut. In plain output nothing is broken: who
+    /// reads it aloud takes a line for a sentence, and what shows it breaks lines itself.
     pub fn wrapped(&mut self, text: &str, margin: impl Fn(&mut Self)) {
+        if self.look.plain {
+            return self.text(text);
+        }
         let ascii = text.is_ascii();
         if ascii && text.len() <= self.room() {
             self.ascii(text.as_bytes());
@@ -427,9 +433,11 @@ impl Out {
         text.len()
     }
 
-    /// A sentence of the glossary, in which `value` writes what stands for each `{name}`.
+    /// A sentence of the glossary, in which `value` writes what stands for each `{name}`; pairs such as `{byte|bytes}` go by
+    /// the number that it wrote last.
     pub fn sentence(&mut self, template: &str, mut value: impl FnMut(&mut Self, &str)) {
         let mut rest = template;
+        let mut number = 0..0;
         // Searching for a byte is faster than searching for a character.
         while let Some(at) = memchr::memchr(b'{', rest.as_bytes()) {
             let (before, after) = rest.split_at(at);
@@ -440,8 +448,15 @@ impl Out {
                 rest = after;
                 break;
             };
-            value(self, name);
             rest = after;
+            let last = self.buf.get(number.clone()).unwrap_or(&[]);
+            if let Some(form) = text::form(name, last) {
+                self.text(form);
+                continue;
+            }
+            let start = self.buf.len();
+            value(self, name);
+            number = start..self.buf.len();
         }
         self.text(rest);
     }
@@ -463,6 +478,9 @@ impl Out {
 
     /// Takes back what was pushed since, and pushes it again broken into lines. It allocates, so only where it must be.
     pub fn wrap_since(&mut self, mark: Mark, margin: impl Fn(&mut Self)) {
+        if self.look.plain {
+            return;
+        }
         let text = self.buf.get(mark.len..).unwrap_or(&[]);
         let text = String::from_utf8_lossy(text).into_owned();
         self.back_to(mark);
