@@ -106,17 +106,21 @@ impl Known {
     /// Whether the field, which stands where it stood, has the same value.
     #[inline]
     fn is_of(&self, field: &Field, buffer: &[u8]) -> bool {
-        match *self {
-            Self::Short { at, up, down, bits } => {
-                let word = buffer.get(at..).and_then(<[u8]>::first_chunk::<8>);
-                match word {
-                    Some(word) => u64::from_be_bytes(*word) << (up & 63) >> (down & 63) == bits,
-                    None => *self == Self::of(field, buffer),
-                }
-            }
+        // Nearly all of them are short: no more than this one question is asked of those.
+        if let Self::Short { at, up, down, bits } = *self
+            && let Some(word) = buffer.get(at..).and_then(<[u8]>::first_chunk::<8>)
+        {
+            return u64::from_be_bytes(*word) << (up & 63) >> (down & 63) == bits;
+        }
+        self.is_still(field, buffer)
+    }
+
+    #[inline(never)]
+    fn is_still(&self, field: &Field, buffer: &[u8]) -> bool {
+        match self {
             Self::Nothing => true,
             Self::Never => false,
-            Self::Long(_) => *self == Self::of(field, buffer),
+            Self::Short { .. } | Self::Long(_) => *self == Self::of(field, buffer),
         }
     }
 }
