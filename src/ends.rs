@@ -16,6 +16,9 @@ use crate::layers::tcp_info::TcpInfo;
 use crate::layers::{ipv4, tcp};
 use crate::packet::{Event, FieldDef, Frame, Segment, Time};
 use crate::session::Session;
+use crate::verdict::Reaction;
+use crate::verdict::segment::read;
+use crate::verdict::side::Side as Tcp;
 use crate::wire::fault::{Deed, Touch};
 use crate::wire::{Host, Link, Packet, Seen};
 
@@ -64,6 +67,9 @@ pub enum Place {
     Fills,
     /// The end had it already.
     Again,
+    /// TCP throws it away, because the segment acknowledges less than is known already. (The memory wire's does so; Linux
+    /// passes over the acknowledgment alone.)
+    Refused,
 }
 
 /// What is known of a packet under way.
@@ -109,6 +115,8 @@ pub struct Moment<'m> {
     pub overtaken: Option<u64>,
     /// [`Act::Sends`]: the packet that had carried these bytes before.
     pub again: Option<u64>,
+    /// [`Act::Gets`]: these bytes had come before, and TCP had not taken them.
+    pub anew: bool,
 }
 
 /// What the kernels said about TCP's states, host by host (A first), by their numbers in the TCP MIB.
@@ -135,8 +143,12 @@ pub struct Ends {
 #[derive(Debug)]
 struct Side {
     session: Session,
+    /// What its TCP does with what it gets.
+    tcp: Tcp,
     life: Life,
     received: Received,
+    /// Where what it did not take begins.
+    refused: Vec<u32>,
     /// The last of the other side's packets that it got, by the order in which they were sent, and its number.
     newest: Option<(u64, u64)>,
     /// The segments that it sent: first number, number behind them, packet.
@@ -162,8 +174,10 @@ impl Ends {
             session.treat_port(port, known);
             Side {
                 session,
+                tcp: Tcp::default(),
                 life: Life::new(End::new(listens)),
                 received: Received::default(),
+                refused: Vec::new(),
                 newest: None,
                 sent: VecDeque::new(),
                 said: Vec::new(),
@@ -239,7 +253,10 @@ impl Ends {
     }
 
     fn confirm(&mut self, host: Host, info: &TcpInfo) {
-        let said = &mut side(&mut self.sides, host).said;
+        let side = side(&mut self.sides, host);
+        // Only a kernel tells what it knows.
+        side.tcp.linux = true;
+        let said = &mut side.said;
         if let Some(state) = mib(info.state)
             && said.last() != Some(&state)
             && said.len() < MAX_STATES
@@ -338,6 +355,7 @@ impl<'m> Moment<'m> {
             place: Place::Nothing,
             overtaken: None,
             again: None,
+            anew: false,
         }
     }
 }
@@ -351,6 +369,9 @@ impl Side {
         kernel: Option<&TcpInfo>,
         tell: &mut dyn FnMut(&Moment<'_>),
     ) {
+        if let Ok(segment) = read(bytes, passage.link, passage.from.other()) {
+            self.tcp.sends(&segment, passage.sent);
+        }
         let frame = frame(passage, passage.sent, bytes);
         let event = self.session.push_with(frame, kernel);
         let mut moment = Moment::new(Act::Sends { lost }, passage.sent, passage);
@@ -397,8 +418,33 @@ impl Side {
         if moment.overtaken.is_none() {
             self.newest = Some((passage.order, passage.id));
         }
+        let (mut how, mut from) = (Reaction::Taken, None);
+        if let Ok(segment) = read(bytes, passage.link, moment.host) {
+            if !passage.made && segment.space() > 0 {
+                from = self.tcp.disowns(&segment, time);
+            }
+            how = self.tcp.gets(&segment, time);
+        }
         if let Some(segment) = segment(&event).filter(|_| is_whole(&event)) {
+            if let Some(from) = from {
+                self.received.next = Some(from);
+            }
+            if how == Reaction::Refused {
+                let data = segment.len > 0;
+                moment.place = if data { Place::Refused } else { Place::Nothing };
+                if data && self.refused.len() < MAX_GAPS {
+                    self.refused.push(segment.seq);
+                }
+                moment.event = Some(event);
+                return tell(&moment);
+            }
             moment.place = self.received.arrive(&segment);
+            let covers = |seq: &u32| seq.wrapping_sub(segment.seq) < segment.len;
+            let refused = self.refused.len();
+            if moment.place != Place::Nothing {
+                self.refused.retain(|seq| !covers(seq));
+            }
+            moment.anew = from.is_some() || self.refused.len() < refused;
             let next = self.received.next.unwrap_or(segment.seq);
             self.life.end.gets(&segment, next);
             moment.state = self.life.new_state();

@@ -11,8 +11,8 @@
 //! believes by its acknowledgments, and what an application read by what the application says. Where the two do not tell,
 //! the verdict does not either. No clock, no thread.
 
-mod segment;
-mod side;
+pub(crate) mod segment;
+pub(crate) mod side;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -169,6 +169,14 @@ pub enum Cure {
     },
     /// It came in the end.
     Itself,
+    /// Nothing, as long as the wire ran.
+    Never {
+        /// How often its sender sent it again in vain; of an acknowledgment, how often the other side asked for it by sending
+        /// again what it is about.
+        times: u64,
+        /// Whether it is an acknowledgment.
+        ack: bool,
+    },
     /// Nothing.
     Nothing,
 }
@@ -196,6 +204,10 @@ pub enum Effect {
     Nothing,
     /// It had to wait so many nanoseconds longer.
     Late(u64),
+    /// Nothing but that TCP's own end came so many nanoseconds later, when the goodbyes were said.
+    LateEnd(u64),
+    /// Nothing: both programs had all that was said, and what is missing is TCP's own.
+    Over,
     /// It read what was not said.
     Wrong {
         /// Who read.
@@ -388,6 +400,9 @@ impl Cure {
             Self::Retransmission { why, .. } => why.name(),
             Self::LaterAck { .. } => "later_ack",
             Self::Itself => "itself",
+            Self::Never { times: 0, .. } => "never",
+            Self::Never { ack: false, .. } => "in_vain",
+            Self::Never { ack: true, .. } => "asked",
             Self::Nothing => "nothing",
         }
     }
@@ -414,6 +429,8 @@ impl Effect {
         match self {
             Self::Nothing => "nothing",
             Self::Late(_) => "late",
+            Self::LateEnd(_) => "late_end",
+            Self::Over => "over",
             Self::Wrong { .. } => "wrong",
             Self::Broke { .. } => "broke",
             Self::UnprovenEnd { .. } => "unproven_end",

@@ -157,3 +157,17 @@ fn with_verification_off_the_one_in_the_middle_reads_and_passes_on_both_sides() 
         assert_eq!(of("texts"), "0");
     }
 }
+
+#[test]
+fn the_timer_ran_a_second_at_least_from_its_last_news() {
+    let all = lessons();
+    let glossary = Glossary::english().unwrap();
+    let lesson = all.iter().find(|lesson| lesson.data.id == "loss").unwrap();
+    for seed in 1..=4 {
+        let stage = Stage::new(lesson, seed, &glossary);
+        let of = |name: &str| stage.calc(name).unwrap().shown().parse::<u64>().unwrap();
+        // RFC 6298, 2.4 and 5.3.
+        assert!(of("restart") > 0 && of("wait") > 1000);
+        assert_eq!(of("silence"), 1000, "seed {seed}");
+    }
+}

@@ -82,6 +82,9 @@ struct Scenario {
     /// The hosts wait for each other for ever.
     #[serde(default)]
     stalls: bool,
+    /// Both programs have had all, but TCP does not come to its end.
+    #[serde(default)]
+    lingers: bool,
     /// How many packets of the written capture fit in tshark, on the memory wire.
     #[serde(default)]
     tshark: BTreeMap<Spanned<String>, Count>,
@@ -469,6 +472,14 @@ fn compare(complaints: &mut Complaints<'_>, scenario: &Scenario, expect: &Expect
         _ => {}
     }
     match &played.end {
+        Some(WireError::Lingers { rules, .. }) if scenario.lingers && !rules.is_empty() => {}
+        end if scenario.lingers => complaints.say(at, format!("TCP comes to its end: {end:?}")),
+        // Not the program's fault, but that of the rules.
+        Some(WireError::Stalled { rules, .. } | WireError::Vain { rules, .. })
+            if rules.is_empty() =>
+        {
+            complaints.say(at, "no rule is said to have done that");
+        }
         Some(end) if failed.is_none() && expect.stalls == Some(false) => {
             complaints.say(at, format!("the wire gives up: {end}"));
         }

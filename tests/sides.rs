@@ -34,6 +34,7 @@ struct Happened {
     place: Place,
     overtaken: Option<u64>,
     again: Option<u64>,
+    anew: bool,
     before: Option<Vec<u8>>,
 }
 
@@ -77,6 +78,7 @@ impl Story {
                 place: moment.place,
                 overtaken: moment.overtaken,
                 again: moment.again,
+                anew: moment.anew,
                 before: passage.changed.clone().map(|(before, _)| before),
             });
         };
@@ -300,6 +302,32 @@ fn what_comes_in_another_order_or_twice_is_known() {
     );
 }
 
+/// The memory wire's TCP throws away with its data what acknowledges less than it knows. So what is sent again is new.
+#[test]
+fn what_was_thrown_away_was_not_there_already() {
+    for delay in ["100ms", "900ms", "990ms"] {
+        let rule = format!("delay {delay} where chat.text == \"hi\"");
+        let story = Story::memory(&[&rule], 1, &["hi"]);
+        let refused = story.all(|h| h.place == Place::Refused);
+        let again = story.all(|h| h.again.is_some() && h.act == Act::Sends { lost: false });
+        assert_eq!((refused.len(), again.len()), (1, 1), "{delay}");
+        assert_eq!(again[0].again, Some(refused[0].id), "{delay}");
+        let came = story.all(|h| h.act == Act::Gets && h.id == again[0].id);
+        assert_eq!((came[0].place, came[0].anew), (Place::Next, true));
+        assert!(story.all(|h| h.place == Place::Again).is_empty(), "{delay}");
+        assert!(!story.picture.contains("had it already"));
+    }
+    // Where A has acknowledged nothing since, the late one is taken, and it is the second that comes in vain.
+    let rule = "delay 1500ms where tls.handshake.type == client_hello";
+    let story = Story::memory(&[rule], 1, &["hi"]);
+    assert!(
+        story
+            .all(|h| h.place == Place::Refused || h.anew)
+            .is_empty()
+    );
+    assert!(!story.all(|h| h.place == Place::Again).is_empty());
+}
+
 #[test]
 fn arrows_cross_if_and_only_if_the_packets_did() {
     let mut crossed = 0;
@@ -363,7 +391,7 @@ fn a_late_arrow_is_longer() {
         let ends = row(if rules.is_empty() {
             "│ 8"
         } else {
-            "│ 8 comes after 10"
+            "│ 8 late, not taken"
         });
         ends - begins
     };
@@ -421,7 +449,7 @@ fn the_screens() {
 fn no_line_is_wider_than_the_screen() {
     let long = "x".repeat(6000);
     for option in ["--sides", "--ladder", "--plot"] {
-        for look in [&[][..], &["--ascii"], &["--plain"]] {
+        for look in [&[][..], &["--ascii"]] {
             for width in ["72", "120"] {
                 let mut arguments = vec!["demo", option, "--width", width, &long];
                 arguments.extend(look);
@@ -439,6 +467,22 @@ fn no_line_is_wider_than_the_screen() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn in_plain_output_nothing_is_broken() {
+    let long = "x".repeat(6000);
+    for option in ["--sides", "--ladder", "--plot"] {
+        let mut arguments = vec!["demo", option, "--plain", "--width", "72", &long];
+        arguments.extend(FATES);
+        let output = program(&arguments);
+        assert!(output.status.success());
+        let spoken = String::from_utf8(output.stdout).unwrap();
+        assert!(spoken.lines().any(|line| line.len() > 72), "{option}");
+        let whole = |line: &str| line.ends_with(['.', ':', '!', '?', '"']) || line.len() < 72;
+        let broken = spoken.lines().find(|line| !whole(line));
+        assert_eq!(broken, None, "{option}");
     }
 }
 

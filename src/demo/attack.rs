@@ -1,6 +1,7 @@
 //! What is done to the chat of the demonstration: who says what, which rules act, who watches, and what cannot be asked for
 //! together.
 
+#[cfg(target_os = "linux")]
 use std::time::Duration;
 
 use super::DemoError;
@@ -91,14 +92,21 @@ pub(super) fn is_expected(attack: &Attack, error: &WireError) -> bool {
     let fails = matches!(attack.end, Some(End::Fin | End::Rst))
         || attack.downgrade.is_some()
         || attack.mitm.is_some();
-    fails && matches!(error, WireError::Chat { .. } | WireError::TooLong { .. })
+    match error {
+        // The chat was over, and nothing of it was missing.
+        WireError::Lingers { .. } => true,
+        WireError::Chat { .. }
+        | WireError::TooLong { .. }
+        | WireError::Stalled { .. }
+        | WireError::Vain { .. } => fails,
+        _ => false,
+    }
 }
 
-/// How long a chat is waited for that may never end by itself; `None` where it does.
-pub(super) fn patience(attack: &Attack, kind: Kind) -> Option<Duration> {
-    // In memory nobody waits for it.
-    let seconds = if kind == Kind::Memory { 20 } else { 3 };
-    matches!(attack.end, Some(End::Fin | End::Rst)).then_some(Duration::from_secs(seconds))
+/// How long a chat is waited for in real time that may never end by itself; `None` where it does.
+#[cfg(target_os = "linux")]
+pub(super) fn patience(attack: &Attack) -> Option<Duration> {
+    matches!(attack.end, Some(End::Fin | End::Rst)).then_some(Duration::from_secs(3))
 }
 
 /// Refuses what cannot be shown together, or not on this wire.
@@ -153,34 +161,12 @@ pub(super) fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
                 .to_owned(),
         ));
     }
-    let beside_mitm = [
-        (
-            "--fault",
-            !demo.fault.is_empty(),
-            "M is all that is done to this chat",
-        ),
-        (
-            "--hops",
-            demo.hops.is_some(),
-            "M stands where routers would",
-        ),
-        (
-            "--link",
-            demo.link.is_some(),
-            "M speaks IP and TCP, and no Ethernet",
-        ),
-        (
-            "--sides, --ladder, --plot",
-            demo.sides || demo.ladder || demo.plot,
-            "A and B are not the two ends of one connection there",
-        ),
-    ];
-    for (option, given, why) in beside_mitm {
-        if given && attack.mitm.is_some() {
-            return Err(DemoError::Usage(format!(
-                "{option} cannot be had with --mitm: {why}. Leave out one or the other"
-            )));
-        }
+    if attack.mitm.is_some() && demo.hops.is_some() {
+        return Err(DemoError::Usage(
+            "--hops cannot be had with --mitm: M stands where a router would, next to each host, and there is nothing \
+             behind it. Leave out one or the other"
+                .to_owned(),
+        ));
     }
     let wire = (kind == Kind::Loopback)
         .then_some(first)

@@ -23,8 +23,11 @@ static SEVERAL: &[(&str, &[&str])] = &[
             "tcp.analysis.keep_alive",
             "tcp.analysis.keep_alive_ack",
             "tcp.analysis.zero_window",
+            "tcp.analysis.zero_window_probe",
+            "tcp.analysis.zero_window_probe_ack",
             "tcp.analysis.window_full",
             "tcp.analysis.window_update",
+            "tcp.analysis.reused_ports",
         ],
     ),
 ];

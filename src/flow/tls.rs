@@ -66,6 +66,8 @@ struct Half {
     sequence: u64,
     /// How many KeyUpdates there have been.
     generation: u32,
+    /// A change_cipher_spec came while the version was not known: with TLS 1.3 it means nothing.
+    changing: bool,
     /// Bytes were missed: records may be, too.
     lost: bool,
     /// Where the next record begins is not known.
@@ -92,6 +94,7 @@ impl Half {
     /// From the next record on, other keys hold.
     fn enter(&mut self, epoch: Epoch) {
         self.epoch = epoch;
+        self.changing = false;
         self.keys = None;
         self.keys12 = None;
         self.sequence = 0;
@@ -176,11 +179,25 @@ impl Tls {
             .get(range.start)
             .copied()
             .unwrap_or(0);
-        let old = self.version.is_some_and(|version| version < TLS13);
-        if old && half.epoch == Epoch::Clear && kind == content::APPLICATION_DATA {
-            // Its ChangeCipherSpec was missed.
-            half.enter(Epoch::Changed);
-            half.lost = true;
+        if half.epoch == Epoch::Clear && self.version != Some(TLS13) {
+            let bytes = desk.buffers.bytes(desk.frame.data, buf);
+            let content = bytes.get(header_end..end).unwrap_or(&[]);
+            let midway = self.version.is_none() && self.random.is_none();
+            let missed = half.lost || midway;
+            let is_sealed = match kind {
+                content::APPLICATION_DATA => self.version.is_some(),
+                // In the clear an alert has two bytes (RFC 5246, section 7.2).
+                content::ALERT => (half.changing || missed) && content.len() != 2,
+                // Behind a change_cipher_spec only another hello is in the clear, and only in TLS 1.3.
+                content::HANDSHAKE => half.changing && !handshake::is_hello(content),
+                _ => false,
+            };
+            if is_sealed {
+                // Unless that was seen, its ChangeCipherSpec was missed, and records may be, too.
+                let lost = !half.changing;
+                half.enter(Epoch::Changed);
+                half.lost |= lost;
+            }
         }
         // RFC 8446, section 5: a change_cipher_spec may stand anywhere in a TLS 1.3 handshake, in the clear, and means nothing.
         let sealed = kind == content::APPLICATION_DATA || half.epoch == Epoch::Changed;
@@ -477,13 +494,11 @@ impl Tls {
             content::ALERT => desk.read(buf, range, alert::decode).map(drop),
             content::HEARTBEAT => desk.read(buf, range, alert::heartbeat),
             content::CHANGE_CIPHER_SPEC => {
-                // Whether it means anything is not to be known while the version is not; but without a ClientHello, too,
-                // the capture has begun in the middle.
-                let changes = self
-                    .version
-                    .map_or(self.random.is_none(), |version| version < TLS13);
-                if let Some(half) = self.halves.get_mut(dir).filter(|_| changes) {
-                    half.enter(Epoch::Changed);
+                // While the version is not known, the records that follow tell whether it means anything.
+                match (self.version, self.halves.get_mut(dir)) {
+                    (None, Some(half)) => half.changing = true,
+                    (Some(version), Some(half)) if version < TLS13 => half.enter(Epoch::Changed),
+                    _ => {}
                 }
                 desk.read(buf, range, alert::change_cipher_spec).map(drop)
             }

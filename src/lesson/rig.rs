@@ -89,13 +89,19 @@ fn on_memory(play: &Play, mut rules: Vec<Rule>) -> Result<Tape, Unplayed> {
     for seen in &mut wire {
         match seen {
             Ok(seen) => recorder.see(seen),
-            Err(WireError::Chat { .. } | WireError::TooLong { .. }) => {}
+            Err(
+                WireError::Chat { .. }
+                | WireError::TooLong { .. }
+                | WireError::Stalled { .. }
+                | WireError::Vain { .. }
+                | WireError::Lingers { .. },
+            ) => {}
             Err(error) => return Err(error.into()),
         }
     }
     if let Some(notes) = notes {
         let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = notes.seen.iter().filter_map(|(host, what)| {
+        let read = notes.seen.iter().filter_map(|(_, host, what)| {
             let what = What::Hears(what.heard()?.text.clone());
             Some(Told { host: *host, what })
         });
@@ -125,7 +131,13 @@ fn on_tun(play: &Play, rules: Vec<Rule>) -> Result<Tape, Unplayed> {
         match seen {
             Ok(seen) => recorder.see(seen),
             Err(WireError::Tcp { host, what }) => recorder.tell(host, What::Fails(what)),
-            Err(WireError::Chat { .. } | WireError::TooLong { .. }) => {}
+            Err(
+                WireError::Chat { .. }
+                | WireError::TooLong { .. }
+                | WireError::Stalled { .. }
+                | WireError::Vain { .. }
+                | WireError::Lingers { .. },
+            ) => {}
             Err(error) => return Err(error.into()),
         }
         if recorder

@@ -10,7 +10,7 @@ use crate::wire::{Host, Link};
 
 /// What TCP needs of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     pub(super) ports: (u16, u16),
     pub(super) seq: u32,
     pub(super) ack: u32,
@@ -42,8 +42,13 @@ impl Segment {
         self.has(packet::Segment::ACK)
     }
 
+    /// Whether it is the sender's end and no more.
+    pub(super) fn is_fin_alone(&self) -> bool {
+        self.len == 0 && self.has(packet::Segment::FIN)
+    }
+
     /// How much of the sequence space it takes: SYN and FIN take one each.
-    pub(super) fn space(&self) -> u32 {
+    pub(crate) fn space(&self) -> u32 {
         let marks = [packet::Segment::SYN, packet::Segment::FIN];
         self.len + marks.iter().filter(|mark| self.has(**mark)).count() as u32
     }
@@ -60,7 +65,7 @@ impl Segment {
 }
 
 /// Whether `a` is behind `b`, where numbers go round (RFC 9293, section 3.4).
-pub(super) fn after(a: u32, b: u32) -> bool {
+pub(crate) fn after(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).cast_signed() > 0
 }
 
@@ -76,7 +81,7 @@ pub(super) fn ip(bytes: &[u8], link: Link) -> &[u8] {
 }
 
 /// Reads a packet as `to` does; where it is sent is checked, too.
-pub(super) fn read(bytes: &[u8], link: Link, to: Host) -> Result<Segment, Check> {
+pub(crate) fn read(bytes: &[u8], link: Link, to: Host) -> Result<Segment, Check> {
     if link == Link::Ethernet && bytes.get(12..14) != Some(&[8, 0]) {
         return Err(Check::IpVersion);
     }

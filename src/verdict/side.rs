@@ -1,4 +1,6 @@
 //! A host, as far as it can be known from the wire: what it waits for, what it has kept, what it does with a segment.
+//!
+//! All that says of a segment whether its receiver took it asks here: verdicts, and the views of both ends.
 
 use std::collections::VecDeque;
 
@@ -10,9 +12,15 @@ use crate::packet::Time;
 /// So many pieces that came too early are remembered for each host.
 const MAX_KEPT: usize = 256;
 
+/// Linux may keep an acknowledgment back for so long (TCP_DELACK_MAX), in nanoseconds.
+const LINUX_KEEPS_BACK: u64 = 200_000_000;
+
 /// What is known of a host.
 #[derive(Debug, Default)]
-pub(super) struct Side {
+pub(crate) struct Side {
+    /// Whether its TCP is Linux's. The other stack that there is acknowledges at once, and throws away with its data what
+    /// acknowledges less than it knows already.
+    pub(crate) linux: bool,
     /// The sequence number behind the last that it has sent.
     pub(super) next: Option<u32>,
     /// The highest acknowledgment that it got, and when.
@@ -26,6 +34,8 @@ pub(super) struct Side {
     pub(super) recover: Option<u32>,
     /// The next that it waits for, as far as can be reckoned.
     pub(super) edge: Option<u32>,
+    /// When it came that far.
+    edge_at: Time,
     /// What came too early.
     pub(super) kept: Vec<(u32, u32)>,
     /// The highest acknowledgment that it has sent.
@@ -43,9 +53,79 @@ pub(super) struct Side {
     pub(super) said: VecDeque<String>,
 }
 
+impl Reaction {
+    /// Whether the host heeds what the segment acknowledges.
+    pub(super) fn counts(self) -> bool {
+        !matches!(
+            self,
+            Self::Discarded(_) | Self::OutOfWindow | Self::Refused | Self::Duplicate
+        )
+    }
+}
+
 impl Side {
+    /// It sends a segment, and says with it what it has got.
+    pub(crate) fn sends(&mut self, segment: &Segment, time: Time) {
+        if self.next.is_none_or(|next| after(segment.end(), next)) {
+            self.next = Some(segment.end());
+        }
+        if segment.syn() {
+            self.shift = segment.shift;
+        }
+        if segment.has(packet::Segment::FIN) && self.fin.is_none() {
+            self.fin = Some(segment.end());
+            self.passive = self.got_fin;
+        }
+        let shift = match (segment.syn(), self.shift) {
+            (false, Some(shift)) => shift,
+            _ => 0,
+        };
+        if !segment.acks() || segment.rst() {
+            return;
+        }
+        self.window = Some(segment.ack.wrapping_add(u32::from(segment.window) << shift));
+        if self.acked.is_none_or(|acked| after(segment.ack, acked)) {
+            self.acked = Some(segment.ack);
+        }
+        if self.edge.is_none_or(|edge| after(segment.ack, edge)) {
+            self.edge = Some(segment.ack);
+            self.edge_at = time;
+        }
+    }
+
+    /// A segment arrives: what it does with it.
+    pub(crate) fn gets(&mut self, segment: &Segment, time: Time) -> Reaction {
+        let edge = self.edge;
+        let how = self.takes(segment, time);
+        if self.edge != edge {
+            self.edge_at = time;
+        }
+        // What is refused for its sequence number acknowledges nothing (RFC 9293, section 3.10.7.4).
+        if segment.acks() && !segment.rst() && how.counts() {
+            self.acknowledged(segment, time);
+        }
+        how
+    }
+
+    /// A segment comes again although the host should have it: what it has not acknowledged by now, it has not taken. The
+    /// number from which on that is so.
+    pub(crate) fn disowns(&mut self, segment: &Segment, time: Time) -> Option<u32> {
+        let (edge, acked) = (self.edge?, self.acked?);
+        let may_still_say = self.linux && time.since(self.edge_at) < LINUX_KEEPS_BACK;
+        if may_still_say || !after(edge, acked) || after(segment.seq, acked) {
+            return None;
+        }
+        self.edge = Some(acked);
+        Some(acked)
+    }
+
+    /// Whether it acknowledges less than an earlier one did.
+    pub(crate) fn is_old(&self, segment: &Segment) -> bool {
+        segment.acks() && self.una.is_some_and(|una| after(una, segment.ack))
+    }
+
     /// What it does with a segment of its connection (RFC 9293, section 3.10.7).
-    pub(super) fn takes(&mut self, segment: &Segment, time: Time) -> Reaction {
+    fn takes(&mut self, segment: &Segment, time: Time) -> Reaction {
         if self.reset || self.is_closed() {
             return Reaction::Discarded(Check::TcpPort);
         }
@@ -76,6 +156,9 @@ impl Side {
         if self.next.is_some_and(|next| after(segment.ack, next)) {
             return Reaction::Discarded(Check::TcpAcknowledgment);
         }
+        if !self.linux && self.is_old(segment) {
+            return Reaction::Refused;
+        }
         if segment.space() == 0 {
             return if segment.seq == edge || in_window {
                 Reaction::Taken
@@ -103,7 +186,7 @@ impl Side {
     }
 
     /// Whether it has no connection any more: it closed second, and that was acknowledged.
-    pub(super) fn is_closed(&self) -> bool {
+    fn is_closed(&self) -> bool {
         match (self.fin, self.una) {
             (Some(fin), Some(una)) => self.passive && !after(fin, una),
             _ => false,
@@ -111,7 +194,7 @@ impl Side {
     }
 
     /// The same before there is a connection.
-    pub(super) fn opens(&mut self, segment: &Segment, time: Time) -> Reaction {
+    fn opens(&mut self, segment: &Segment, time: Time) -> Reaction {
         let right = self.next.is_none_or(|next| next == segment.ack);
         if segment.rst() {
             // RFC 9293, section 3.10.7.3: it must acknowledge the SYN.
@@ -137,7 +220,7 @@ impl Side {
     }
 
     /// It has everything up to here, and what it kept behind that.
-    pub(super) fn comes_to(&mut self, edge: u32) {
+    fn comes_to(&mut self, edge: u32) {
         let mut edge = edge;
         while let Some(place) = self.kept.iter().position(|(start, _)| !after(*start, edge)) {
             let (_, end) = self.kept.swap_remove(place);
@@ -149,7 +232,7 @@ impl Side {
     }
 
     /// An acknowledgment has come.
-    pub(super) fn acknowledged(&mut self, segment: &Segment, time: Time) {
+    fn acknowledged(&mut self, segment: &Segment, time: Time) {
         match self.una {
             Some(una) if !after(segment.ack, una) => {
                 let waits = self.next.is_some_and(|next| after(next, una));

@@ -296,6 +296,7 @@ fn every_word_of_a_verdict_is_in_the_glossary() {
     ] {
         keys.push(format!("say.verdict.by.{}", caught.name()));
     }
+    let never = |times, ack| Cure::Never { times, ack };
     let again = |why| Cure::Retransmission {
         packet: 1,
         after: 1,
@@ -306,6 +307,9 @@ fn every_word_of_a_verdict_is_in_the_glossary() {
         Cure::LaterAck { packet: 1 },
         Cure::Itself,
         Cure::Nothing,
+        never(0, false),
+        never(3, false),
+        never(3, true),
         again(Why::Timeout(1)),
         again(Why::Probe(1)),
         again(Why::Duplicates(3)),
@@ -334,6 +338,8 @@ fn every_word_of_a_verdict_is_in_the_glossary() {
     for effect in [
         "nothing",
         "late",
+        "late_end",
+        "over",
         "wrong",
         "broke",
         "unproven_end",

@@ -65,6 +65,8 @@ pub struct Tracer {
     /// The trace that a failure of the chat goes back to: what comes later comes of it, too.
     blamed: Option<usize>,
     failed: bool,
+    /// When each host's program heard goodbye, or that all is over.
+    over: [Option<Time>; 2],
     now: Time,
     remarks: Vec<Remark>,
 }
@@ -98,6 +100,8 @@ struct Trace {
     changed: bool,
     /// What the sender meant to deliver: from this number to the one behind it.
     need: Option<(u32, u32)>,
+    /// Whether that is TCP's end alone.
+    end_alone: bool,
     /// What it meant to acknowledge, if that was all.
     need_ack: Option<u32>,
     /// When that was sent last.
@@ -113,7 +117,7 @@ struct Trace {
     /// The packet that acknowledged as much.
     covered: Option<u64>,
     /// The other side sent again what a lost acknowledgment was about.
-    provoked: bool,
+    provoked: u64,
     /// It came back with less acknowledged than before.
     old_ack: bool,
     alert: Option<u8>,
@@ -142,6 +146,7 @@ impl Tracer {
             latency: [None; 2],
             blamed: None,
             failed: false,
+            over: [None; 2],
             now: Time(0),
             remarks: Vec::new(),
         }
@@ -153,7 +158,8 @@ impl Tracer {
             Seen::Packet(packet) => self.packet(packet, event),
             Seen::Released { id, time, arrives } => self.released(*id, *time, *arrives),
             Seen::Chat { host, time, what } => self.chat(*host, *time, what),
-            Seen::Key { .. } | Seen::Kernel { .. } => {}
+            Seen::Kernel { host, .. } => self.side(*host).linux = true,
+            Seen::Key { .. } => {}
         }
     }
 
@@ -175,6 +181,8 @@ impl Tracer {
             Host::A => (0, self.links - 1),
             Host::B => (self.links - 1, 0),
         };
+        // Only a kernel tells what it knows.
+        self.side(from).linux |= packet.kernel.is_some();
         let made = packet.touched.iter().any(|touch| touch.deed.is_made());
         let mut way = Way {
             id: packet.id,
@@ -277,6 +285,11 @@ impl Tracer {
                 }
             }
             Happening::Fails(error) => self.fails(host, time, error),
+            Happening::Hears(ChatEvent::Goodbye) | Happening::Ended(_) => {
+                if let Some(over) = self.over.get_mut(at(host)) {
+                    over.get_or_insert(time);
+                }
+            }
             _ => {}
         }
     }
@@ -351,6 +364,7 @@ impl Tracer {
             made,
             changed: packet.before.is_some(),
             need: need.map(|segment| (segment.seq, segment.end())),
+            end_alone: need.is_some_and(Segment::is_fin_alone),
             need_ack: meant
                 .filter(|segment| segment.space() == 0 && segment.acks() && !segment.rst())
                 .map(|segment| segment.ack),
@@ -365,7 +379,7 @@ impl Tracer {
             brought: None,
             gap: false,
             covered: None,
-            provoked: false,
+            provoked: 0,
             old_ack: false,
             alert: None,
             tls: false,

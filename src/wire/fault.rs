@@ -448,6 +448,25 @@ impl Faults {
         self.rules.iter().map(report).collect()
     }
 
+    /// The rules that were carried out, counted from 1.
+    #[must_use]
+    pub fn fired(&self) -> Vec<usize> {
+        let rules = (1..).zip(&self.rules);
+        rules.filter(|(_, w)| w.fired > 0).map(|(n, _)| n).collect()
+    }
+
+    /// Whether something was forged, so that the hosts may be out of step.
+    #[must_use]
+    pub fn has_forged(&self) -> bool {
+        let forges = |rule: &Rule| {
+            matches!(
+                rule.action,
+                Action::Fin | Action::Rst | Action::Replay | Action::Change(..)
+            )
+        };
+        self.rules.iter().any(|w| w.fired > 0 && forges(&w.rule))
+    }
+
     /// Decodes a packet and works out what each rule does to it.
     fn plan(&mut self, way: Way, id: u64, bytes: &[u8]) -> Option<Anatomy> {
         let Self {

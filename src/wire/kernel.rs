@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -80,6 +80,10 @@ pub(super) struct Shared {
     failure: Mutex<Option<WireError>>,
     /// Set with the first failure: for how long the wire had been running.
     failed_at: OnceLock<Duration>,
+    /// For how long the wire had been running when something new came to a program last, in nanoseconds.
+    progress: AtomicU64,
+    /// Whose program has heard the other's goodbye, or the end.
+    over: [AtomicBool; 2],
     unseen: AtomicU64,
     /// The hosts' sockets, for the kernel's view of them.
     sockets: [OnceLock<OwnedFd>; 2],
@@ -96,6 +100,8 @@ impl Shared {
             stopper: Mutex::new(Some(stopper)),
             failure: Mutex::new(None),
             failed_at: OnceLock::new(),
+            progress: AtomicU64::new(0),
+            over: [const { AtomicBool::new(false) }; 2],
             unseen: AtomicU64::new(0),
             sockets: [const { OnceLock::new() }; 2],
             faults: faults.map(Mutex::new),
@@ -124,6 +130,22 @@ impl Shared {
         self.failed_at.get().copied()
     }
 
+    /// Something new has come to a program.
+    fn progresses(&self) {
+        let running = self.clock.running().as_nanos();
+        self.progress.store(running as u64, Ordering::Relaxed);
+    }
+
+    /// For how long the wire had been running when something new came to a program last.
+    pub(super) fn progress(&self) -> Duration {
+        Duration::from_nanos(self.progress.load(Ordering::Relaxed))
+    }
+
+    /// Whether both programs have heard goodbye.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.iter().all(|over| over.load(Ordering::Relaxed))
+    }
+
     pub(super) fn lose_sight(&self, packets: u64) {
         self.unseen.fetch_add(packets, Ordering::Relaxed);
     }
@@ -141,6 +163,14 @@ impl Shared {
     /// What the kernel of a host knows, once it has a connection.
     pub(super) fn kernel(&self, host: Host) -> Option<TcpInfo> {
         tcp_info(self.socket(host).get()?).ok()
+    }
+
+    /// Whether no timer of TCP runs at either host: all that was sent is acknowledged, and no window is probed.
+    pub(super) fn waits_for_nothing(&self) -> bool {
+        [Host::A, Host::B].into_iter().all(|host| {
+            let is = |info: TcpInfo| info.unacked == 0 && info.backoff == 0;
+            self.kernel(host).is_some_and(is)
+        })
     }
 
     /// Whether the connection of both hosts is over, or never was.
@@ -189,6 +219,9 @@ impl Log {
     pub(super) fn key(&self, host: Host, line: String) {
         let time = self.shared.clock.now();
         if lock(&self.keys).insert(line.clone()) {
+            if let Some(mut faults) = self.shared.faults() {
+                faults.key(&line);
+            }
             self.pass(Seen::Key { host, time, line });
         }
     }
@@ -197,6 +230,15 @@ impl Log {
         if let Happening::Fails(error) = &what {
             let error = error.clone();
             self.shared.fail(WireError::Chat { host, error });
+        }
+        self.shared.progresses();
+        if matches!(
+            what,
+            Happening::Hears(ChatEvent::Goodbye) | Happening::Ended(_)
+        ) {
+            let [a, b] = &self.shared.over;
+            let over = if host == Host::A { a } else { b };
+            over.store(true, Ordering::Relaxed);
         }
         let time = self.shared.clock.now();
         let _ = self.seen.send(Seen::Chat { host, time, what });
@@ -475,6 +517,7 @@ impl Part {
                     // After a write that failed the kernel speaks of no error again.
                     Ok(0) => self.end(self.broken.unwrap_or(Ending::Fin), log),
                     Ok(count) => {
+                        shared.progresses();
                         let bytes = buffer.get(..count).unwrap_or(&[]);
                         self.hear(bytes, &mut stream, log)?;
                     }

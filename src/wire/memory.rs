@@ -38,8 +38,8 @@ pub use super::mitm::Server;
 use super::mitm::{self, Leaving, Mitm, Notebook, identity};
 use super::stack::{Refused, Settings, Stack};
 use super::{
-    Answer, Ending, Happening, Host, Link, PORT, Packet, SERVER_NAME, Script, Seen, Texts, Wire,
-    WireError,
+    AFTER_GOODBYE, Answer, Ending, Happening, Host, Link, OUT_OF_STEP, PORT, Packet, SERVER_NAME,
+    Script, Seen, Texts, Wire, WireError,
 };
 use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
@@ -61,6 +61,10 @@ pub const MAX_LATENCY: Duration = Duration::from_secs(60);
 /// After the chat has failed, the wire goes on for so long: what the hosts do about it is to be seen, but two hosts that
 /// an attacker has put out of step may send each other acknowledgments for ever.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// Where faults keep anything new from coming for so long, the wire ends: this stack would go on for ever. (A host must try
+/// for at least 100 s, RFC 9293, section 3.8.3; Linux gives up after some 15 minutes, too.)
+const NOTHING_NEW: Duration = Duration::from_secs(900);
 
 /// What the wire is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +174,10 @@ impl Memory {
                 keys: BTreeSet::new(),
                 failure: None,
                 failed_at: None,
+                progress: 0,
+                over: [false; 2],
                 mitm: mitm.transpose()?,
+                in_the_middle: config.mitm.is_some(),
             },
             seed: config.seed,
             max_time: config.max_time,
@@ -216,9 +223,9 @@ impl Memory {
         ];
         let next = timers.into_iter().flatten().chain(arrival).min();
         let Some(next) = next else {
-            let time = self.log.time();
+            let (time, rules) = (Duration::from_nanos(now), self.log.fired());
             let stalled = self.log.failure.take();
-            return Err(stalled.unwrap_or(WireError::Stalled { time }));
+            return Err(stalled.unwrap_or(WireError::Stalled { time, rules }));
         };
         let time = Duration::from_nanos(next);
         if let Some(failed) = self.log.failed_at
@@ -226,6 +233,9 @@ impl Memory {
             && let Some(failure) = self.log.failure.take()
         {
             return Err(failure);
+        }
+        if let Some(error) = self.log.is_in_vain(next) {
+            return Err(self.log.failure.take().unwrap_or(error));
         }
         if time > self.max_time || self.log.packets > self.max_packets {
             let packets = self.log.packets;
@@ -236,7 +246,8 @@ impl Memory {
             && first.key().0 <= next
         {
             let flight = first.remove();
-            if let Some(faults) = &mut self.log.faults {
+            // With one in the middle there are rules on A's link alone.
+            if let Some(faults) = self.log.faults.as_mut().filter(|_| flight.hop == 0) {
                 faults.arrived();
             }
             let end = match flight.to {
@@ -372,7 +383,13 @@ struct Log {
     /// The first failure, and when it was.
     failure: Option<WireError>,
     failed_at: Option<u64>,
+    /// When something new came to a program last.
+    progress: u64,
+    /// Whose program has heard the other's goodbye, or the end.
+    over: [bool; 2],
     mitm: Option<Mitm>,
+    /// Whether there is one.
+    in_the_middle: bool,
 }
 
 /// Where a packet arrives.
@@ -385,6 +402,7 @@ enum Stop {
 
 struct Flight {
     to: Stop,
+    hop: usize,
     bytes: Vec<u8>,
 }
 
@@ -394,10 +412,15 @@ impl Log {
     }
 
     fn packet(&mut self, from: Host, bytes: Vec<u8>) {
-        let arrives = Time(EPOCH.0 + self.now + self.latency);
-        if self.mitm.is_some() {
+        if self.in_the_middle && from == Host::B {
             return self.link(from, hop(from), Stop::Middle(from), bytes);
         }
+        self.packet_on_first_link(from, bytes);
+    }
+
+    /// Puts a packet on A's link, which is the only one where there is nobody in the middle, with what rules do to it.
+    fn packet_on_first_link(&mut self, from: Host, bytes: Vec<u8>) {
+        let arrives = Time(EPOCH.0 + self.now + self.latency);
         let Some(faults) = &mut self.faults else {
             self.packets += 1;
             let (id, before, touched) = (self.packets, None, Vec::new());
@@ -429,6 +452,8 @@ impl Log {
         let result = mitm.turn(self.now);
         while let Some(leaving) = mitm.next() {
             match leaving {
+                // To A it is B.
+                Leaving::Packet(Host::A, bytes) => self.packet_on_first_link(Host::B, bytes),
                 Leaving::Packet(to, bytes) => {
                     self.link(to.other(), hop(to), Stop::Host(to), bytes);
                 }
@@ -455,7 +480,7 @@ impl Log {
             before: None,
             touched: Vec::new(),
         }));
-        self.fly(arrives, Flight { to, bytes });
+        self.fly(arrives, Flight { to, hop, bytes });
     }
 
     /// Puts a packet on its way.
@@ -495,8 +520,12 @@ impl Log {
             }
         };
         if let Some(arrives) = arrives {
-            let to = Stop::Host(to);
-            self.fly(arrives, Flight { to, bytes });
+            let to = match to {
+                Host::B if self.in_the_middle => Stop::Middle(Host::A),
+                host => Stop::Host(host),
+            };
+            let hop = 0;
+            self.fly(arrives, Flight { to, hop, bytes });
         }
     }
 
@@ -523,8 +552,45 @@ impl Log {
                 error: error.clone(),
             });
         }
+        if matches!(
+            what,
+            Happening::Hears(ChatEvent::Goodbye) | Happening::Ended(_)
+        ) {
+            let [a, b] = &mut self.over;
+            *(if host == Host::A { a } else { b }) = true;
+        }
+        self.progress = self.now;
         let time = self.time();
         self.seen.push_back(Seen::Chat { host, time, what });
+    }
+
+    /// The rules that were carried out, counted from 1.
+    fn fired(&self) -> Vec<usize> {
+        self.faults.as_ref().map_or(Vec::new(), Faults::fired)
+    }
+
+    /// Whether faults have brought about that packets pass and nothing new comes of them.
+    fn is_in_vain(&self, next: u64) -> Option<WireError> {
+        let faults = self.faults.as_ref()?;
+        let quiet = Duration::from_nanos(next.saturating_sub(self.progress));
+        let over = self.over == [true; 2];
+        let most = match (over, faults.has_forged()) {
+            (true, _) => AFTER_GOODBYE,
+            (false, true) => OUT_OF_STEP,
+            (false, false) => NOTHING_NEW,
+        };
+        // On a slow wire the same takes longer.
+        let most = most + Duration::from_nanos(self.latency) * 8;
+        if quiet <= most || faults.fired().is_empty() {
+            return None;
+        }
+        let (time, rules) = (Duration::from_nanos(self.now), faults.fired());
+        let quiet = Duration::from_nanos(self.now.saturating_sub(self.progress));
+        Some(if over {
+            WireError::Lingers { time: quiet, rules }
+        } else {
+            WireError::Vain { time, quiet, rules }
+        })
     }
 
     fn fail(&mut self, error: WireError) {
@@ -672,6 +738,9 @@ impl End {
     fn hear(&mut self, log: &mut Log) {
         let mut bytes = Vec::new();
         self.stack.receive(&mut bytes);
+        if !bytes.is_empty() {
+            log.progress = log.now;
+        }
         if !self.failed {
             let peer = &mut self.peer;
             let result = self.random.within(|| peer.receive(&bytes));

@@ -46,6 +46,13 @@ pub const PORT: u16 = 8080;
 /// The most routers between two hosts.
 pub const MAX_HOPS: usize = 30;
 
+/// When both programs have said goodbye, and faults keep TCP from its own end, the wire goes on for so long.
+const AFTER_GOODBYE: Duration = Duration::from_secs(10);
+
+/// Two hosts that forged segments have put out of step may talk to each other for ever. When nothing new has come of it for
+/// so long, the wire ends.
+const OUT_OF_STEP: Duration = Duration::from_secs(15);
+
 /// Bytes of an Ethernet header: destination, source, type.
 const ETHERNET_HEADER: usize = 14;
 
@@ -381,8 +388,26 @@ pub enum WireError {
     },
     /// Nothing can happen any more, but the chat has not ended.
     Stalled {
+        /// After how long.
+        time: Duration,
+        /// The rules that were carried out, counted from 1.
+        rules: Vec<usize>,
+    },
+    /// Packets still pass, but nothing new comes of them.
+    Vain {
         /// When.
-        time: Time,
+        time: Duration,
+        /// For how long nothing new had come to either program.
+        quiet: Duration,
+        /// The rules that were carried out, counted from 1.
+        rules: Vec<usize>,
+    },
+    /// Both programs had said goodbye, but TCP did not come to its end.
+    Lingers {
+        /// How long after the goodbyes.
+        time: Duration,
+        /// The rules that were carried out, counted from 1.
+        rules: Vec<usize>,
     },
 }
 
@@ -428,13 +453,56 @@ impl fmt::Display for WireError {
                 Ok(())
             }
             Self::Network { what } => write!(f, "the network failed: {what}"),
-            Self::Stalled { time } => write!(
+            Self::Stalled { time, rules } if rules.is_empty() => write!(
                 f,
-                "the chat has not ended, but after {} ns nothing happens any more: this is a fault of the program, \
-                 please report it with the seed",
-                time.0
+                "the chat has not ended, but after {time:?} nothing happens any more: this is a fault of the program, \
+                 please report it with the seed"
+            ),
+            Self::Stalled { time, rules } => write!(
+                f,
+                "the chat has stopped: {} after the start nothing happened any more. Faults have done that ({}): each host waits for \
+                 what the other will not send",
+                Seconds(*time),
+                Rules(rules)
+            ),
+            Self::Vain { time, quiet, rules } => write!(
+                f,
+                "the wire was ended after {}: for {} packets had passed, and brought nothing new to either program. \
+                 Faults have done that ({})",
+                Seconds(*time),
+                Seconds(*quiet),
+                Rules(rules)
+            ),
+            Self::Lingers { time, rules } => write!(
+                f,
+                "the wire was ended {} after the goodbyes: both programs had all that was said, but TCP had not come to \
+                 its end. Faults have done that ({})",
+                Seconds(*time),
+                Rules(rules)
             ),
         }
+    }
+}
+
+/// A time in seconds, to the hundredth.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} s", self.0.as_secs_f64())
+    }
+}
+
+/// Rules by their numbers.
+struct Rules<'r>(&'r [usize]);
+
+impl fmt::Display for Rules<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.len() == 1 { "rule" } else { "rules" })?;
+        for (place, rule) in self.0.iter().enumerate() {
+            write!(f, "{}{rule}", if place > 0 { ", " } else { " " })?;
+        }
+        Ok(())
     }
 }
 

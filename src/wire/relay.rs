@@ -3,7 +3,7 @@
 //!
 //! Fault rules act where a host's packet is put on its first link, and on nothing else: each packet that a host sends is
 //! looked at once, as it left the host, however many links follow. Routers, and what they say themselves (ARP), are
-//! spared. A packet that was changed is carried on as it is: a router throws it away if its header does not fit.
+//! spared. With one in the middle they act on A's link alone, in both directions. A packet that was changed is carried on as it is: a router throws it away if its header does not fit.
 
 use core::cmp::Reverse;
 use core::time::Duration;
@@ -18,8 +18,8 @@ use nix::unistd::{read, write};
 use super::fault::{Going, Sent, Way};
 use super::kernel::{Log, Shared, poll};
 use super::mitm::{Leaving, Mitm};
-use super::router::{Numbered, Path, Routed, framed, is_carried, mac};
-use super::{ETHERNET_HEADER, Host, Link, Packet, Seen, WireError};
+use super::router::{Numbered, Path, Routed, framed, is_carried, mac, middle_mac, spoof, spoofed};
+use super::{AFTER_GOODBYE, ETHERNET_HEADER, Host, Link, OUT_OF_STEP, Packet, Seen, WireError};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::Time;
 
@@ -32,6 +32,9 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// And after so long in any case: hosts that an attacker has put out of step may never come to rest.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// When nothing has passed for so long and no host waits for an acknowledgment, nothing will.
+const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// The longest frame there can be.
 const LONGEST: usize = ETHERNET_HEADER + 65_535;
@@ -91,6 +94,8 @@ pub(super) struct Relay<'r> {
     known: [TcpInfo; 2],
     /// Who stands between the two links.
     mitm: Option<Mitm>,
+    /// Whether there is one.
+    in_the_middle: bool,
 }
 
 impl<'r> Relay<'r> {
@@ -110,6 +115,7 @@ impl<'r> Relay<'r> {
             packets: 0,
             passed: Duration::ZERO,
             known: [TcpInfo::default(); 2],
+            in_the_middle: mitm.is_some(),
             mitm,
         }
     }
@@ -159,6 +165,10 @@ impl<'r> Relay<'r> {
                     return Ok(());
                 }
             }
+            if let Some(error) = self.is_in_vain() {
+                self.shared.stop();
+                return Err(error);
+            }
             if left.is_zero() {
                 return Err(WireError::TooLong {
                     time: self.max_time,
@@ -166,6 +176,32 @@ impl<'r> Relay<'r> {
                 });
             }
         }
+    }
+
+    /// Whether faults have brought about that nothing new comes of what passes, or that nothing passes any more.
+    fn is_in_vain(&self) -> Option<WireError> {
+        let (rules, forged) = {
+            let faults = self.shared.faults()?;
+            (faults.fired(), faults.has_forged())
+        };
+        if rules.is_empty() {
+            return None;
+        }
+        let time = self.shared.clock.running();
+        let quiet = time.saturating_sub(self.shared.progress());
+        // On a slow wire the same takes longer.
+        let slow = Duration::from_nanos(self.latency) * 8;
+        if self.shared.is_over() {
+            let lingers = quiet > AFTER_GOODBYE + slow;
+            return lingers.then_some(WireError::Lingers { time: quiet, rules });
+        }
+        let still = time.saturating_sub(self.passed.max(self.shared.progress()));
+        if still > STANDSTILL + slow && self.moving.is_empty() && self.shared.waits_for_nothing() {
+            let time = time.saturating_sub(still);
+            return Some(WireError::Stalled { time, rules });
+        }
+        let long = quiet > OUT_OF_STEP + slow || time >= self.max_time;
+        (forged && long).then_some(WireError::Vain { time, quiet, rules })
     }
 
     /// Waits, and says of whom there is something: that all shall end, A's device, B's, that the hosts have said all.
@@ -232,9 +268,28 @@ impl<'r> Relay<'r> {
 
     /// A host has sent a frame: it is put on the first link, with what rules do to it.
     fn send(&mut self, from: Host, bytes: Vec<u8>) {
-        let now = self.shared.clock.now();
         self.passed = self.shared.clock.running();
         let kernel = self.shared.kernel(from);
+        if self.in_the_middle && from == Host::B {
+            let frame = self.number(bytes);
+            self.put_from(self.path.first(from), Host::A, false, kernel, frame);
+        } else {
+            self.send_with_faults(from, self.path.first(from), kernel, bytes);
+        }
+        if let Some(info) = kernel {
+            self.kernel(from, info);
+        }
+    }
+
+    /// Puts a frame on a host's first link, or that of the one in the middle on A's, with what rules do to it.
+    fn send_with_faults(
+        &mut self,
+        from: Host,
+        hop: usize,
+        kernel: Option<TcpInfo>,
+        bytes: Vec<u8>,
+    ) {
+        let now = self.shared.clock.now();
         let way = Way {
             now,
             latency: self.latency,
@@ -259,7 +314,6 @@ impl<'r> Relay<'r> {
             match going {
                 Going::Packet(sent) => {
                     let made = sent.touched.iter().any(|touch| touch.deed.is_made());
-                    let hop = self.path.first(from);
                     if let Some(due) = sent.arrives {
                         self.launch(hop, from.other(), true, due, (sent.id, sent.bytes.clone()));
                     }
@@ -282,7 +336,6 @@ impl<'r> Relay<'r> {
                     arrives,
                     bytes,
                 } => {
-                    let hop = self.path.first(to.other());
                     self.launch(hop, to, true, arrives, (id, bytes));
                     self.log.pass(Seen::Released {
                         id,
@@ -292,13 +345,22 @@ impl<'r> Relay<'r> {
                 }
             }
         }
-        if let Some(info) = kernel {
-            self.kernel(from, info);
-        }
     }
 
     /// Puts a frame on a further link, or on a router's first.
-    fn put(&mut self, hop: usize, to: Host, from_host: bool, (id, bytes): Numbered) {
+    fn put(&mut self, hop: usize, to: Host, from_host: bool, frame: Numbered) {
+        self.put_from(hop, to, from_host, None, frame);
+    }
+
+    /// The same, with what the kernel knew that sent it.
+    fn put_from(
+        &mut self,
+        hop: usize,
+        to: Host,
+        from_host: bool,
+        kernel: Option<TcpInfo>,
+        (id, bytes): Numbered,
+    ) {
         let now = self.shared.clock.now();
         let due = self.due(now);
         self.launch(hop, to, from_host, due, (id, bytes.clone()));
@@ -309,7 +371,7 @@ impl<'r> Relay<'r> {
             arrives: Some(due),
             link: self.link,
             hop,
-            kernel: None,
+            kernel,
             bytes,
             before: None,
             touched: Vec::new(),
@@ -381,7 +443,15 @@ impl<'r> Relay<'r> {
                 if let Some(mut faults) = self.shared.faults().filter(|_| from_host) {
                     faults.arrived();
                 }
-                mitm.arrived(to.other(), frame.1);
+                let from = to.other();
+                if self.link == Link::Ip {
+                    mitm.arrived(from, frame.1);
+                } else if let Some(answer) = spoof(&frame.1, from) {
+                    let answer = self.number(answer);
+                    self.put(hop, from, false, answer);
+                } else if let Some(packet) = spoofed(&frame.1, from) {
+                    mitm.arrived(from, packet.to_vec());
+                }
                 self.middle()?;
                 continue;
             }
@@ -424,8 +494,16 @@ impl<'r> Relay<'r> {
                 Leaving::Packet(to, bytes) => {
                     // It stands at the far end of a host's first link.
                     let hop = self.path.first(to);
-                    let frame = self.number(bytes);
-                    self.put(hop, to, false, frame);
+                    let bytes = match self.link {
+                        Link::Ip => bytes,
+                        Link::Ethernet => framed(&bytes, mac(to), middle_mac(to)),
+                    };
+                    if to == Host::A {
+                        self.send_with_faults(Host::B, hop, None, bytes);
+                    } else {
+                        let frame = self.number(bytes);
+                        self.put(hop, to, false, frame);
+                    }
                 }
                 Leaving::Key(host, line) => self.log.key(host, line),
             }

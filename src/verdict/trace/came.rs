@@ -13,7 +13,7 @@ impl Tracer {
             }
         };
         if !arrival.made && segment.space() > 0 {
-            self.doubts(host, &segment, arrival.id);
+            self.doubts(host, &segment, arrival.id, time);
         }
         let expects = self.ports.map(|(a, b)| match host {
             Host::A => (b, a),
@@ -21,14 +21,12 @@ impl Tracer {
         });
         let side = self.side(host);
         let edge_before = side.edge;
-        let old_ack = segment.acks() && side.una.is_some_and(|una| after(una, segment.ack));
+        let old_ack = side.is_old(&segment);
         let how = match expects {
             Some(expects) if expects != segment.ports => Reaction::Discarded(Check::TcpPort),
-            _ => side.takes(&segment, time),
+            _ => side.gets(&segment, time),
         };
-        let counts = !matches!(how, Reaction::Discarded(_) | Reaction::OutOfWindow);
-        if segment.acks() && !segment.rst() && counts {
-            side.acknowledged(&segment, time);
+        if segment.acks() && !segment.rst() && how.counts() {
             for trace in &mut self.traces {
                 if trace.from == from
                     && trace.id != arrival.id
@@ -81,16 +79,11 @@ impl Tracer {
         }
     }
 
-    /// A segment comes again although the host should have it: what it has not acknowledged, it has not taken.
-    pub(super) fn doubts(&mut self, host: Host, segment: &Segment, id: u64) {
-        let side = self.side(host);
-        let (Some(edge), Some(acked)) = (side.edge, side.acked) else {
+    /// A segment comes again although the host should have it.
+    pub(super) fn doubts(&mut self, host: Host, segment: &Segment, id: u64, time: Time) {
+        let Some(acked) = self.side(host).disowns(segment, time) else {
             return;
         };
-        if !after(edge, acked) || after(segment.seq, acked) {
-            return;
-        }
-        side.edge = Some(acked);
         for trace in &mut self.traces {
             let mine = trace.delivered.is_some_and(|(_, by)| by == trace.id);
             let missing = trace.need.is_some_and(|need| after(need.1, acked));

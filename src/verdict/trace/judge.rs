@@ -49,13 +49,19 @@ impl Tracer {
             }
             (Some(_), Some(_)) if trace.waited() || self.late(trace) > 0 => Cure::Itself,
             (Some(_), Some(_)) => Cure::NotNeeded,
-            (Some(_), None) => Cure::Nothing,
+            (Some(_), None) => Cure::Never {
+                times: trace.resends.len() as u64,
+                ack: false,
+            },
             (None, _) => match (trace.reaction, trace.covered) {
                 (Reaction::Taken, _) | (_, None) if trace.need_ack.is_none() => Cure::NotNeeded,
                 (Reaction::Taken, _) => Cure::NotNeeded,
                 (_, Some(packet)) => Cure::LaterAck { packet },
                 (_, None) if self.knows(trace) => Cure::NotNeeded,
-                (_, None) => Cure::Nothing,
+                (_, None) => Cure::Never {
+                    times: trace.provoked,
+                    ack: true,
+                },
             },
         }
     }
@@ -92,11 +98,19 @@ impl Tracer {
             let host = trace.from.other();
             return Effect::UnprovenEnd { host };
         }
-        if unheard && trace.need.is_some() && trace.delivered.is_none() && !self.failed {
-            return Effect::Unfinished;
+        let missing = matches!(self.cure(trace), Cure::Never { .. });
+        let over = !unheard && self.over.iter().all(Option::is_some);
+        match (missing, over) {
+            (true, true) => return Effect::Over,
+            (true, false) if trace.need.is_some() && !self.failed => return Effect::Unfinished,
+            _ => {}
         }
+        let heard = self.over.get(at(trace.from.other())).copied().flatten();
+        let had = trace.delivered.map(|(time, _)| time);
         match self.late(trace) {
             0 => Effect::Nothing,
+            // In clear TCP's end is the goodbye.
+            late if trace.end_alone && heard < had && heard.is_some() => Effect::LateEnd(late),
             late => Effect::Late(late),
         }
     }
@@ -148,7 +162,7 @@ fn caught(trace: &Trace, cure: &Cure, effect: &Effect) -> Caught {
         }
         _ => match noticed {
             Some(noticed) => noticed,
-            None if trace.provoked => Caught::NoAcknowledgment,
+            None if trace.provoked > 0 => Caught::NoAcknowledgment,
             None if trace.gap => Caught::Gap,
             None => Caught::Nobody,
         },
@@ -169,7 +183,7 @@ impl Tally {
         *self.caught.entry(verdict.caught).or_default() += 1;
         *self.cured.entry(verdict.cure.name()).or_default() += 1;
         *self.effects.entry(verdict.effect.name()).or_default() += 1;
-        if let Effect::Late(by) = verdict.effect {
+        if let Effect::Late(by) | Effect::LateEnd(by) = verdict.effect {
             self.longest = self.longest.max(by);
         }
     }

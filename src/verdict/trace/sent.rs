@@ -17,33 +17,15 @@ impl Tracer {
         }
         self.again(host, segment, id, time, packet.kernel.as_ref());
         let side = self.side(host);
-        if side.next.is_none_or(|next| after(segment.end(), next)) {
-            side.next = Some(segment.end());
-        }
-        if segment.syn() {
-            side.shift = segment.shift;
-        }
-        if segment.has(packet::Segment::FIN) && side.fin.is_none() {
-            side.fin = Some(segment.end());
-            side.passive = side.got_fin;
-        }
-        let shift = match (segment.syn(), side.shift) {
-            (false, Some(shift)) => shift,
-            _ => 0,
-        };
+        let edge = side.edge;
+        side.sends(segment, time);
         if !segment.acks() || segment.rst() {
             return;
-        }
-        side.window = Some(segment.ack.wrapping_add(u32::from(segment.window) << shift));
-        if side.acked.is_none_or(|acked| after(segment.ack, acked)) {
-            side.acked = Some(segment.ack);
         }
         // Whoever goes on has not believed a reset; but what was on its way out is sent all the same.
         let goes_on = side.reset && side.doubtful && time.since(side.reset_at) >= WAIT;
         side.reset &= !goes_on;
-        let edge = side.edge;
-        if segment.syn() || edge.is_none_or(|edge| after(segment.ack, edge)) {
-            side.edge = Some(segment.ack);
+        if side.edge != edge {
             self.delivers(host, time, None);
         }
         if goes_on {
@@ -86,7 +68,7 @@ impl Tracer {
                     && next.is_some_and(|next| after(next, segment.seq))
                     && !after(segment.end(), ack)
                 {
-                    trace.provoked = true;
+                    trace.provoked += 1;
                 }
                 continue;
             }
