@@ -37,7 +37,7 @@ fn what_was_done_stands_beside_the_packet() {
         ),
         (
             "reorder where tls.handshake.type == server_hello",
-            "held back behind the next 1 (rule 1)",
+            "held back behind the next 1, 500 ms at most (rule 1)",
         ),
         (
             "flip 330 stale where chat",
@@ -340,4 +340,53 @@ fn programs_get_packets_and_nothing_else() {
     let numbers: Vec<_> = text(&output.stdout).lines().collect();
     assert_eq!(numbers.len(), 17);
     assert!(numbers.iter().all(|line| line.parse::<u64>().is_ok()));
+}
+
+/// Whoever is asked to end in the middle leaves a file that is complete, to the last packet that was shown.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_interrupted_file_is_complete() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+
+    let path = std::env::temp_dir().join(format!("layerwise-asked-{}.pcapng", std::process::id()));
+    let file = path.to_str().unwrap();
+    let lost = "drop where ip.src == 1.2.3.4 && tcp.len > 0 always";
+    let mut child = Command::new(env!("CARGO_BIN_EXE_layerwise"))
+        .args([
+            "demo", "--wire", "tun", "-w", file, "--force", "--fault", lost,
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut shown = String::new();
+    // From then on it waits for minutes, longer each time.
+    while !shown.contains("bytes again") {
+        assert!(output.read_line(&mut shown).unwrap() > 0, "{shown}");
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    output.read_to_string(&mut shown).unwrap();
+    assert!(child.wait().unwrap().success(), "{shown}");
+    assert!(shown.contains("What came of it"), "{shown}");
+    let arrows = shown
+        .lines()
+        .filter(|line| line.contains("──▶│") || line.contains("│◀──"));
+    let last = arrows
+        .last()
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    let read = Command::new(env!("CARGO_BIN_EXE_layerwise"))
+        .args(["read", file])
+        .output()
+        .unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(read.status.success(), "{}", text(&read.stderr));
+    let numbers = text(&read.stdout)
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    assert_eq!(numbers.last(), Some(last.as_str()));
 }

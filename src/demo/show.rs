@@ -225,6 +225,11 @@ impl Show<'_> {
             Host::B => self.links - 1,
         };
         let sent = packet.hop == first;
+        // Whether it is shown or not.
+        self.ladder.count_from(packet.sent);
+        if let Some(lanes) = &mut self.lanes {
+            lanes.count_from(packet.sent);
+        }
         if let Some(faults) = &mut self.faults {
             faults.tracer.arrive(packet.sent);
         }
