@@ -574,8 +574,12 @@ impl<R> Memo<R> {
         if self.new.rows.len() - buffers != all {
             return;
         }
-        let places = places(&mut self.slots, self.new.hash);
-        let free = places.iter().position(Option::is_none);
+        let hash = self.new.hash;
+        let places = places(&mut self.slots, hash);
+        // Another shape may have the same number by chance: of these, one is remembered.
+        let is_free =
+            |place: &Option<Box<Template<R>>>| place.as_ref().is_none_or(|t| t.hash == hash);
+        let free = places.iter().position(is_free);
         let place = free.unwrap_or_else(|| {
             // The one behind goes; the other one is next.
             places.rotate_right(1);
