@@ -137,13 +137,16 @@ pub fn run(
         longest: scene::mtu(demo) + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
-        watches: attack::watches(demo, notebook, port),
+        watches: attack::watches(demo, notebook.clone(), port),
         lanes: demo.attack.mitm.map(|_| mitm::Lanes::new()),
         heads: true,
         // What comes of an attack's own rules, those say who watch it.
-        faults: (!demo.fault.is_empty()).then(|| Tracing::new(rules, links)),
+        faults: (!demo.fault.is_empty()).then(|| match notebook {
+            Some(notebook) => Tracing::beside(rules, notebook, origin),
+            None => Tracing::new(rules, links),
+        }),
     };
-    let mut both = Both::new(demo, screen, glossary, (links, port))?;
+    let mut both = Both::new(demo, screen, glossary, (links, port), out)?;
     show.heads = both.is_none();
     let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
     let quiet = demo.output.takes_stdout();
@@ -158,7 +161,7 @@ pub fn run(
     let (mut picked, mut last) = (0, 0);
 
     show.begin(out, (title, legend, port), &words);
-    if let Some(both) = &both {
+    if let Some(both) = &mut both {
         both.begin(out);
     }
     if quiet {

@@ -46,7 +46,6 @@ pub(super) struct Words {
     pub(super) number: u64,
 }
 
-#[cfg(target_os = "linux")]
 impl Words {
     fn new(key: &'static str) -> Self {
         Self {
@@ -179,7 +178,7 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         port: PORT,
         title: title(demo),
         legend: legend(demo),
-        words: Vec::new(),
+        words: in_the_middle(demo),
     })
 }
 
@@ -206,6 +205,20 @@ fn rules(demo: &cli::Demo) -> Result<Vec<Rule>, DemoError> {
         .map(Rule::parse)
         .collect::<Result<_, _>>()
         .map_err(|error| DemoError::Usage(format!("--fault: {error}")))
+}
+
+/// What is to be known about rules and views where somebody is in the middle.
+fn in_the_middle(demo: &cli::Demo) -> Vec<Words> {
+    let mut words = Vec::new();
+    if demo.attack.mitm.is_some() {
+        if !demo.fault.is_empty() {
+            words.push(Words::new("say.mitm.faults"));
+        }
+        if demo.sides || demo.ladder || demo.plot {
+            words.push(Words::new("say.mitm.both"));
+        }
+    }
+    words
 }
 
 fn title(demo: &cli::Demo) -> &'static str {
@@ -277,6 +290,7 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         });
     }
     words.push(Words::new("say.demo.wire.differs"));
+    words.extend(in_the_middle(demo));
     Ok(Scene {
         origin: wire.started(),
         notebook: wire.notebook(),

@@ -158,15 +158,8 @@ impl Tracer {
             Seen::Packet(packet) => self.packet(packet, event),
             Seen::Released { id, time, arrives } => self.released(*id, *time, *arrives),
             Seen::Chat { host, time, what } => self.chat(*host, *time, what),
-            Seen::Kernel { .. } => self.is_linux(),
+            Seen::Kernel { host, .. } => self.side(*host).linux = true,
             Seen::Key { .. } => {}
-        }
-    }
-
-    /// The hosts' TCP is Linux's: only a kernel tells what it knows.
-    fn is_linux(&mut self) {
-        for side in &mut self.hosts {
-            side.linux = true;
         }
     }
 
@@ -183,14 +176,13 @@ impl Tracer {
     /// A packet was put on a link.
     pub fn packet(&mut self, packet: &Packet, event: Option<&Event<'_>>) {
         self.advance(packet.sent);
-        if packet.kernel.is_some() {
-            self.is_linux();
-        }
         let (from, to) = (packet.from, packet.from.other());
         let (first, last) = match from {
             Host::A => (0, self.links - 1),
             Host::B => (self.links - 1, 0),
         };
+        // Only a kernel tells what it knows.
+        self.side(from).linux |= packet.kernel.is_some();
         let made = packet.touched.iter().any(|touch| touch.deed.is_made());
         let mut way = Way {
             id: packet.id,

@@ -15,7 +15,7 @@ mod canvas;
 
 use super::ladder::milliseconds;
 use super::paint::{Out, Role};
-use super::sides::{Marks, cut, name};
+use super::sides::{Marks, NAMES, cut, name};
 use super::words::{self, Deed};
 use crate::ends::{Act, Moment, Place};
 use crate::packet::Time;
@@ -40,6 +40,7 @@ const FOLDED: usize = 2;
 #[derive(Debug)]
 pub struct Arrows<'g> {
     glossary: &'g Glossary,
+    names: [&'static str; 2],
     arrows: Vec<Arrow>,
     points: Vec<Point>,
     quiet: u64,
@@ -92,12 +93,19 @@ impl<'g> Arrows<'g> {
     pub fn new(glossary: &'g Glossary) -> Self {
         Self {
             glossary,
+            names: NAMES,
             arrows: Vec::new(),
             points: Vec::new(),
             quiet: 0,
             passed: 0,
             omitted: 0,
         }
+    }
+
+    /// The ends are called so.
+    #[must_use]
+    pub fn named(self, names: [&'static str; 2]) -> Self {
+        Self { names, ..self }
     }
 
     /// How the picture is to be read.
@@ -501,9 +509,9 @@ impl<'g> Arrows<'g> {
     fn hosts(&self, out: &mut Out, wall: usize, columns: usize) {
         out.paint(Role::Dim, "     ms");
         out.to_column(wall);
-        out.paint(Role::Heading, name(Host::A));
+        out.paint(Role::Heading, name(&self.names, Host::A));
         out.to_column(wall + columns + 1);
-        out.paint(Role::Heading, name(Host::B));
+        out.paint(Role::Heading, name(&self.names, Host::B));
         out.newline();
     }
 
@@ -550,7 +558,7 @@ impl<'g> Arrows<'g> {
             out.sentence(self.glossary.say(key), |out, word| match word {
                 "n" => out.number(arrow.id),
                 "label" => out.text(&arrow.label),
-                "host" => out.text(name(arrow.from)),
+                "host" => out.text(name(&self.names, arrow.from)),
                 _ => milliseconds(out, sent.since(start), 0),
             });
             if let Some(arrives) = arrow.end.and_then(|end| self.time(end)) {

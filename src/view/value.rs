@@ -82,6 +82,9 @@ impl<'g> Words<'g> {
                     out.ascii(b"0x");
                     let bits = 64 - n.leading_zeros() as usize;
                     out.hex(n, bits.div_ceil(8).max(2) * 2);
+                } else if entry.unit == "ns" && n >= 1000 {
+                    nanoseconds(out, n);
+                    return None;
                 } else {
                     out.number(n);
                 }
@@ -261,6 +264,21 @@ pub fn address(out: &mut Out, address: IpAddr, port: Option<u64>) {
         IpAddr::V6(address) => Value::Ipv6(address.octets()),
     };
     endpoint(out, &value, port);
+}
+
+/// A length of time as people say it, rounded down, and the exact one behind it: `10.0 ms (10000000 ns)`.
+fn nanoseconds(out: &mut Out, n: u64) {
+    let (tenths, unit) = match n {
+        0..1_000_000 => (n / 100, " µs ("),
+        1_000_000..1_000_000_000 => (n / 100_000, " ms ("),
+        _ => (n / 100_000_000, " s ("),
+    };
+    out.number(tenths / 10);
+    out.byte(b'.');
+    out.number(tenths % 10);
+    out.text(unit);
+    out.number(n);
+    out.ascii(b" ns)");
 }
 
 /// `02:00:00:00:00:0a`.
@@ -453,6 +471,20 @@ mod tests {
 
     fn all(kind: Kind, bytes: &[u8]) -> String {
         value(kind, 0, bytes.len() as u32 * 8, bytes, 60)
+    }
+
+    #[test]
+    fn a_time_is_said_as_people_say_it_and_exactly() {
+        for (n, said) in [
+            (1_000, "1.0 µs (1000 ns)"),
+            (83_412, "83.4 µs (83412 ns)"),
+            (10_000_000, "10.0 ms (10000000 ns)"),
+            (1_010_999_999, "1.0 s (1010999999 ns)"),
+        ] {
+            let mut out = Out::new(Look::new(Wish::default(), false, None));
+            nanoseconds(&mut out, n);
+            assert_eq!(str::from_utf8(out.bytes()).unwrap(), said);
+        }
     }
 
     #[test]

@@ -219,6 +219,9 @@ impl Log {
     pub(super) fn key(&self, host: Host, line: String) {
         let time = self.shared.clock.now();
         if lock(&self.keys).insert(line.clone()) {
+            if let Some(mut faults) = self.shared.faults() {
+                faults.key(&line);
+            }
             self.pass(Seen::Key { host, time, line });
         }
     }

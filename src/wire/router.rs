@@ -35,6 +35,26 @@ fn router_mac(router: usize, side: Host) -> Mac {
     [0x02, b'R', 0, 0, router as u8, u8::from(side == Host::B)]
 }
 
+/// The Ethernet address of the one in the middle on the link of a host.
+pub(super) fn middle_mac(link_of: Host) -> Mac {
+    [0x02, b'M', 0, 0, 0, u8::from(link_of == Host::B)]
+}
+
+/// What the one in the middle answers when a host asks for the other's Ethernet address: its own (ARP spoofing).
+pub(super) fn spoof(frame: &[u8], host: Host) -> Option<Vec<u8>> {
+    let asked = frame.get(12..14) == Some(&ARP);
+    let arp = Arp::read(frame).filter(|arp| asked && arp.operation == 1)?;
+    let target = host.other().address();
+    (arp.sender == host.address() && arp.target == target)
+        .then(|| arp_frame(2, (middle_mac(host), target), (arp.mac, arp.sender)))
+}
+
+/// The packet in a frame that a host sends to the one in the middle, whom it takes for the other host.
+pub(super) fn spoofed(frame: &[u8], host: Host) -> Option<&[u8]> {
+    let is_for_it = frame.starts_with(&middle_mac(host)) && frame.get(12..14) == Some(&IPV4);
+    frame.get(ETHERNET_HEADER..).filter(|_| is_for_it)
+}
+
 /// The address of the router on the link of a host, if there is one.
 pub(super) fn gateway(host: Host) -> Ipv4Addr {
     let [a, b, c, _] = host.address().octets();
