@@ -143,6 +143,7 @@ pub fn run(
         kernel: screen.verbose > 0,
         hosts,
         links,
+        highest: 0,
         longest: scene::mtu(demo) + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),

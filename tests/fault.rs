@@ -390,3 +390,53 @@ fn an_interrupted_file_is_complete() {
         .filter_map(|line| line.split_whitespace().next());
     assert_eq!(numbers.last(), Some(last.as_str()));
 }
+
+/// A router that throws away what has no hop left says so by ICMP (RFC 792), and what comes of that is said truthfully.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_router_tells_who_sent_what_had_no_hop_left() {
+    let tun = |more: &[&str]| demo(&[&["--wire", "tun", "--hops", "2"], more].concat());
+    for link in ["ip", "ethernet"] {
+        let rule = "set ip.ttl 1 where chat.text == \"hi\"";
+        let output = tun(&["--link", link, "--fault", rule]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let words = words(&output);
+        for says in [
+            "1.2.3.1 says: a packet was on its way for too long",
+            "A hears from the router that #",
+            "Its TCP notes that and goes on",
+            "caught by IP (no hop left: a router threw it away, and told the sender by ICMP), cured by retransmission",
+            "1 lost, 0 not let go.",
+        ] {
+            assert!(words.contains(says), "{link}: {says}: {words}");
+        }
+    }
+    // The second router has an address of its own; Linux does not ask a second time.
+    let output = tun(&["--fault", "set ip.ttl 2 where tcp.flags.syn == 1"]);
+    let told = words(&output);
+    for says in [
+        "10.0.1.2 says: a packet was on its way for too long",
+        "Linux gives up connecting at once",
+        "caught by IP (no hop left: a router threw it away, and told the sender by ICMP), not cured; A's TCP gave up",
+    ] {
+        assert!(told.contains(says), "{says}: {told}");
+    }
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("there is no way to the other side"),
+        "{error}"
+    );
+    // What is wrong with the header is not covered up, and nobody is told.
+    let output = tun(&["--fault", "set ip.ttl 1 stale where chat.text == \"hi\""]);
+    let spoilt = words(&output);
+    assert!(
+        spoilt.contains("caught by IP (header checksum), cured by"),
+        "{spoilt}"
+    );
+    assert!(!spoilt.contains("too long"), "{spoilt}");
+    // At both ends it is a packet that nobody there has sent, and no segment.
+    let rule = "set ip.ttl 1 where chat.text == \"hi\"";
+    let sides = words(&tun(&["--sides", "--fault", rule]));
+    assert!(sides.contains("Time exceeded"), "{sides}");
+    assert!(!sides.contains("before it are missing"), "{sides}");
+}

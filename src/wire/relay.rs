@@ -499,6 +499,11 @@ impl<'r> Relay<'r> {
                     let frame = self.number(frame);
                     self.put(hop, to.other(), false, frame);
                 }
+                Routed::Told(frame) => {
+                    self.fate(from_host, false);
+                    let frame = self.number(frame);
+                    self.put(hop, to.other(), false, frame);
+                }
                 Routed::Taken => self.fate(from_host, true),
                 Routed::Lost => self.fate(from_host, false),
             }
