@@ -215,7 +215,7 @@ fn form<'g>(event: &Event<'_>, what: What, row: Row<'g>) -> Form<'g> {
             }),
             What::Note(index) => event.notes.get(index as usize).and_then(|note| {
                 let number = matches!(note.value, Fact::Uint(_))
-                    && !matches!(note.def.kind, Kind::Bool | Kind::Hex)
+                    && !matches!(note.def.kind, Kind::Bool | Kind::Hex | Kind::Nanos)
                     && !may_be_verdict(note);
                 number.then(decimal).flatten()
             }),
