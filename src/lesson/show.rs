@@ -231,6 +231,11 @@ mod tests {
         for wire in [Wire::Memory, Wire::Tun] {
             for seed in [1, 2] {
                 let stage = Stage::new(&all[0], seed, &english).on(wire, None);
+                if let Err(why) = stage.probe() {
+                    assert_eq!(wire, Wire::Tun, "{why}");
+                    eprintln!("SKIPPED: the first lesson in German on Linux's TCP: {why}");
+                    continue;
+                }
                 let missing = missing("de", &stage);
                 assert!(
                     missing.is_empty(),
