@@ -491,8 +491,11 @@ fn frame<'b>(passage: &Passage, time: Time, bytes: &'b [u8]) -> Frame<'b> {
     }
 }
 
-/// What TCP's header says.
+/// What TCP's header says; that of the packet, not one that is quoted in it.
 fn segment(event: &Event<'_>) -> Option<Segment> {
+    if event.layers.iter().any(|layer| layer.def.key == "icmp") {
+        return None;
+    }
     let number = |def: &'static FieldDef| {
         let field = event.field(def)?;
         field.value(event.bytes(field.buf)).uint()

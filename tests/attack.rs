@@ -715,8 +715,8 @@ fn the_mark_of_a_downgrade_is_found() {
         &[
             "before 44 4f 57 4e 47 52 44 01 DOWNGRD\\x01",
             "after 88 99 aa bb cc dd ee ff",
-            "A breaks off in packet 6: alert 51, decrypt_error.",
-            "its signature is wrong",
+            "A breaks off in packet 6: alert 51, decrypt_error (RFC 5246, section 7.2.2)",
+            "B's certificate passed. What did not verify with its key is the signature in ServerKeyExchange",
         ],
     );
 }

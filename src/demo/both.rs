@@ -16,6 +16,7 @@ use crate::wire::{Host, PORT, Seen};
 pub(super) struct Both<'g> {
     pairs: Vec<Pair<'g>>,
     pick: Pick,
+    started: bool,
 }
 
 /// Both ends of a connection.
@@ -85,7 +86,12 @@ impl<'g> Both<'g> {
             vec![pair(["A", "B"], links, None)]
         };
         let pick = Pick::new(&demo.output)?;
-        Ok(Some(Self { pairs, pick }))
+        let started = false;
+        Ok(Some(Self {
+            pairs,
+            pick,
+            started,
+        }))
     }
 
     pub(super) fn begin(&mut self, out: &mut Out) {
@@ -103,7 +109,21 @@ impl<'g> Both<'g> {
     }
 
     pub(super) fn take(&mut self, out: &mut Out, seen: &Seen) -> Result<(), DemoError> {
-        let Self { pairs, pick } = self;
+        let Self {
+            pairs,
+            pick,
+            started,
+        } = self;
+        if let (Seen::Packet(packet), false) = (seen, *started) {
+            *started = true;
+            for pair in &mut *pairs {
+                match &mut pair.view {
+                    View::Sides(sides) => sides.count_from(packet.sent),
+                    View::Arrows(arrows) => arrows.count_from(packet.sent),
+                    View::Plot(plot) => plot.count_from(packet.sent),
+                }
+            }
+        }
         for pair in pairs {
             let Pair {
                 ends,
@@ -134,7 +154,7 @@ impl<'g> Both<'g> {
     }
 
     pub(super) fn end(&mut self, out: &mut Out) {
-        let Self { pairs, pick } = self;
+        let Self { pairs, pick, .. } = self;
         for pair in pairs {
             let own = pair.later.as_mut().unwrap_or(out);
             let (ends, view) = (&mut pair.ends, &mut pair.view);

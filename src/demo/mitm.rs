@@ -55,6 +55,11 @@ impl Lanes {
         }
     }
 
+    /// Times count from here on, if none has been shown yet.
+    pub(super) fn count_from(&mut self, start: Time) {
+        self.start.get_or_insert(start);
+    }
+
     /// Who is who on this link.
     pub(super) fn hosts(&self, hop: usize) -> Option<&Hosts> {
         self.hosts.get(hop)

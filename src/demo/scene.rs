@@ -155,6 +155,7 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         seed: seed(demo),
         mtu: mtu(demo),
         latency,
+        max_time: demo.max_time.unwrap_or(default.max_time),
         plain: demo.attack.no_tls,
         mitm: demo.attack.mitm.map(mitm::server),
         verify: !demo.attack.insecure,
@@ -266,7 +267,10 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         latency: demo.latency.unwrap_or(default.latency),
         link: link(demo),
         hops: demo.hops.unwrap_or(0),
-        max_time: attack::patience(&demo.attack).unwrap_or(default.max_time),
+        max_time: demo
+            .max_time
+            .or_else(|| attack::patience(&demo.attack))
+            .unwrap_or(default.max_time),
         plain: demo.attack.no_tls,
         mitm: demo.attack.mitm.map(mitm::server),
         verify: !demo.attack.insecure,
@@ -316,6 +320,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         port: demo.port.unwrap_or(default.port),
         mtu: mtu(demo),
         link: link(demo),
+        max_time: demo.max_time.unwrap_or(default.max_time),
         ..default
     };
     let wire = loopback::Loopback::new(&config, script)?;

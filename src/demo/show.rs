@@ -57,6 +57,8 @@ pub(super) struct Show<'s> {
     pub(super) hosts: Hosts,
     /// How many links there are from A to B.
     pub(super) links: usize,
+    /// The highest number of a packet so far.
+    pub(super) highest: u64,
     /// The longest frame that a link of the MTU which was asked for carries.
     pub(super) longest: usize,
     pub(super) ladder: Ladder,
@@ -225,6 +227,11 @@ impl Show<'_> {
             Host::B => self.links - 1,
         };
         let sent = packet.hop == first;
+        // Whether it is shown or not.
+        self.ladder.count_from(packet.sent);
+        if let Some(lanes) = &mut self.lanes {
+            lanes.count_from(packet.sent);
+        }
         if let Some(faults) = &mut self.faults {
             faults.tracer.arrive(packet.sent);
         }
@@ -274,8 +281,11 @@ impl Show<'_> {
             return self.remarks(out);
         }
         let ttl = words::uint(event, &ipv4::TTL);
-        // Routers pass on what has a TTL; anything else that is seen on their links is their own.
-        if sent || ttl.is_none() {
+        // Routers pass on what has a TTL; anything else that is seen on their links, and what nobody has sent before, is
+        // their own.
+        let is_new = packet.id > self.highest;
+        self.highest = self.highest.max(packet.id);
+        if sent || is_new || ttl.is_none() {
             let made = packet.touched.iter().any(|touch| touch.deed.is_made());
             let doing = if made {
                 Deed::made_up()
@@ -292,7 +302,7 @@ impl Show<'_> {
             if shown && packet.bytes.len() > self.longest {
                 self.remark(out, "say.demo.super", packet, event);
             }
-            if shown && self.links > 1 && ttl.is_none() {
+            if shown && self.links > 1 && (ttl.is_none() || !sent) {
                 self.remark(out, "say.demo.link", packet, event);
             }
         } else if !Deed::of(event).bulk {
@@ -378,7 +388,9 @@ impl Show<'_> {
             any = true;
             let (role, glyph) = match remark.what {
                 Consequence::Saw(_) => (Role::Bad, out.glyphs().right),
-                Consequence::Alarm { .. } => (Role::Warn, out.glyphs().right),
+                Consequence::Alarm { .. } | Consequence::Told { .. } => {
+                    (Role::Warn, out.glyphs().right)
+                }
                 Consequence::Again { .. } => (Role::Good, out.glyphs().right),
                 Consequence::Reacted { .. } => (Role::Computed, out.glyphs().right),
             };

@@ -85,6 +85,9 @@ pub struct Data {
     /// Numbers that stand in its texts although no packet tells them, and why.
     #[serde(default)]
     pub numbers: BTreeMap<String, String>,
+    /// What its texts count in words, such as `two segments`: the conditions under which that is right, or why it stands there.
+    #[serde(default)]
+    pub counts: BTreeMap<String, Count>,
     /// The wires that it runs on, beside the memory wire.
     #[serde(default)]
     pub wires: Vec<Wire>,
@@ -186,6 +189,16 @@ impl From<Server> for memory::Server {
             Server::Expired => Self::Expired,
         }
     }
+}
+
+/// Why something may be counted in words.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Count {
+    /// All of these hold, as for the option of a choice.
+    Holds(Vec<String>),
+    /// No packet can tell it; this is the reason.
+    Because(String),
 }
 
 /// How a named value is computed.

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Typed {
     /// Numbers that are neither placeholders nor names: `1500`, `0x41`, `4f`.
     pub(crate) numbers: BTreeSet<String>,
+    /// What is counted in words, in small letters: `two segments`, `eight random bytes`.
+    pub(crate) counts: BTreeSet<String>,
     /// Sections as they are cited: `RFC 9293, section 3.1`.
     pub(crate) sections: BTreeSet<String>,
 }
@@ -21,10 +23,67 @@ const PLACES: [(&str, &str); 4] = [
     ("Anhang", "appendix"),
 ];
 
+/// Numbers in words, in the languages that there are. One is no count: it is an article as often.
+const WORDS: [&str; 20] = [
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "zwei",
+    "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf",
+];
+/// What a packet or a run can have several of.
+const COUNTED: [&str; 24] = [
+    "packets",
+    "segments",
+    "bytes",
+    "bits",
+    "records",
+    "messages",
+    "fields",
+    "connections",
+    "routers",
+    "secrets",
+    "words",
+    "layers",
+    "addresses",
+    "headers",
+    "Pakete",
+    "Segmente",
+    "Bytes",
+    "Bits",
+    "Sätze",
+    "Nachrichten",
+    "Felder",
+    "Wörter",
+    "Schichten",
+    "Adressen",
+];
+
+/// Finds what is counted in words: the number, a word between at most, and what is counted.
+fn counted(text: &str, found: &mut BTreeSet<String>) {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    for (at, word) in words.iter().enumerate() {
+        let number = bare(word).to_lowercase();
+        if !WORDS.contains(&number.as_str()) || word.ends_with(['.', ',', ';', ':']) {
+            continue;
+        }
+        let mut phrase = number;
+        for next in words.iter().skip(at + 1).take(2) {
+            phrase.push(' ');
+            phrase.push_str(&bare(next).to_lowercase());
+            if COUNTED.contains(&bare(next)) {
+                found.insert(phrase);
+                break;
+            }
+            if next.ends_with(['.', ',', ';', ':', '?']) {
+                break;
+            }
+        }
+    }
+}
+
 /// Finds numbers and citations. A section without an RFC is one of the RFC that was named last in the text.
 pub(crate) fn typed(text: &str) -> Typed {
     let mut found = Typed::default();
     let text = without_placeholders(text);
+    counted(&text, &mut found.counts);
     let mut words = text.split_whitespace().peekable();
     let mut rfc: Option<String> = None;
     // The word before, without what surrounds it.
@@ -107,6 +166,24 @@ mod tests {
             ),
         ] {
             assert_eq!(typed(text).numbers, set(numbers), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_in_words_is_found() {
+        for (text, counts) in [
+            (
+                "Two packets, and the two segments",
+                &["two packets", "two segments"][..],
+            ),
+            (
+                "with eight random bytes. Three mean that",
+                &["eight random bytes"],
+            ),
+            ("one packet; {n} segments; two, segments", &[]),
+            ("jede der drei Schichten", &["drei schichten"]),
+        ] {
+            assert_eq!(typed(text).counts, set(counts), "{text}");
         }
     }
 

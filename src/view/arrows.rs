@@ -41,6 +41,7 @@ const FOLDED: usize = 2;
 pub struct Arrows<'g> {
     glossary: &'g Glossary,
     names: [&'static str; 2],
+    start: Option<Time>,
     arrows: Vec<Arrow>,
     points: Vec<Point>,
     quiet: u64,
@@ -94,6 +95,7 @@ impl<'g> Arrows<'g> {
         Self {
             glossary,
             names: NAMES,
+            start: None,
             arrows: Vec::new(),
             points: Vec::new(),
             quiet: 0,
@@ -106,6 +108,11 @@ impl<'g> Arrows<'g> {
     #[must_use]
     pub fn named(self, names: [&'static str; 2]) -> Self {
         Self { names, ..self }
+    }
+
+    /// Times count from here on, if none has been shown yet.
+    pub fn count_from(&mut self, start: Time) {
+        self.start.get_or_insert(start);
     }
 
     /// How the picture is to be read.
@@ -439,7 +446,8 @@ impl<'g> Arrows<'g> {
         let height = canvas.height();
         let wall = LEFT + cell + 1;
         self.hosts(out, wall, columns);
-        let start = self.points.first().map_or(Time(0), |point| point.time);
+        let first = self.points.first().map(|point| point.time);
+        let start = self.start.or(first).unwrap_or_default();
         let mut shown = None;
         for row in 0..height {
             let points = || {
@@ -545,7 +553,8 @@ impl<'g> Arrows<'g> {
 
     /// The same in words.
     fn list(&self, out: &mut Out) {
-        let start = self.points.first().map_or(Time(0), |point| point.time);
+        let first = self.points.first().map(|point| point.time);
+        let start = self.start.or(first).unwrap_or_default();
         let crossings = self.crossings();
         for arrow in &self.arrows {
             let mark = out.mark();

@@ -234,3 +234,41 @@ fn character(byte: u8) -> u8 {
         b'.'
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::paint::{Look, Wish};
+    use crate::view::samples::text;
+
+    #[test]
+    fn whole_rows_look_like_those_put_together_byte_by_byte() {
+        let new = || Out::new(Look::new(Wish::default(), false, None));
+        for len in [0x1000, 0x2_0000] {
+            let (mut one, mut other) = (new(), new());
+            let (mut row, mut piecemeal) = (Row::new(16, len), Row::new(16, len));
+            row.letter(b'T');
+            piecemeal.letter(b'T');
+            let rows = [
+                b"0123456789abcdef",
+                b"0123456789abcd  ",
+                &[b' '; 16],
+                b"\x00\x1f\x20\x7e\x7f\x80\xff\"\\\n\r\t\x1b[2J",
+            ];
+            for (at, bytes) in [0, 0x10, len - 16, 0xabc].into_iter().zip(rows) {
+                row.whole(&mut one, at, bytes);
+                other.ascii(piecemeal.of(at, bytes));
+                other.newline();
+                assert_eq!(one.column(), 0);
+            }
+            assert_eq!(text(&one), text(&other));
+            let first = if len > 0xffff {
+                "T 000000  30 31"
+            } else {
+                "T 0000  30 31"
+            };
+            assert!(text(&one).starts_with(first), "{}", text(&one));
+            assert!(text(&one).lines().all(|line| !line.ends_with(' ')));
+        }
+    }
+}

@@ -12,6 +12,8 @@ use crate::packet::{BufId, Event, Fact, Field, FieldDef, Kind, Layer, Note, Stop
 
 /// So many shapes are remembered, and of so many is it known that they were seen once.
 const SHAPES: usize = 128;
+/// There are so many places for each of them, in a row.
+const PLACES: usize = 2;
 const SEEN: usize = 1024;
 /// The longest text of one, and the most parts: hostile packets have more, and are all different anyway.
 const MAX_TEXT: usize = 64 << 10;
@@ -519,14 +521,16 @@ impl<R> Memo<R> {
     #[inline]
     pub(super) fn take(&mut self, event: &Event<'_>) -> Option<Box<Template<R>>> {
         let hash = hash(event);
-        let place = self.slots.get_mut(slot(hash, SHAPES))?;
-        place.take_if(|template| template.hash == hash)
+        places(&mut self.slots, hash)
+            .iter_mut()
+            .find_map(|place| place.take_if(|template| template.hash == hash))
     }
 
     /// What was taken.
     #[inline]
     pub(super) fn give_back(&mut self, template: Box<Template<R>>) {
-        if let Some(place) = self.slots.get_mut(slot(template.hash, SHAPES)) {
+        let mut places = places(&mut self.slots, template.hash).iter_mut();
+        if let Some(place) = places.find(|place| place.is_none()) {
             *place = Some(template);
         }
     }
@@ -570,7 +574,18 @@ impl<R> Memo<R> {
         if self.new.rows.len() - buffers != all {
             return;
         }
-        if let Some(place) = self.slots.get_mut(slot(self.new.hash, SHAPES)) {
+        let hash = self.new.hash;
+        let places = places(&mut self.slots, hash);
+        // Another shape may have the same number by chance: of these, one is remembered.
+        let is_free =
+            |place: &Option<Box<Template<R>>>| place.as_ref().is_none_or(|t| t.hash == hash);
+        let free = places.iter().position(is_free);
+        let place = free.unwrap_or_else(|| {
+            // The one behind goes; the other one is next.
+            places.rotate_right(1);
+            0
+        });
+        if let Some(place) = places.get_mut(place) {
             let template = place.get_or_insert_default();
             core::mem::swap(&mut **template, &mut self.new);
             template.text.extend_from_slice(text);
@@ -582,12 +597,15 @@ fn counts(event: &Event<'_>) -> [usize; 3] {
     [event.fields.len(), event.notes.len(), event.stops.len()]
 }
 
-/// A number that packets of one shape have in common, and others mostly have not.
+/// A number that packets of one shape have in common, and others mostly have not. It is the same in every run of one program:
+/// fields are told apart by how far they are from one of them, wherever the system has put them all.
 #[inline]
 fn hash(event: &Event<'_>) -> u64 {
+    let origin = core::ptr::from_ref(&crate::layers::ipv4::CHECKSUM_STATUS).addr();
     let mut hash = event.layers.len() as u64;
     let mut mix = |def: &'static FieldDef| {
-        let mixed = (core::ptr::from_ref(def).addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let distance = core::ptr::from_ref(def).addr().wrapping_sub(origin);
+        let mixed = (distance as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         hash = hash.rotate_left(1) ^ mixed;
     };
     event.fields.iter().for_each(|field| mix(field.def));
@@ -595,7 +613,14 @@ fn hash(event: &Event<'_>) -> u64 {
     hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Where such packets are kept: mostly no other one is there.
+/// Where packets of such a shape are kept.
+#[inline]
+fn places<R>(slots: &mut [Option<Box<Template<R>>>], hash: u64) -> &mut [Option<Box<Template<R>>>] {
+    let at = slot(hash, SHAPES / PLACES) * PLACES;
+    slots.get_mut(at..at + PLACES).unwrap_or_default()
+}
+
+/// Which place is a shape's: mostly no other one is there.
 #[inline]
 fn slot(hash: u64, slots: usize) -> usize {
     (hash >> 40) as usize % slots

@@ -111,6 +111,11 @@ impl<'g> Plot<'g> {
         Self { names, ..self }
     }
 
+    /// Times count from here on, if none has been shown yet.
+    pub fn count_from(&mut self, start: Time) {
+        self.span.get_or_insert((start, start));
+    }
+
     /// Something happens at an end of a wire: what it sends, and what it learns.
     pub fn moment(&mut self, moment: &Moment<'_>) {
         self.seen(moment.time);

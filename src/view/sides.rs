@@ -108,6 +108,11 @@ impl<'g> Sides<'g> {
         Self { names, ..self }
     }
 
+    /// Times count from here on, if none has been shown yet.
+    pub fn count_from(&mut self, start: Time) {
+        self.start.get_or_insert(start);
+    }
+
     fn name(&self, host: Host) -> &'static str {
         name(&self.names, host)
     }

@@ -84,6 +84,17 @@ pub fn remark(out: &mut Out, glossary: &Glossary, names: &Names, remark: &Remark
                 _ => {}
             });
         }
+        Consequence::Told { host, syn } => {
+            let key = if *syn {
+                "say.verdict.remark.told_syn"
+            } else {
+                "say.verdict.remark.told"
+            };
+            out.sentence(glossary.say(key), |out, word| match word {
+                "host" => host_name(out, names, *host),
+                _ => out.number(remark.about),
+            });
+        }
         Consequence::Alarm { host, alert } => {
             let words = glossary.say("say.verdict.remark.alarm");
             out.sentence(words, |out, word| match word {
@@ -209,11 +220,17 @@ fn effect(out: &mut Out, glossary: &Glossary, names: &Names, (effect, form): (&E
     out.sentence(glossary.say(&key), |out, word| match (word, effect) {
         (
             "host",
-            Effect::Wrong { host, .. } | Effect::Broke { host, .. } | Effect::UnprovenEnd { host },
+            Effect::Wrong { host, .. }
+            | Effect::Broke { host, .. }
+            | Effect::GaveUp { host }
+            | Effect::UnprovenEnd { host },
         ) => host_name(out, names, *host),
         (
             "peer",
-            Effect::Wrong { host, .. } | Effect::Broke { host, .. } | Effect::UnprovenEnd { host },
+            Effect::Wrong { host, .. }
+            | Effect::Broke { host, .. }
+            | Effect::GaveUp { host }
+            | Effect::UnprovenEnd { host },
         ) => host_name(out, names, host.other()),
         ("time", Effect::Late(by) | Effect::LateEnd(by)) => time(out, *by),
         ("said", Effect::Wrong { said, .. }) => {

@@ -542,7 +542,15 @@ impl Part {
         log.chat(self.host, Happening::Ended(ending));
         let result = match ending {
             Ending::Fin => self.peer.eof(),
-            _ => self.peer.broken(),
+            Ending::Reset => self.peer.broken(),
+            // It is not the other side that ended it.
+            Ending::TimedOut | Ending::Unreachable => self.peer.broken().map_err(|_| {
+                let why = match ending {
+                    Ending::TimedOut => "TCP gave up, since nothing was acknowledged any more",
+                    _ => "there is no way to the other side",
+                };
+                ChatError::Lost(why.to_owned())
+            }),
         };
         // Without a stream it cannot fail.
         let _ = self.respond(None, log);

@@ -215,7 +215,9 @@ impl Memory {
         let arrival = self.log.flight.first_key_value().map(|((at, _), _)| *at);
         let now = self.log.now;
         let mitm = self.log.mitm.as_mut().and_then(|mitm| mitm.timer(now));
+        let held = self.log.faults.as_ref().and_then(Faults::due);
         let timers = [
+            held.map(|due| due.since(EPOCH)),
             self.a.timer(now),
             self.b.timer(now),
             self.b.wakes(now),
@@ -242,6 +244,11 @@ impl Memory {
             return Err(WireError::TooLong { time, packets });
         }
         self.log.now = next;
+        let time = self.log.time();
+        let faults = self.log.faults.as_mut();
+        for going in faults.map_or(Vec::new(), |faults| faults.overdue(time)) {
+            self.log.going(going);
+        }
         while let Some(first) = self.log.flight.first_entry()
             && first.key().0 <= next
         {

@@ -130,6 +130,11 @@ impl<'r> Relay<'r> {
                 .moving
                 .peek()
                 .map(|Reverse(next)| Duration::from_nanos(next.due.since(now)));
+            let held = self.shared.faults().and_then(|faults| faults.due());
+            let due = [due, held.map(|due| Duration::from_nanos(due.since(now)))]
+                .into_iter()
+                .flatten()
+                .min();
             let left = self.max_time.saturating_sub(self.shared.clock.running());
             let elapsed = self.elapsed();
             let mitm = self.mitm.as_mut().and_then(|mitm| mitm.timer(elapsed));
@@ -147,6 +152,7 @@ impl<'r> Relay<'r> {
                     self.take(host, &mut buffer)?;
                 }
             }
+            self.let_go();
             self.carry()?;
             self.middle()?;
             if self.moving.is_empty() && self.mitm.as_ref().is_some_and(Mitm::was_left) {
@@ -336,15 +342,42 @@ impl<'r> Relay<'r> {
                     arrives,
                     bytes,
                 } => {
-                    self.launch(hop, to, true, arrives, (id, bytes));
-                    self.log.pass(Seen::Released {
-                        id,
-                        time: now,
-                        arrives,
-                    });
+                    self.release(hop, to, arrives, now, (id, bytes));
                 }
             }
         }
+    }
+
+    /// Lets go what rules have held back for too long.
+    fn let_go(&mut self) {
+        let now = self.shared.clock.now();
+        let going = match self.shared.faults() {
+            Some(mut faults) if faults.due().is_some_and(|due| due <= now) => faults.overdue(now),
+            _ => return,
+        };
+        for going in going {
+            if let Going::Released {
+                id,
+                to,
+                arrives,
+                bytes,
+            } = going
+            {
+                let hop = if self.in_the_middle {
+                    0
+                } else {
+                    self.path.first(to.other())
+                };
+                self.release(hop, to, arrives, now, (id, bytes));
+            }
+        }
+    }
+
+    /// What was held back goes on.
+    fn release(&mut self, hop: usize, to: Host, arrives: Time, time: Time, frame: Numbered) {
+        let id = frame.0;
+        self.launch(hop, to, true, arrives, frame);
+        self.log.pass(Seen::Released { id, time, arrives });
     }
 
     /// Puts a frame on a further link, or on a router's first.
@@ -463,6 +496,11 @@ impl<'r> Relay<'r> {
                 }
                 Routed::Back(frame) => {
                     self.fate(from_host, true);
+                    let frame = self.number(frame);
+                    self.put(hop, to.other(), false, frame);
+                }
+                Routed::Told(frame) => {
+                    self.fate(from_host, false);
                     let frame = self.number(frame);
                     self.put(hop, to.other(), false, frame);
                 }

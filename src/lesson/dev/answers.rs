@@ -3,7 +3,7 @@
 use super::Found;
 use super::texts::fits;
 use crate::lesson::check::Verdict;
-use crate::lesson::load::{Answer, LessonError, Step};
+use crate::lesson::load::{Answer, Count, LessonError, Step};
 use crate::lesson::rig::Wire;
 use crate::lesson::stage::Stage;
 
@@ -24,6 +24,20 @@ pub(super) fn computed(stage: &Stage<'_>, found: &mut Found) {
     }
     for name in lesson.data.values.keys() {
         found.keep(stage.calc(name));
+    }
+    for (phrase, count) in &lesson.data.counts {
+        let Count::Holds(conditions) = count else {
+            continue;
+        };
+        for condition in conditions {
+            if found.keep(stage.holds(condition)) == Some(false) {
+                found.say(
+                    lesson,
+                    &format!("{phrase:?} ="),
+                    format!("seed {seed}: {phrase:?} is not right, since {condition:?} does not hold: correct the text or [counts]"),
+                );
+            }
+        }
     }
     for (language, texts) in &lesson.texts {
         for key in texts.keys() {

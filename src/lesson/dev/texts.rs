@@ -72,6 +72,7 @@ pub(super) fn texts(lesson: &Lesson, found: &mut Found) {
     };
     let listed: BTreeSet<String> = LISTED.map(str::to_owned).into();
     let mut used = BTreeSet::new();
+    let mut counted = BTreeSet::new();
     for (language, texts) in &lesson.texts {
         let mut complain = |key: &str, message: String| {
             found.list.push(LessonError {
@@ -107,7 +108,19 @@ pub(super) fn texts(lesson: &Lesson, found: &mut Found) {
                     format!("{key} cites {section}: add it to rfc in lesson.toml, or correct it"),
                 );
             }
+            for phrase in &typed.counts {
+                if !lesson.data.counts.contains_key(phrase) {
+                    complain(
+                        key,
+                        format!(
+                            "{key} says {phrase:?}: say under [counts] when that is right, {phrase:?} = [\"NAME == 2\"], or why it \
+                             stands there"
+                        ),
+                    );
+                }
+            }
             used.extend(typed.numbers);
+            counted.extend(typed.counts);
         }
         for key in wanted {
             if texts.find(key).is_none_or(str::is_empty) {
@@ -136,6 +149,15 @@ pub(super) fn texts(lesson: &Lesson, found: &mut Found) {
             if texts.find(key).is_none() && !wanted.contains(key) {
                 complain(key, format!("{key} is there in English: translate it"));
             }
+        }
+    }
+    for phrase in lesson.data.counts.keys() {
+        if !counted.contains(phrase) {
+            found.say(
+                lesson,
+                &format!("{phrase:?} ="),
+                format!("[counts] explains {phrase:?}, which no text says: remove it"),
+            );
         }
     }
     for number in lesson.data.numbers.keys() {
