@@ -230,7 +230,7 @@ mod tests {
         let english = Glossary::english().unwrap();
         for wire in [Wire::Memory, Wire::Tun] {
             for seed in [1, 2] {
-                let stage = Stage::new(&all[0], seed, &english).on(wire, None);
+                let stage = Stage::new(all.first().unwrap(), seed, &english).on(wire, None);
                 if let Err(why) = stage.probe() {
                     assert_eq!(wire, Wire::Tun, "{why}");
                     eprintln!("SKIPPED: the first lesson in German on Linux's TCP: {why}");
