@@ -16,21 +16,25 @@ fn main() -> ExitCode {
     let mut files = Vec::new();
     let mut keylog = None;
     let mut examples = 5;
+    let mut options = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--keylog" => keylog = arguments.next().map(PathBuf::from),
+            "-d" | "-o" => options.extend([argument].into_iter().chain(arguments.next())),
             "--examples" => examples = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(5),
             _ => files.push(PathBuf::from(argument)),
         }
     }
     if files.is_empty() {
-        eprintln!("usage: compare-tshark [--keylog FILE] [--examples N] CAPTURE…");
+        eprintln!(
+            "usage: compare-tshark [--keylog FILE] [--examples N] [-d RULE]… [-o PREFERENCE]… CAPTURE…"
+        );
         return ExitCode::FAILURE;
     }
     let mut all = compare::Report::default();
     for file in &files {
-        match compare::compare(file, keylog.as_deref()) {
+        match compare::compare(file, keylog.as_deref(), &options) {
             Ok(report) => {
                 println!("{}: {} frames", file.display(), report.frames);
                 print!("{}", report.table(examples));

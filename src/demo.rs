@@ -14,9 +14,11 @@ mod watch;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use crate::cli;
 use crate::file::WriteError;
+use crate::interrupt::Interrupts;
 use crate::packet::Frame;
 use crate::reason::reason;
 use crate::save::Save;
@@ -27,7 +29,7 @@ use crate::view::detail::{Depth, Detail};
 use crate::view::journey::Journeys;
 use crate::view::ladder::Ladder;
 use crate::view::paint::Out;
-use crate::wire::{Host, PORT, Seen, WireError};
+use crate::wire::{Host, PORT, Seen, Wire, WireError};
 use both::Both;
 use scene::Scene;
 use show::{Count, Show, Tracing};
@@ -37,6 +39,9 @@ const LINK_HEADER: usize = 14;
 
 /// When so much has been written into the buffer, it is handed on.
 const BATCH: usize = 256 << 10;
+
+/// While a file is written and nothing happens, it is looked so often whether a packet has come.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Why the demonstration ended early.
 #[derive(Debug)]
@@ -88,6 +93,7 @@ impl From<WireError> for DemoError {
             WireError::Latency { .. } => Self::Usage(format!("--latency: {error}")),
             WireError::Hops { .. } => Self::Usage(format!("--hops: {error}")),
             WireError::Script { .. } => Self::Usage(error.to_string()),
+            WireError::TooLong { .. } => Self::Wire(format!("{error}. --max-time sets how long")),
             _ => Self::Wire(error.to_string()),
         }
     }
@@ -109,6 +115,9 @@ pub fn run(
         attack::refuse_beside_tamper(demo, screen)?;
         return tamper::run(demo, glossary, out, to);
     }
+    // Before there is a second thread. A file that is begun shall be complete; without one, the program just ends.
+    let interrupts = demo.output.write.as_ref().map(|_| Interrupts::new());
+    let interrupts = interrupts.and_then(Result::ok);
     let script = attack::script(demo);
     let Scene {
         mut wire,
@@ -134,16 +143,20 @@ pub fn run(
         kernel: screen.verbose > 0,
         hosts,
         links,
+        highest: 0,
         longest: scene::mtu(demo) + LINK_HEADER,
         ladder: Ladder::default(),
         journeys: Journeys::default(),
-        watches: attack::watches(demo, notebook, port),
+        watches: attack::watches(demo, notebook.clone(), port),
         lanes: demo.attack.mitm.map(|_| mitm::Lanes::new()),
         heads: true,
         // What comes of an attack's own rules, those say who watch it.
-        faults: (!demo.fault.is_empty()).then(|| Tracing::new(rules, links)),
+        faults: (!demo.fault.is_empty()).then(|| match notebook {
+            Some(notebook) => Tracing::beside(rules, notebook, origin),
+            None => Tracing::new(rules, links),
+        }),
     };
-    let mut both = Both::new(demo, screen, glossary, (links, port))?;
+    let mut both = Both::new(demo, screen, glossary, (links, port), out)?;
     show.heads = both.is_none();
     let mut save = Save::open(&demo.output, glossary, show.hosts.clone())?;
     let quiet = demo.output.takes_stdout();
@@ -158,14 +171,19 @@ pub fn run(
     let (mut picked, mut last) = (0, 0);
 
     show.begin(out, (title, legend, port), &words);
-    if let Some(both) = &both {
+    if let Some(both) = &mut both {
         both.begin(out);
     }
     if quiet {
         out.clear();
     }
     let mut failure = None;
-    while let Some(seen) = wire.next() {
+    loop {
+        let asked = |interrupts: &Interrupts| ends(interrupts, &mut *wire);
+        if interrupts.as_ref().is_some_and(asked) {
+            break;
+        }
+        let Some(seen) = wire.next() else { break };
         let seen = match seen {
             Ok(seen) => seen,
             Err(error) => {
@@ -273,6 +291,15 @@ pub fn run(
     }
     out.flush_to(to)?;
     failure.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Waits until the wire has something; whether it is asked to end before that.
+fn ends(interrupts: &Interrupts, wire: &mut dyn Wire) -> bool {
+    let mut asked = interrupts.came();
+    while !asked && !wire.is_ready() {
+        asked = interrupts.came_within(GLANCE);
+    }
+    asked
 }
 
 /// What a host is called on the screen.

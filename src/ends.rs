@@ -206,7 +206,6 @@ impl Ends {
                 self.arrive(Some(packet.sent), tell);
                 self.packet(packet, tell);
                 if let Some(info) = &packet.kernel {
-                    self.is_linux();
                     self.confirm(packet.from, info);
                 }
             }
@@ -227,18 +226,10 @@ impl Ends {
             Seen::Chat { time, .. } => self.arrive(Some(*time), tell),
             Seen::Kernel { host, time, info } => {
                 self.arrive(Some(*time), tell);
-                self.is_linux();
                 self.confirm(*host, info);
             }
         }
         Ok(())
-    }
-
-    /// The ends' TCP is Linux's: only a kernel tells what it knows.
-    fn is_linux(&mut self) {
-        for side in &mut self.sides {
-            side.tcp.linux = true;
-        }
     }
 
     /// All that is still under way arrives.
@@ -262,7 +253,10 @@ impl Ends {
     }
 
     fn confirm(&mut self, host: Host, info: &TcpInfo) {
-        let said = &mut side(&mut self.sides, host).said;
+        let side = side(&mut self.sides, host);
+        // Only a kernel tells what it knows.
+        side.tcp.linux = true;
+        let said = &mut side.said;
         if let Some(state) = mib(info.state)
             && said.last() != Some(&state)
             && said.len() < MAX_STATES
@@ -497,8 +491,11 @@ fn frame<'b>(passage: &Passage, time: Time, bytes: &'b [u8]) -> Frame<'b> {
     }
 }
 
-/// What TCP's header says.
+/// What TCP's header says; that of the packet, not one that is quoted in it.
 fn segment(event: &Event<'_>) -> Option<Segment> {
+    if event.layers.iter().any(|layer| layer.def.key == "icmp") {
+        return None;
+    }
     let number = |def: &'static FieldDef| {
         let field = event.field(def)?;
         field.value(event.bytes(field.buf)).uint()

@@ -4,6 +4,7 @@
 mod linux {
     use std::io;
     use std::os::fd::{AsFd, BorrowedFd};
+    use std::time::Duration;
 
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::signal::{SigSet, Signal};
@@ -32,6 +33,14 @@ mod linux {
             matches!(self.0.read_signal(), Ok(Some(_)))
         }
 
+        /// Waits so long; whether one came before that.
+        pub(crate) fn came_within(&self, time: Duration) -> bool {
+            let mut list = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+            let timeout = PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO);
+            let _ = poll(&mut list, timeout);
+            self.came()
+        }
+
         /// Waits until there is something to read; whether one came before that.
         pub(crate) fn came_before(&self, input: impl AsFd) -> bool {
             let mut list = [
@@ -54,6 +63,7 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
     use std::io;
+    use std::time::Duration;
 
     /// Nothing is taken up: they end the process.
     #[derive(Debug)]
@@ -70,6 +80,12 @@ mod elsewhere {
 
         /// Never.
         pub(crate) fn came(&self) -> bool {
+            false
+        }
+
+        /// Never.
+        pub(crate) fn came_within(&self, time: Duration) -> bool {
+            std::thread::sleep(time);
             false
         }
 

@@ -9,7 +9,7 @@ use crate::cli::output::Format;
 use crate::cli::read::Place;
 use crate::file::{Comments, FileError, Interface, Item, Packet, Reader, WriteError};
 use crate::interrupt::Interrupts;
-use crate::keylog::LogFile;
+use crate::keylog::{KeyLogError, LogFile};
 use crate::layers::{Bind, PROTOCOLS, tcp};
 use crate::packet::{Frame, LinkType, Time};
 use crate::progress::Progress;
@@ -262,7 +262,7 @@ impl<'g> Job<'g> {
                         break;
                     }
                 }
-                Some(Item::Secret(line)) => self.secret(line)?,
+                Some(Item::Secret(line)) => self.secret(line, Session::captured_secret)?,
                 Some(Item::Comments(comments)) => {
                     if self.verbose {
                         written(self.glossary, out, comments);
@@ -365,7 +365,7 @@ impl<'g> Job<'g> {
         for log in &mut logs {
             let read = read(log, &mut |line| {
                 if result.is_ok() {
-                    result = self.secret(line);
+                    result = self.secret(line, Session::keylog_line);
                 }
             });
             read.map_err(|error| ReadError::KeyLog(log.path().to_owned(), error))?;
@@ -374,8 +374,12 @@ impl<'g> Job<'g> {
         result
     }
 
-    fn secret(&mut self, line: &str) -> Result<(), ReadError> {
-        if let Err(error) = self.session.keylog_line(line) {
+    fn secret(
+        &mut self,
+        line: &str,
+        take: fn(&mut Session, &str) -> Result<(), KeyLogError>,
+    ) -> Result<(), ReadError> {
+        if let Err(error) = take(&mut self.session, line) {
             if self.bad_lines == 0 {
                 self.bad_line = error.to_string();
             }

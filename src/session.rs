@@ -2,7 +2,7 @@
 
 use crate::cursor::Cursor;
 use crate::flow::{self, Desk};
-use crate::keylog::{KeyLog, KeyLogError, Secrets};
+use crate::keylog::{KeyLog, KeyLogError, MAX_FROM_CAPTURE, Secrets};
 use crate::layers::tcp_info::TcpInfo;
 use crate::layers::{self, tcp};
 use crate::packet::{BufId, Buffers, Context, Event, Frame, Interest, Labels, Layer, Time, Why};
@@ -47,6 +47,15 @@ impl Session {
     /// When the line is not of the form of a key log.
     pub fn keylog_line(&mut self, line: &str) -> Result<(), KeyLogError> {
         self.keylog.line(line)
+    }
+
+    /// The same for a line that stands in a capture file: of those, the secrets of fewer connections are kept
+    /// ([`crate::keylog::MAX_FROM_CAPTURE`]).
+    ///
+    /// # Errors
+    /// When the line is not of the form of a key log, or is of one connection too many.
+    pub fn captured_secret(&mut self, line: &str) -> Result<(), KeyLogError> {
+        self.keylog.line_among(line, MAX_FROM_CAPTURE)
     }
 
     /// What is known of the connection that begins with this client random.

@@ -18,8 +18,9 @@ use crate::view::line::Lines;
 use crate::view::paint::Out;
 use crate::view::words::Hosts;
 
-/// When so much has been written into the buffer, it is handed on even if more packets wait.
-pub const BATCH: usize = 256 << 10;
+/// When so much has been written into the buffer, it is handed on even if more packets wait. With what is read and what is
+/// remembered beside it, it stays in the processor's own memory.
+pub const BATCH: usize = 64 << 10;
 
 /// Where a line that a terminal has no room for goes on: behind the number and the time.
 const INDENT: usize = 19;

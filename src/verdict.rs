@@ -224,6 +224,11 @@ pub enum Effect {
         /// Why.
         error: ChatError,
     },
+    /// It never began, or was given up: TCP got nothing through.
+    GaveUp {
+        /// Whose TCP.
+        host: Host,
+    },
     /// It ended, and nobody can know whether the other side had wanted that.
     UnprovenEnd {
         /// For whom.
@@ -285,6 +290,13 @@ pub enum Consequence {
         after: u64,
         /// Why.
         why: Why,
+    },
+    /// A router told its sender that it had no hop left.
+    Told {
+        /// Whom.
+        host: Host,
+        /// Whether it was a SYN.
+        syn: bool,
     },
     /// TLS raised the alarm.
     Alarm {
@@ -433,6 +445,7 @@ impl Effect {
             Self::Over => "over",
             Self::Wrong { .. } => "wrong",
             Self::Broke { .. } => "broke",
+            Self::GaveUp { .. } => "gave_up",
             Self::UnprovenEnd { .. } => "unproven_end",
             Self::Unfinished => "unfinished",
         }

@@ -39,6 +39,8 @@ fn a_client_sees_the_packets_of_its_own_connection_and_no_others() {
     ada.expect("* you are Ada now");
     // Another connection to the same server, from the same host, opens and speaks meanwhile.
     let mut carl = server.join("Carl");
+    // What is said now is in another packet than the news that Carl is there.
+    ada.expect("is Carl now");
     carl.say("hello from Carl");
     ada.expect("server says \"Carl: hello");
     bob.expect("Carl: hello from Carl");

@@ -37,7 +37,7 @@ fn what_was_done_stands_beside_the_packet() {
         ),
         (
             "reorder where tls.handshake.type == server_hello",
-            "held back behind the next 1 (rule 1)",
+            "held back behind the next 1, 500 ms at most (rule 1)",
         ),
         (
             "flip 330 stale where chat",
@@ -340,4 +340,103 @@ fn programs_get_packets_and_nothing_else() {
     let numbers: Vec<_> = text(&output.stdout).lines().collect();
     assert_eq!(numbers.len(), 17);
     assert!(numbers.iter().all(|line| line.parse::<u64>().is_ok()));
+}
+
+/// Whoever is asked to end in the middle leaves a file that is complete, to the last packet that was shown.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_interrupted_file_is_complete() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+
+    let path = std::env::temp_dir().join(format!("layerwise-asked-{}.pcapng", std::process::id()));
+    let file = path.to_str().unwrap();
+    let lost = "drop where ip.src == 1.2.3.4 && tcp.len > 0 always";
+    let mut child = Command::new(env!("CARGO_BIN_EXE_layerwise"))
+        .args([
+            "demo", "--wire", "tun", "-w", file, "--force", "--fault", lost,
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut shown = String::new();
+    // From then on it waits for minutes, longer each time.
+    while !shown.contains("bytes again") {
+        assert!(output.read_line(&mut shown).unwrap() > 0, "{shown}");
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    output.read_to_string(&mut shown).unwrap();
+    assert!(child.wait().unwrap().success(), "{shown}");
+    assert!(shown.contains("What came of it"), "{shown}");
+    let arrows = shown
+        .lines()
+        .filter(|line| line.contains("──▶│") || line.contains("│◀──"));
+    let last = arrows
+        .last()
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    let read = Command::new(env!("CARGO_BIN_EXE_layerwise"))
+        .args(["read", file])
+        .output()
+        .unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(read.status.success(), "{}", text(&read.stderr));
+    let numbers = text(&read.stdout)
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    assert_eq!(numbers.last(), Some(last.as_str()));
+}
+
+/// A router that throws away what has no hop left says so by ICMP (RFC 792), and what comes of that is said truthfully.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_router_tells_who_sent_what_had_no_hop_left() {
+    let tun = |more: &[&str]| demo(&[&["--wire", "tun", "--hops", "2"], more].concat());
+    for link in ["ip", "ethernet"] {
+        let rule = "set ip.ttl 1 where chat.text == \"hi\"";
+        let output = tun(&["--link", link, "--fault", rule]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let words = words(&output);
+        for says in [
+            "1.2.3.1 says: a packet was on its way for too long",
+            "A hears from the router that #",
+            "Its TCP notes that and goes on",
+            "caught by IP (no hop left: a router threw it away, and told the sender by ICMP), cured by retransmission",
+            "1 lost, 0 not let go.",
+        ] {
+            assert!(words.contains(says), "{link}: {says}: {words}");
+        }
+    }
+    // The second router has an address of its own; Linux does not ask a second time.
+    let output = tun(&["--fault", "set ip.ttl 2 where tcp.flags.syn == 1"]);
+    let told = words(&output);
+    for says in [
+        "10.0.1.2 says: a packet was on its way for too long",
+        "Linux gives up connecting at once",
+        "caught by IP (no hop left: a router threw it away, and told the sender by ICMP), not cured; A's TCP gave up",
+    ] {
+        assert!(told.contains(says), "{says}: {told}");
+    }
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("there is no way to the other side"),
+        "{error}"
+    );
+    // What is wrong with the header is not covered up, and nobody is told.
+    let output = tun(&["--fault", "set ip.ttl 1 stale where chat.text == \"hi\""]);
+    let spoilt = words(&output);
+    assert!(
+        spoilt.contains("caught by IP (header checksum), cured by"),
+        "{spoilt}"
+    );
+    assert!(!spoilt.contains("too long"), "{spoilt}");
+    // At both ends it is a packet that nobody there has sent, and no segment.
+    let rule = "set ip.ttl 1 where chat.text == \"hi\"";
+    let sides = words(&tun(&["--sides", "--fault", rule]));
+    assert!(sides.contains("Time exceeded"), "{sides}");
+    assert!(!sides.contains("before it are missing"), "{sides}");
 }

@@ -629,12 +629,24 @@ fn damaged() -> Vec<(&'static str, Vec<u8>, usize, &'static str)> {
             "file is a Sun snoop capture, which is not read here: convert it with editcap -F pcapng file file.pcapng",
         ),
         (
+            "packed twice",
+            gzip(&gzip(b"\xd4\xc3\xb2\xa1 and so on")),
+            0,
+            "file is packed more than once: unpack it with gzip -d or zstd -d, and read what comes of it",
+        ),
+        (
             "bytes of gzip alone",
             b"\x1f\x8b\x08\0\0\0".to_vec(),
             0,
             "cannot be unpacked",
         ),
     ]
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
 }
 
 #[test]

@@ -326,6 +326,17 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "tcp.flag.syn",
     ),
     (
+        "ssl.handshake.type == 1",
+        "did you mean tls.handshake.type?",
+        "ssl.handshake.type",
+    ),
+    (
+        "tcp.retransmission",
+        "did you mean tcp.analysis.retransmission?",
+        "tcp.retransmission",
+    ),
+    ("ttl == 3", "did you mean ip.ttl or dns.resp.ttl?", "ttl"),
+    (
         "nonsense",
         "no such field: nonsense; `layerwise fields` lists all there are",
         "nonsense",

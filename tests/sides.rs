@@ -137,7 +137,7 @@ fn is_made(packet: &Packet) -> bool {
 }
 
 /// Every kind of fault, each to packets where it does something.
-const RULES: [&[&str]; 9] = [
+const RULES: [&[&str]; 10] = [
     &[],
     &["drop where tcp.len > 0 && ip.src == 1.2.3.4"],
     &[
@@ -153,6 +153,7 @@ const RULES: [&[&str]; 9] = [
         "delay 12ms where tls.handshake.type == server_hello",
         "delay 300ms where chat.text == \"hi\"",
     ],
+    &["delay 7ms where chat.text == \"hi\" || tls.handshake.type == certificate"],
     &["rst where chat.text == \"hi\""],
     &["fin where chat.text == \"hello\""],
     &[

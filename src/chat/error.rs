@@ -76,6 +76,11 @@ impl fmt::Display for ChatError {
                 f,
                 "the other side sent more than {limit} bytes without a newline: the chat was ended"
             ),
+            // Of which of the two, TLS's library does not say.
+            Self::Certificate(CertificateError::BadSignature) => f.write_str(
+                "a signature of the server's does not verify: the one on its certificate, or the one that it made with the \
+                 certificate's key in the handshake. Something was changed or forged",
+            ),
             Self::Certificate(error) => {
                 f.write_str("the server's certificate was refused: ")?;
                 certificate_words(f, error)
@@ -119,9 +124,6 @@ fn certificate_words(f: &mut fmt::Formatter<'_>, error: &CertificateError) -> fm
     match error {
         CertificateError::UnknownIssuer => {
             f.write_str("no authority that is trusted here has signed it (unknown issuer)")
-        }
-        CertificateError::BadSignature => {
-            f.write_str("its signature is wrong: it was changed or forged")
         }
         CertificateError::NotValidForNameContext {
             expected,

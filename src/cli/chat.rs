@@ -107,7 +107,7 @@ pub struct Join {
 }
 
 /// A time with its unit; seconds if it has none.
-fn long_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn long_duration(text: &str) -> Result<Duration, String> {
     const HELP: &str = "give a number and ms, s, m or h, such as 30s";
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')

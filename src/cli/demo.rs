@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::chat::long_duration;
 use super::duration;
 use super::output::Output;
 
@@ -36,10 +37,13 @@ pub struct Demo {
     #[arg(long, value_name = "N")]
     pub hops: Option<usize>,
     /// memory, tun: do something to packets on their way; several are possible. Without more words, once:
-    /// drop, delay 300ms, duplicate, reorder 2, flip chat.text, set ip.ttl 1 stale, swap16, truncate, replay, rst, fin,
+    /// drop, delay 300ms, duplicate, reorder 2 (behind the next 2, or after 500 ms), flip chat.text, set ip.ttl 1 stale, swap16, truncate, replay, rst, fin,
     /// random loss 20%; then where EXPR (as with -Y), times N or always, after N
     #[arg(long, value_name = "RULE")]
     pub fault: Vec<String>,
+    /// The wire gives up after so long: 30m, 90s; on memory that is virtual time [default: tun 10m, memory 24h]
+    #[arg(long, value_name = "TIME", value_parser = long_duration)]
+    pub max_time: Option<Duration>,
     /// loopback: the server's port [default: 8080]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,

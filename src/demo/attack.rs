@@ -161,34 +161,12 @@ pub(super) fn refuse(demo: &cli::Demo, kind: Kind) -> Result<(), DemoError> {
                 .to_owned(),
         ));
     }
-    let beside_mitm = [
-        (
-            "--fault",
-            !demo.fault.is_empty(),
-            "M is all that is done to this chat",
-        ),
-        (
-            "--hops",
-            demo.hops.is_some(),
-            "M stands where routers would",
-        ),
-        (
-            "--link",
-            demo.link.is_some(),
-            "M speaks IP and TCP, and no Ethernet",
-        ),
-        (
-            "--sides, --ladder, --plot",
-            demo.sides || demo.ladder || demo.plot,
-            "A and B are not the two ends of one connection there",
-        ),
-    ];
-    for (option, given, why) in beside_mitm {
-        if given && attack.mitm.is_some() {
-            return Err(DemoError::Usage(format!(
-                "{option} cannot be had with --mitm: {why}. Leave out one or the other"
-            )));
-        }
+    if attack.mitm.is_some() && demo.hops.is_some() {
+        return Err(DemoError::Usage(
+            "--hops cannot be had with --mitm: M stands where a router would, next to each host, and there is nothing \
+             behind it. Leave out one or the other"
+                .to_owned(),
+        ));
     }
     let wire = (kind == Kind::Loopback)
         .then_some(first)

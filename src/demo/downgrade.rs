@@ -1,6 +1,7 @@
 //! Somebody on the path strikes TLS 1.3 out of A's offer: what was edited, the mark in B's answer, and what A does.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use rustls::CertificateError;
 
 use super::watch::{Watch, heading, hex, sentence};
 use crate::chat::ChatError;
@@ -130,26 +131,30 @@ impl Watch for Downgrade {
         };
         sentence(out, glossary, key, 0, |_, _| ());
         if let Some((packet, host, alert)) = self.alert {
-            sentence(
-                out,
-                glossary,
-                "say.downgrade.alert",
-                0,
-                |out, word| match word {
-                    "a" => out.text(super::name(host)),
-                    "packet" => out.number(packet),
-                    "alert" => {
-                        let entry = glossary.of(&tls::alert::DESC).value(alert);
-                        out.text(entry.map_or("?", |value| value.name.as_str()));
-                    }
-                    "n" => out.number(alert),
-                    _ => {
-                        if let Some((_, error)) = &self.failure {
-                            out.text(&error.to_string());
-                        }
-                    }
-                },
+            // A checks the certificate first, and then, with its key, what B has signed (RFC 5246, section 7.4.3).
+            let signature = matches!(
+                self.failure,
+                Some((_, ChatError::Certificate(CertificateError::BadSignature)))
             );
+            let key = if signature {
+                "say.downgrade.signature"
+            } else {
+                "say.downgrade.alert"
+            };
+            sentence(out, glossary, key, 0, |out, word| match word {
+                "a" => out.text(super::name(host)),
+                "packet" => out.number(packet),
+                "alert" => {
+                    let entry = glossary.of(&tls::alert::DESC).value(alert);
+                    out.text(entry.map_or("?", |value| value.name.as_str()));
+                }
+                "n" => out.number(alert),
+                _ => {
+                    if let Some((_, error)) = &self.failure {
+                        out.text(&error.to_string());
+                    }
+                }
+            });
         }
         let [a, b] = self.hello.each_ref().map(|hello| hash(hello));
         sentence(

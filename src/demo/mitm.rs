@@ -55,6 +55,11 @@ impl Lanes {
         }
     }
 
+    /// Times count from here on, if none has been shown yet.
+    pub(super) fn count_from(&mut self, start: Time) {
+        self.start.get_or_insert(start);
+    }
+
     /// Who is who on this link.
     pub(super) fn hosts(&self, hop: usize) -> Option<&Hosts> {
         self.hosts.get(hop)
@@ -117,14 +122,54 @@ impl Lanes {
             out.spaces(2);
             let margin = out.column();
             out.wrapped(&text, |out| {
-                for column in columns {
-                    out.to_column(column);
-                    out.text(glyphs.vertical);
-                }
+                lifelines(out, columns);
                 out.to_column(margin);
             });
         }
         out.newline();
+    }
+
+    /// A line about a packet, with its number and when.
+    pub(super) fn remark(
+        &self,
+        out: &mut Out,
+        (id, time): (u64, Time),
+        role: Option<Role>,
+        text: &str,
+    ) {
+        let start = |out: &mut Out| role.into_iter().for_each(|role| out.start(role));
+        let end = |out: &mut Out| role.into_iter().for_each(|role| out.end(role));
+        if out.look().plain {
+            out.wrapped(text, |_| ());
+            return out.newline();
+        }
+        let since = time.since(self.start.unwrap_or(time));
+        let step = Self::step(out);
+        let columns = [LEFT, LEFT + step, LEFT + 2 * step];
+        out.spaces(3_usize.saturating_sub(id.max(1).ilog10() as usize + 1));
+        out.number(id);
+        milliseconds(out, since, 8);
+        lifelines(out, columns);
+        out.spaces(2);
+        let margin = out.column();
+        start(out);
+        out.wrapped(text, |out| {
+            end(out);
+            lifelines(out, columns);
+            out.to_column(margin);
+            start(out);
+        });
+        end(out);
+        out.newline();
+    }
+}
+
+/// Draws the lifelines.
+fn lifelines(out: &mut Out, columns: [usize; 3]) {
+    let vertical = out.glyphs().vertical;
+    for column in columns {
+        out.to_column(column);
+        out.text(vertical);
     }
 }
 
@@ -235,11 +280,14 @@ impl InTheMiddle {
             out.newline();
         }
         match (&self.failure, self.insecure) {
-            (Some(error), _) => sentence(out, glossary, "say.mitm.refused", 0, |out, _| {
-                out.text(&error.to_string());
-            }),
-            (None, true) => sentence(out, glossary, "say.mitm.insecure", 0, |_, _| ()),
-            (None, false) => {}
+            (Some(error @ ChatError::Certificate(_)), _) => {
+                sentence(out, glossary, "say.mitm.refused", 0, |out, _| {
+                    out.text(&error.to_string());
+                })
+            }
+            (_, true) => sentence(out, glossary, "say.mitm.insecure", 0, |_, _| ()),
+            // What else it failed of, or that it did not, is told elsewhere.
+            (_, false) => {}
         }
         out.newline();
     }
@@ -293,7 +341,7 @@ impl InTheMiddle {
         let mut pane = Pane::new(glossary.say("say.mitm.pane"));
         let notes = self.notebook.lock().unwrap_or_else(PoisonError::into_inner);
         let mut read = 0;
-        for (host, what) in &notes.seen {
+        for (_, host, what) in &notes.seen {
             let (label, arrow) = match host {
                 Host::A => ("A → M", "A → B"),
                 Host::B => ("M → B", "B → A"),

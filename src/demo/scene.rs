@@ -46,7 +46,6 @@ pub(super) struct Words {
     pub(super) number: u64,
 }
 
-#[cfg(target_os = "linux")]
 impl Words {
     fn new(key: &'static str) -> Self {
         Self {
@@ -156,6 +155,7 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         seed: seed(demo),
         mtu: mtu(demo),
         latency,
+        max_time: demo.max_time.unwrap_or(default.max_time),
         plain: demo.attack.no_tls,
         mitm: demo.attack.mitm.map(mitm::server),
         verify: !demo.attack.insecure,
@@ -179,7 +179,7 @@ fn memory(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         port: PORT,
         title: title(demo),
         legend: legend(demo),
-        words: Vec::new(),
+        words: in_the_middle(demo),
     })
 }
 
@@ -206,6 +206,20 @@ fn rules(demo: &cli::Demo) -> Result<Vec<Rule>, DemoError> {
         .map(Rule::parse)
         .collect::<Result<_, _>>()
         .map_err(|error| DemoError::Usage(format!("--fault: {error}")))
+}
+
+/// What is to be known about rules and views where somebody is in the middle.
+fn in_the_middle(demo: &cli::Demo) -> Vec<Words> {
+    let mut words = Vec::new();
+    if demo.attack.mitm.is_some() {
+        if !demo.fault.is_empty() {
+            words.push(Words::new("say.mitm.faults"));
+        }
+        if demo.sides || demo.ladder || demo.plot {
+            words.push(Words::new("say.mitm.both"));
+        }
+    }
+    words
 }
 
 fn title(demo: &cli::Demo) -> &'static str {
@@ -253,7 +267,10 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         latency: demo.latency.unwrap_or(default.latency),
         link: link(demo),
         hops: demo.hops.unwrap_or(0),
-        max_time: attack::patience(&demo.attack).unwrap_or(default.max_time),
+        max_time: demo
+            .max_time
+            .or_else(|| attack::patience(&demo.attack))
+            .unwrap_or(default.max_time),
         plain: demo.attack.no_tls,
         mitm: demo.attack.mitm.map(mitm::server),
         verify: !demo.attack.insecure,
@@ -277,6 +294,7 @@ fn tun(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         });
     }
     words.push(Words::new("say.demo.wire.differs"));
+    words.extend(in_the_middle(demo));
     Ok(Scene {
         origin: wire.started(),
         notebook: wire.notebook(),
@@ -302,6 +320,7 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         port: demo.port.unwrap_or(default.port),
         mtu: mtu(demo),
         link: link(demo),
+        max_time: demo.max_time.unwrap_or(default.max_time),
         ..default
     };
     let wire = loopback::Loopback::new(&config, script)?;

@@ -1,5 +1,8 @@
 //! What the demonstration puts on the screen: the ladder or each packet whole, remarks under them, the sum at the end.
 
+use std::sync::PoisonError;
+
+use crate::chat::ChatEvent;
 use crate::layers::ipv4;
 use crate::layers::tcp_info::{self, TcpInfo};
 use crate::packet::{Event, Time};
@@ -13,6 +16,7 @@ use crate::view::paint::{Out, Role};
 use crate::view::sides;
 use crate::view::verdict;
 use crate::view::words::{self, Deed, Hosts};
+use crate::wire::mitm::Notebook;
 use crate::wire::{Happening, Host, Link, Packet, WireError, fault};
 
 use super::mitm::Lanes;
@@ -53,6 +57,8 @@ pub(super) struct Show<'s> {
     pub(super) hosts: Hosts,
     /// How many links there are from A to B.
     pub(super) links: usize,
+    /// The highest number of a packet so far.
+    pub(super) highest: u64,
     /// The longest frame that a link of the MTU which was asked for carries.
     pub(super) longest: usize,
     pub(super) ladder: Ladder,
@@ -72,6 +78,10 @@ pub(super) struct Tracing {
     tracer: Tracer,
     /// The packets of each rule that were marked; at most [`MARKED`].
     marked: Vec<Vec<u64>>,
+    /// What the one in the middle sees, if there is one: then it is the other end of the link that rules act on. And how
+    /// much of that is told.
+    notebook: Option<(Notebook, Time)>,
+    told: usize,
 }
 
 impl Tracing {
@@ -80,6 +90,48 @@ impl Tracing {
         Self {
             tracer: Tracer::new(links),
             marked: vec![Vec::new(); rules],
+            notebook: None,
+            told: 0,
+        }
+    }
+
+    /// The same on A's link, at whose other end there is one in the middle with this notebook, whose times count from `start`.
+    pub(super) fn beside(rules: usize, notebook: Notebook, start: Time) -> Self {
+        Self {
+            notebook: Some((notebook, start)),
+            ..Self::new(rules, 1)
+        }
+    }
+
+    /// Something happened in the chat of a host; of the two, only A is at an end of the link where one is in the middle.
+    fn chat(&mut self, host: Host, time: Time, what: &Happening) {
+        self.overhear(time);
+        if host == Host::A || self.notebook.is_none() {
+            self.tracer.chat(host, time, what);
+        }
+    }
+
+    /// What happened at the one in the middle since the last time, until then.
+    fn overhear(&mut self, until: Time) {
+        let Some((notebook, start)) = &self.notebook else {
+            return;
+        };
+        let notes = notebook.lock().unwrap_or_else(PoisonError::into_inner);
+        for (at, host, what) in notes.seen.iter().skip(self.told) {
+            let time = Time(start.0.saturating_add(*at));
+            if time > until {
+                break;
+            }
+            self.told += 1;
+            match (host, what) {
+                (Host::A, what) => self.tracer.chat(Host::B, time, what),
+                // What it hears from B, it says to A.
+                (Host::B, Happening::Hears(ChatEvent::Said(line))) => {
+                    let says = Happening::Says(line.text.clone());
+                    self.tracer.chat(Host::B, time, &says);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -175,11 +227,19 @@ impl Show<'_> {
             Host::B => self.links - 1,
         };
         let sent = packet.hop == first;
+        // Whether it is shown or not.
+        self.ladder.count_from(packet.sent);
+        if let Some(lanes) = &mut self.lanes {
+            lanes.count_from(packet.sent);
+        }
         if let Some(faults) = &mut self.faults {
             faults.tracer.arrive(packet.sent);
         }
         self.remarks(out);
-        if let Some(faults) = &mut self.faults {
+        // With one in the middle, rules act on A's link.
+        let on_link = self.lanes.is_none() || packet.hop == 0;
+        if let Some(faults) = self.faults.as_mut().filter(|_| on_link) {
+            faults.overhear(packet.sent);
             faults.tracer.packet(packet, Some(event));
         }
         // What a rule has done is said for each rule.
@@ -216,11 +276,16 @@ impl Show<'_> {
             return;
         }
         if let Some(lanes) = &mut self.lanes {
-            return lanes.packet(out, self.glossary, packet, event);
+            lanes.packet(out, self.glossary, packet, event);
+            self.touched(out, packet, event);
+            return self.remarks(out);
         }
         let ttl = words::uint(event, &ipv4::TTL);
-        // Routers pass on what has a TTL; anything else that is seen on their links is their own.
-        if sent || ttl.is_none() {
+        // Routers pass on what has a TTL; anything else that is seen on their links, and what nobody has sent before, is
+        // their own.
+        let is_new = packet.id > self.highest;
+        self.highest = self.highest.max(packet.id);
+        if sent || is_new || ttl.is_none() {
             let made = packet.touched.iter().any(|touch| touch.deed.is_made());
             let doing = if made {
                 Deed::made_up()
@@ -237,7 +302,7 @@ impl Show<'_> {
             if shown && packet.bytes.len() > self.longest {
                 self.remark(out, "say.demo.super", packet, event);
             }
-            if shown && self.links > 1 && ttl.is_none() {
+            if shown && self.links > 1 && (ttl.is_none() || !sent) {
                 self.remark(out, "say.demo.link", packet, event);
             }
         } else if !Deed::of(event).bulk {
@@ -257,7 +322,7 @@ impl Show<'_> {
     /// Something happened in the chat of a host.
     pub(super) fn chat(&mut self, out: &mut Out, host: Host, time: Time, what: &Happening) {
         if let Some(faults) = &mut self.faults {
-            faults.tracer.chat(host, time, what);
+            faults.chat(host, time, what);
             self.remarks(out);
         }
     }
@@ -299,6 +364,11 @@ impl Show<'_> {
         }
     }
 
+    /// What the hosts at the ends of the link are called that rules act on.
+    fn names(&self) -> verdict::Names {
+        ["A", if self.lanes.is_some() { "M" } else { "B" }]
+    }
+
     /// What has come of faults since the last time.
     fn remarks(&mut self, out: &mut Out) {
         let Some(faults) = &mut self.faults else {
@@ -308,6 +378,7 @@ impl Show<'_> {
         if self.machine.is_some() || self.pick.is_some() {
             return;
         }
+        let names = self.names();
         let mut any = false;
         for remark in &remarks {
             let follows = |faults: &Tracing| faults.follows(remark);
@@ -317,13 +388,15 @@ impl Show<'_> {
             any = true;
             let (role, glyph) = match remark.what {
                 Consequence::Saw(_) => (Role::Bad, out.glyphs().right),
-                Consequence::Alarm { .. } => (Role::Warn, out.glyphs().right),
+                Consequence::Alarm { .. } | Consequence::Told { .. } => {
+                    (Role::Warn, out.glyphs().right)
+                }
                 Consequence::Again { .. } => (Role::Good, out.glyphs().right),
                 Consequence::Reacted { .. } => (Role::Computed, out.glyphs().right),
             };
             let text = out.aside(|out| {
                 self.glyph(out, glyph, remark.packet);
-                verdict::remark(out, self.glossary, remark);
+                verdict::remark(out, self.glossary, &names, remark);
             });
             self.say(out, (remark.packet, remark.time), Some(role), &text);
         }
@@ -364,6 +437,8 @@ impl Show<'_> {
             out.wrapped(text, |_| ());
             role.into_iter().for_each(|role| out.end(role));
             out.newline();
+        } else if let Some(lanes) = &self.lanes {
+            lanes.remark(out, at, role, text);
         } else {
             self.ladder.remark(out, at, role, text);
         }
@@ -371,6 +446,7 @@ impl Show<'_> {
 
     /// What came of each packet that was touched; of many, how many came to what.
     fn verdicts(&mut self, out: &mut Out) {
+        let names = self.names();
         let Some(faults) = &mut self.faults else {
             return;
         };
@@ -387,7 +463,7 @@ impl Show<'_> {
         out.end(Role::Heading);
         for verdict in &verdicts {
             if verdict.touched.first().is_some_and(|touch| few(touch.rule)) {
-                let text = out.aside(|out| verdict::verdict(out, self.glossary, verdict));
+                let text = out.aside(|out| verdict::verdict(out, self.glossary, &names, verdict));
                 self.item(out, &text);
             }
         }
@@ -409,7 +485,12 @@ impl Show<'_> {
     /// What became of all packets, and which rules were never carried out.
     fn fates(&self, out: &mut Out, (fates, reports): &(fault::Fates, Vec<fault::Report>)) {
         let mark = out.mark();
-        out.sentence(self.glossary.say("say.fault.fates"), |out, word| {
+        let key = if self.lanes.is_some() {
+            "say.fault.fates.mitm"
+        } else {
+            "say.fault.fates"
+        };
+        out.sentence(self.glossary.say(key), |out, word| {
             out.number(match word {
                 "sent" => fates.sent,
                 "made" => fates.made,
@@ -506,6 +587,7 @@ impl Show<'_> {
         }
         if let Some(faults) = &mut self.faults {
             faults.tracer.arrive(Time(u64::MAX));
+            faults.overhear(Time(u64::MAX));
         }
         if self.heads {
             self.remarks(out);

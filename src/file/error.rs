@@ -91,6 +91,12 @@ impl fmt::Display for FileError {
         match &self.problem {
             Problem::Open(error) => return write!(f, "cannot open {name}: {}", reason(error)),
             Problem::Empty => return write!(f, "{name} is empty: there is no capture in it"),
+            Problem::Unknown([0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]) => {
+                return write!(
+                    f,
+                    "{name} is packed more than once: unpack it with gzip -d or zstd -d, and read what comes of it"
+                );
+            }
             Problem::Unknown(first) => {
                 return write!(
                     f,

@@ -199,18 +199,48 @@ impl Key {
     #[must_use]
     pub fn near(name: &str) -> Vec<&'static str> {
         let asked = name.to_lowercase();
-        let most = (asked.chars().count() / 4).clamp(1, 4);
-        let keys = layers::all_fields()
-            .map(|def| def.key)
-            .chain(several().map(|(key, _)| key));
-        let mut near: Vec<_> = keys
+        let len = asked.chars().count();
+        let most = (len / 4).clamp(1, 4);
+        let keys = || {
+            let own = layers::all_fields().map(|def| def.key);
+            own.chain(several().map(|(key, _)| key))
+        };
+        let mut near: Vec<_> = keys()
+            // Comparing takes time by both lengths, and whoever asks decides on one of them.
+            .filter(|key| key.len().abs_diff(len) <= most)
             .map(|key| (crate::text::distance(&asked, &key.to_lowercase()), key))
             .filter(|(distance, _)| *distance <= most)
             .collect();
         near.sort_unstable();
         let nearest = near.first().map(|(distance, _)| *distance);
         near.retain(|(distance, _)| Some(*distance) == nearest);
-        near.into_iter().map(|(_, key)| key).take(3).collect()
+        if !near.is_empty() {
+            return near.into_iter().map(|(_, key)| key).take(3).collect();
+        }
+        // Wireshark's name for it until 2019.
+        let renamed = asked.strip_prefix("ssl.").map(|rest| format!("tls.{rest}"));
+        let renamed = renamed.and_then(|name| keys().find(|key| key.eq_ignore_ascii_case(&name)));
+        if let Some(key) = renamed {
+            return vec![key];
+        }
+        // The right end: of any protocol, or within the one that was named.
+        let (protocol, last) = match asked.split_once('.') {
+            Some((protocol, rest)) => (Some(protocol), rest.rsplit('.').next().unwrap_or(rest)),
+            None => (None, asked.as_str()),
+        };
+        let ends = |key: &&str| {
+            let mut parts = key.split('.');
+            protocol.is_none_or(|protocol| parts.next() == Some(protocol))
+                && key
+                    .rsplit('.')
+                    .next()
+                    .is_some_and(|end| end.eq_ignore_ascii_case(last))
+        };
+        let mut near: Vec<_> = keys().filter(ends).collect();
+        near.sort_by_key(|key| key.len());
+        near.dedup();
+        near.truncate(3);
+        near
     }
 
     /// Whether its values are read from fields, notes or layers of that name.

@@ -101,7 +101,7 @@ fn on_memory(play: &Play, mut rules: Vec<Rule>) -> Result<Tape, Unplayed> {
     }
     if let Some(notes) = notes {
         let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = notes.seen.iter().filter_map(|(host, what)| {
+        let read = notes.seen.iter().filter_map(|(_, host, what)| {
             let what = What::Hears(what.heard()?.text.clone());
             Some(Told { host: *host, what })
         });

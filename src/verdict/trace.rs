@@ -17,7 +17,7 @@ use crate::layers::tcp_info::TcpInfo;
 use crate::layers::tls;
 use crate::packet::{self, Event, Time};
 use crate::wire::fault::{Deed, Touch};
-use crate::wire::{Happening, Host, Packet, Seen};
+use crate::wire::{Ending, Happening, Host, Packet, Seen};
 
 /// So many packets that were touched are followed; more are only counted.
 const MAX_TRACES: usize = 4096;
@@ -158,15 +158,8 @@ impl Tracer {
             Seen::Packet(packet) => self.packet(packet, event),
             Seen::Released { id, time, arrives } => self.released(*id, *time, *arrives),
             Seen::Chat { host, time, what } => self.chat(*host, *time, what),
-            Seen::Kernel { .. } => self.is_linux(),
+            Seen::Kernel { host, .. } => self.side(*host).linux = true,
             Seen::Key { .. } => {}
-        }
-    }
-
-    /// The hosts' TCP is Linux's: only a kernel tells what it knows.
-    fn is_linux(&mut self) {
-        for side in &mut self.hosts {
-            side.linux = true;
         }
     }
 
@@ -183,14 +176,13 @@ impl Tracer {
     /// A packet was put on a link.
     pub fn packet(&mut self, packet: &Packet, event: Option<&Event<'_>>) {
         self.advance(packet.sent);
-        if packet.kernel.is_some() {
-            self.is_linux();
-        }
         let (from, to) = (packet.from, packet.from.other());
         let (first, last) = match from {
             Host::A => (0, self.links - 1),
             Host::B => (self.links - 1, 0),
         };
+        // Only a kernel tells what it knows.
+        self.side(from).linux |= packet.kernel.is_some();
         let made = packet.touched.iter().any(|touch| touch.deed.is_made());
         let mut way = Way {
             id: packet.id,
@@ -207,7 +199,15 @@ impl Tracer {
             // Each router takes one off, and passes on nothing that has none left (RFC 1812, section 5.3.1).
             let ttl = ip(&packet.bytes, packet.link).get(8).copied();
             let ttl = ttl.map_or(0, usize::from);
-            if self.links > 1
+            let bad = read(&packet.bytes, packet.link, to).err();
+            let bad = bad.filter(|check| matches!(check, Check::IpVersion | Check::IpChecksum));
+            if let (true, Some(check)) = (self.links > 1, bad)
+                && let Some(trace) = way.trace.and_then(|place| self.traces.get_mut(place))
+                && packet.arrives.is_some()
+            {
+                // The first router does not pass it on (RFC 1812, section 5.2.2).
+                trace.reaction = Reaction::Discarded(check);
+            } else if self.links > 1
                 && ttl < self.links
                 && let Some(trace) = way.trace.and_then(|place| self.traces.get_mut(place))
                 && packet.arrives.is_some()
@@ -223,6 +223,9 @@ impl Tracer {
             }
         } else {
             // A router made it.
+            if packet.hop == last {
+                self.told(packet, to);
+            }
             return;
         }
         if let Some(event) = event.filter(|_| packet.hop == first && !made) {
@@ -266,6 +269,29 @@ impl Tracer {
         }
     }
 
+    /// A router tells a host that a packet of its had no hop left (RFC 792, Time Exceeded).
+    fn told(&mut self, packet: &Packet, host: Host) {
+        let bytes = ip(&packet.bytes, packet.link);
+        // Without options, as it makes them: 20 bytes of IP, 8 of ICMP, and then the packet in question.
+        let exceeded = bytes.get(9) == Some(&1) && bytes.get(20) == Some(&11);
+        let about = bytes.get(28..).filter(|_| exceeded).and_then(|quoted| {
+            let header = usize::from(quoted.first()? & 15) * 4;
+            let seq: [u8; 4] = *quoted.get(header + 4..)?.first_chunk()?;
+            let syn = quoted.get(header + 13).is_some_and(|flags| flags & 2 != 0);
+            Some((u32::from_be_bytes(seq), syn))
+        });
+        let Some((seq, syn)) = about else { return };
+        let place = self.traces.iter().rposition(|trace| {
+            trace.from == host
+                && trace.reaction == Reaction::Discarded(Check::IpTtl)
+                && trace.need.is_none_or(|need| need.0 == seq)
+        });
+        if let (Some(place), Some(arrives)) = (place, packet.arrives) {
+            let what = Consequence::Told { host, syn };
+            self.remark(place, packet.id, arrives, what);
+        }
+    }
+
     /// A packet that was held back goes on.
     pub fn released(&mut self, id: u64, time: Time, arrives: Time) {
         self.advance(time);
@@ -293,6 +319,16 @@ impl Tracer {
                 }
             }
             Happening::Fails(error) => self.fails(host, time, error),
+            Happening::Ended(Ending::TimedOut | Ending::Unreachable) => {
+                let missing = |t: &Trace| t.from == host && t.delivered.is_none();
+                let place = self.traces.iter().rposition(missing);
+                if let Some(trace) = place.and_then(|place| self.traces.get_mut(place))
+                    && trace.effect == Effect::Nothing
+                {
+                    trace.effect = Effect::GaveUp { host };
+                    self.failed = true;
+                }
+            }
             Happening::Hears(ChatEvent::Goodbye) | Happening::Ended(_) => {
                 if let Some(over) = self.over.get_mut(at(host)) {
                     over.get_or_insert(time);

@@ -15,7 +15,7 @@ mod canvas;
 
 use super::ladder::milliseconds;
 use super::paint::{Out, Role};
-use super::sides::{Marks, cut, name};
+use super::sides::{Marks, NAMES, cut, name};
 use super::words::{self, Deed};
 use crate::ends::{Act, Moment, Place};
 use crate::packet::Time;
@@ -40,6 +40,8 @@ const FOLDED: usize = 2;
 #[derive(Debug)]
 pub struct Arrows<'g> {
     glossary: &'g Glossary,
+    names: [&'static str; 2],
+    start: Option<Time>,
     arrows: Vec<Arrow>,
     points: Vec<Point>,
     quiet: u64,
@@ -92,12 +94,25 @@ impl<'g> Arrows<'g> {
     pub fn new(glossary: &'g Glossary) -> Self {
         Self {
             glossary,
+            names: NAMES,
+            start: None,
             arrows: Vec::new(),
             points: Vec::new(),
             quiet: 0,
             passed: 0,
             omitted: 0,
         }
+    }
+
+    /// The ends are called so.
+    #[must_use]
+    pub fn named(self, names: [&'static str; 2]) -> Self {
+        Self { names, ..self }
+    }
+
+    /// Times count from here on, if none has been shown yet.
+    pub fn count_from(&mut self, start: Time) {
+        self.start.get_or_insert(start);
     }
 
     /// How the picture is to be read.
@@ -431,7 +446,8 @@ impl<'g> Arrows<'g> {
         let height = canvas.height();
         let wall = LEFT + cell + 1;
         self.hosts(out, wall, columns);
-        let start = self.points.first().map_or(Time(0), |point| point.time);
+        let first = self.points.first().map(|point| point.time);
+        let start = self.start.or(first).unwrap_or_default();
         let mut shown = None;
         for row in 0..height {
             let points = || {
@@ -501,9 +517,9 @@ impl<'g> Arrows<'g> {
     fn hosts(&self, out: &mut Out, wall: usize, columns: usize) {
         out.paint(Role::Dim, "     ms");
         out.to_column(wall);
-        out.paint(Role::Heading, name(Host::A));
+        out.paint(Role::Heading, name(&self.names, Host::A));
         out.to_column(wall + columns + 1);
-        out.paint(Role::Heading, name(Host::B));
+        out.paint(Role::Heading, name(&self.names, Host::B));
         out.newline();
     }
 
@@ -537,7 +553,8 @@ impl<'g> Arrows<'g> {
 
     /// The same in words.
     fn list(&self, out: &mut Out) {
-        let start = self.points.first().map_or(Time(0), |point| point.time);
+        let first = self.points.first().map(|point| point.time);
+        let start = self.start.or(first).unwrap_or_default();
         let crossings = self.crossings();
         for arrow in &self.arrows {
             let mark = out.mark();
@@ -550,7 +567,7 @@ impl<'g> Arrows<'g> {
             out.sentence(self.glossary.say(key), |out, word| match word {
                 "n" => out.number(arrow.id),
                 "label" => out.text(&arrow.label),
-                "host" => out.text(name(arrow.from)),
+                "host" => out.text(name(&self.names, arrow.from)),
                 _ => milliseconds(out, sent.since(start), 0),
             });
             if let Some(arrives) = arrow.end.and_then(|end| self.time(end)) {

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::packet::{BufId, Event};
+use crate::packet::{BufId, Event, Kind};
 
 /// Bytes of one buffer that stand together and are shown by fields of one layer, or by none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,38 +45,51 @@ impl Cover {
     pub(super) fn look_at(&mut self, event: &Event<'_>) {
         self.runs.clear();
         for (index, layer) in event.layers.iter().enumerate() {
-            let owner = owner(index);
-            let fields = layer.fields.start as usize..layer.fields.end as usize;
-            for index in fields {
-                let Some(field) = event.fields.get(index) else {
-                    break;
-                };
-                if field.bits == 0 || !event.shows(index) {
+            let mut run = Run {
+                buf: layer.buf,
+                start: 0,
+                end: 0,
+                owner: owner(index),
+            };
+            let mut fields = event.fields_of(layer);
+            let mut index = layer.fields.start;
+            while let [field, rest @ ..] = fields {
+                // As `Event::shows` has it, for one field after the other.
+                let is_group = rest.first().is_some_and(|next| next.parent == index);
+                fields = rest;
+                index += 1;
+                if is_group && !matches!(field.def.kind, Kind::Text | Kind::Bytes)
+                    || field.bits == 0
+                {
                     continue;
                 }
                 let Range { start, end } = field.bytes();
-                match self.runs.last_mut() {
-                    Some(run)
-                        if run.owner == owner
-                            && run.buf == field.buf
-                            && (run.start..=run.end).contains(&start) =>
-                    {
-                        run.end = run.end.max(end);
-                    }
-                    _ => self.runs.push(Run {
-                        buf: field.buf,
+                if field.buf == run.buf && (run.start..=run.end).contains(&start) {
+                    run.end = run.end.max(end);
+                } else {
+                    self.add(run);
+                    let buf = field.buf;
+                    run = Run {
+                        buf,
                         start,
                         end,
-                        owner,
-                    }),
+                        ..run
+                    };
                 }
             }
+            self.add(run);
         }
         let place = |run: &Run| (run.buf, run.start);
         if !self.runs.is_sorted_by_key(place) {
             self.runs.sort_unstable_by_key(place);
         }
         self.tangled = self.overlaps();
+    }
+
+    fn add(&mut self, run: Run) {
+        if run.start < run.end {
+            self.runs.push(run);
+        }
     }
 
     /// Whether runs of different layers overlap; those of one layer become one.

@@ -219,6 +219,7 @@ impl<'g> Detail<'g> {
         };
         if out.look().plain {
             let template = self.glossary.say("say.detail.spoken.packet");
+            let mark = out.mark();
             out.sentence(template, |out, name| match name {
                 "number" => out.number(frame.number),
                 "time" => out.seconds(time),
@@ -226,6 +227,7 @@ impl<'g> Detail<'g> {
                 "to" => value::endpoint(out, &to.0, to.1),
                 _ => length(out),
             });
+            out.fit_since(mark, 0);
             out.newline();
             return;
         }

@@ -85,8 +85,8 @@ impl<'g> Dump<'g> {
                 None => (Role::Data, self.glossary.say("say.detail.hex.nobody"), b'?'),
             };
             let own = bytes.get(run.bytes()).unwrap_or(&[]);
-            let places = (run.bytes().start..).step_by(per_row);
             if out.look().plain {
+                let places = (run.bytes().start..).step_by(per_row);
                 for (at, bytes) in places.zip(own.chunks(per_row)) {
                     self.spoken(out, at, bytes, name);
                 }
@@ -100,7 +100,16 @@ impl<'g> Dump<'g> {
             out.end(role);
             out.newline();
             row.letter(letter);
-            for (at, bytes) in places.zip(own.chunks(per_row)) {
+            let (mut at, mut rest) = (run.bytes().start, own);
+            if per_row == 16 && !out.look().color {
+                let (whole, behind) = own.as_chunks::<16>();
+                for bytes in whole {
+                    row.whole(out, at, bytes);
+                    at += 16;
+                }
+                rest = behind;
+            }
+            for (at, bytes) in (at..).step_by(per_row).zip(rest.chunks(per_row)) {
                 out.start(role);
                 out.ascii(row.of(at, bytes));
                 out.end(role);
@@ -123,8 +132,8 @@ impl<'g> Dump<'g> {
 
 /// A row of the dump, in the place where one after the other is put together: only what changes is written.
 struct Row {
-    /// Letter, space, six digits, two spaces; sixteen cells and a space; sixteen characters.
-    text: [u8; Self::CELLS + 16 * 3 + 1 + 16],
+    /// Letter, space, six digits, two spaces; sixteen cells and a space; sixteen characters, and the end of the line.
+    text: [u8; Self::CELLS + 16 * 3 + 1 + 16 + 1],
     per_row: usize,
     /// Where it begins: an offset of four digits takes two columns less.
     begin: usize,
@@ -135,8 +144,11 @@ impl Row {
 
     /// For a buffer of so many bytes.
     fn new(per_row: usize, len: usize) -> Self {
+        let mut text = [b' '; Self::CELLS + 16 * 3 + 1 + 16 + 1];
+        let [.., end] = &mut text;
+        *end = b'\n';
         Self {
-            text: [b' '; Self::CELLS + 16 * 3 + 1 + 16],
+            text,
             per_row,
             begin: if len > 0xffff { 0 } else { 2 },
         }
@@ -149,39 +161,51 @@ impl Row {
         }
     }
 
-    /// The row of the bytes at `at`: at most as many as there are in a row.
     #[inline]
-    fn of(&mut self, at: usize, bytes: &[u8]) -> &[u8] {
-        let [_, _, offset @ ..] = &mut self.text;
+    fn offset(&mut self, at: usize) {
         let [_, high, middle, low] = (at as u32).to_be_bytes().map(hex_pair);
-        let pairs = if self.begin == 0 {
-            [high, middle, low]
-        } else {
-            // Letter and space stand where the first two digits would.
-            let [letter, space, ..] = *offset;
-            [[letter, space], middle, low]
-        };
-        for (place, pair) in offset.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
-            *place = pair;
+        let [_, _, a, b, c, d, e, f, ..] = &mut self.text;
+        if self.begin == 0 {
+            [*a, *b] = high;
         }
-        let (_, cells) = self.text.split_at_mut(Self::CELLS);
-        let (cells, characters) = cells.split_at_mut(self.per_row * 3 + 1);
-        if let (Some(bytes), Some(cells), Some(characters)) = (
-            bytes.first_chunk::<16>(),
-            cells.first_chunk_mut::<48>(),
-            characters.first_chunk_mut::<16>(),
-        ) {
-            // For a known number of bytes there are faster instructions.
-            fill(cells, bytes);
+        ([*c, *d], [*e, *f]) = (middle, low);
+    }
+
+    /// Writes the row of sixteen bytes at `at`: for a known number of bytes there are faster instructions.
+    #[inline]
+    fn whole(&mut self, out: &mut Out, at: usize, bytes: &[u8; 16]) {
+        let [.., last] = *bytes;
+        self.offset(at);
+        let [_, _, _, _, _, _, _, _, _, _, rest @ ..] = &mut self.text;
+        let (cells, characters) = rest.split_at_mut(16 * 3 + 1);
+        fill(cells, bytes);
+        if let Some(characters) = characters.first_chunk_mut::<16>() {
             *characters = bytes.map(character);
-            return self.text.get(self.begin..).unwrap_or(&[]);
         }
+        match self.text.last_chunk::<74>() {
+            // Spaces at the end of a line are left out.
+            _ if last == b' ' => {
+                let end = self.text.len() - 1;
+                out.ascii(self.text.get(self.begin..end).unwrap_or(&[]));
+                out.newline();
+            }
+            Some(short) if self.begin > 0 => out.whole_line(short),
+            _ => out.whole_line(&self.text),
+        }
+    }
+
+    /// The row of the bytes at `at`: at most as many as there are in a row.
+    fn of(&mut self, at: usize, bytes: &[u8]) -> &[u8] {
+        self.offset(at);
+        let characters_at = Self::CELLS + self.per_row * 3 + 1;
+        let end = (characters_at + bytes.len()).min(self.text.len() - 1);
+        let cells = self.text.get_mut(Self::CELLS..end).unwrap_or_default();
         cells.fill(b' ');
         fill(cells, bytes);
+        let characters = self.text.get_mut(characters_at..end).unwrap_or_default();
         for (place, byte) in characters.iter_mut().zip(bytes) {
             *place = character(*byte);
         }
-        let end = Self::CELLS + self.per_row * 3 + 1 + bytes.len();
         self.text.get(self.begin..end).unwrap_or(&[])
     }
 }
@@ -208,5 +232,43 @@ fn character(byte: u8) -> u8 {
         byte
     } else {
         b'.'
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::paint::{Look, Wish};
+    use crate::view::samples::text;
+
+    #[test]
+    fn whole_rows_look_like_those_put_together_byte_by_byte() {
+        let new = || Out::new(Look::new(Wish::default(), false, None));
+        for len in [0x1000, 0x2_0000] {
+            let (mut one, mut other) = (new(), new());
+            let (mut row, mut piecemeal) = (Row::new(16, len), Row::new(16, len));
+            row.letter(b'T');
+            piecemeal.letter(b'T');
+            let rows = [
+                b"0123456789abcdef",
+                b"0123456789abcd  ",
+                &[b' '; 16],
+                b"\x00\x1f\x20\x7e\x7f\x80\xff\"\\\n\r\t\x1b[2J",
+            ];
+            for (at, bytes) in [0, 0x10, len - 16, 0xabc].into_iter().zip(rows) {
+                row.whole(&mut one, at, bytes);
+                other.ascii(piecemeal.of(at, bytes));
+                other.newline();
+                assert_eq!(one.column(), 0);
+            }
+            assert_eq!(text(&one), text(&other));
+            let first = if len > 0xffff {
+                "T 000000  30 31"
+            } else {
+                "T 0000  30 31"
+            };
+            assert!(text(&one).starts_with(first), "{}", text(&one));
+            assert!(text(&one).lines().all(|line| !line.ends_with(' ')));
+        }
     }
 }

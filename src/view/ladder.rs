@@ -40,6 +40,11 @@ impl Ladder {
         }
     }
 
+    /// Times count from here on, if none has been shown yet.
+    pub fn count_from(&mut self, start: Time) {
+        self.start.get_or_insert(start);
+    }
+
     /// The head: who stands where.
     pub fn head(&self, out: &mut Out, hosts: [&str; 2]) {
         if out.look().plain {

@@ -12,6 +12,8 @@ use crate::packet::{BufId, Event, Fact, Field, FieldDef, Kind, Layer, Note, Stop
 
 /// So many shapes are remembered, and of so many is it known that they were seen once.
 const SHAPES: usize = 128;
+/// There are so many places for each of them, in a row.
+const PLACES: usize = 2;
 const SEEN: usize = 1024;
 /// The longest text of one, and the most parts: hostile packets have more, and are all different anyway.
 const MAX_TEXT: usize = 64 << 10;
@@ -106,17 +108,21 @@ impl Known {
     /// Whether the field, which stands where it stood, has the same value.
     #[inline]
     fn is_of(&self, field: &Field, buffer: &[u8]) -> bool {
-        match *self {
-            Self::Short { at, up, down, bits } => {
-                let word = buffer.get(at..).and_then(<[u8]>::first_chunk::<8>);
-                match word {
-                    Some(word) => u64::from_be_bytes(*word) << (up & 63) >> (down & 63) == bits,
-                    None => *self == Self::of(field, buffer),
-                }
-            }
+        // Nearly all of them are short: no more than this one question is asked of those.
+        if let Self::Short { at, up, down, bits } = *self
+            && let Some(word) = buffer.get(at..).and_then(<[u8]>::first_chunk::<8>)
+        {
+            return u64::from_be_bytes(*word) << (up & 63) >> (down & 63) == bits;
+        }
+        self.is_still(field, buffer)
+    }
+
+    #[inline(never)]
+    fn is_still(&self, field: &Field, buffer: &[u8]) -> bool {
+        match self {
             Self::Nothing => true,
             Self::Never => false,
-            Self::Long(_) => *self == Self::of(field, buffer),
+            Self::Short { .. } | Self::Long(_) => *self == Self::of(field, buffer),
         }
     }
 }
@@ -153,23 +159,37 @@ impl Part {
             && self.known.is_of(field, buffer)
     }
 
+    /// In what a field that is not as it was differs.
     #[inline]
     fn diff(&self, field: &Field, buffer: &[u8]) -> Diff {
         let (moved, sized) = (
             self.field.start != field.start,
             self.field.bits != field.bits,
         );
-        let value = match (self.known, Known::of(field, buffer)) {
-            // Of another length it is written anew in any case.
-            _ if sized => true,
-            (Known::Short { bits: was, .. }, Known::Short { bits: is, .. }) => was != is,
-            (Known::Never, _) => true,
-            (was, is) => was != is,
-        };
+        // In its old place it has another value, and of another length it is written anew in any case.
+        let value = !moved
+            || sized
+            || match (self.known, Known::of(field, buffer)) {
+                (Known::Short { bits: was, .. }, Known::Short { bits: is, .. }) => was != is,
+                (Known::Never, _) => true,
+                (was, is) => was != is,
+            };
         Diff {
             moved,
             sized,
             value,
+        }
+    }
+
+    /// From now on it counts as it is here.
+    #[inline]
+    fn become_like(&mut self, field: &Field, buffer: &[u8]) {
+        let place = (self.field.start, self.field.bits) == (field.start, field.bits);
+        match &mut self.known {
+            Known::Short { bits, .. } if place => {
+                *bits = read_bits(buffer, field.start as usize, field.bits as usize);
+            }
+            known => (self.field, *known) = (*field, Known::of(field, buffer)),
         }
     }
 }
@@ -305,7 +325,7 @@ impl<R> Template<R> {
                             text,
                         };
                         if (diff.moved | diff.value) && each(change) {
-                            *part = Part::new(event, field);
+                            part.become_like(field, buffer);
                         }
                     }
                     continue;
@@ -501,14 +521,16 @@ impl<R> Memo<R> {
     #[inline]
     pub(super) fn take(&mut self, event: &Event<'_>) -> Option<Box<Template<R>>> {
         let hash = hash(event);
-        let place = self.slots.get_mut(slot(hash, SHAPES))?;
-        place.take_if(|template| template.hash == hash)
+        places(&mut self.slots, hash)
+            .iter_mut()
+            .find_map(|place| place.take_if(|template| template.hash == hash))
     }
 
     /// What was taken.
     #[inline]
     pub(super) fn give_back(&mut self, template: Box<Template<R>>) {
-        if let Some(place) = self.slots.get_mut(slot(template.hash, SHAPES)) {
+        let mut places = places(&mut self.slots, template.hash).iter_mut();
+        if let Some(place) = places.find(|place| place.is_none()) {
             *place = Some(template);
         }
     }
@@ -552,7 +574,18 @@ impl<R> Memo<R> {
         if self.new.rows.len() - buffers != all {
             return;
         }
-        if let Some(place) = self.slots.get_mut(slot(self.new.hash, SHAPES)) {
+        let hash = self.new.hash;
+        let places = places(&mut self.slots, hash);
+        // Another shape may have the same number by chance: of these, one is remembered.
+        let is_free =
+            |place: &Option<Box<Template<R>>>| place.as_ref().is_none_or(|t| t.hash == hash);
+        let free = places.iter().position(is_free);
+        let place = free.unwrap_or_else(|| {
+            // The one behind goes; the other one is next.
+            places.rotate_right(1);
+            0
+        });
+        if let Some(place) = places.get_mut(place) {
             let template = place.get_or_insert_default();
             core::mem::swap(&mut **template, &mut self.new);
             template.text.extend_from_slice(text);
@@ -564,12 +597,15 @@ fn counts(event: &Event<'_>) -> [usize; 3] {
     [event.fields.len(), event.notes.len(), event.stops.len()]
 }
 
-/// A number that packets of one shape have in common, and others mostly have not.
+/// A number that packets of one shape have in common, and others mostly have not. It is the same in every run of one program:
+/// fields are told apart by how far they are from one of them, wherever the system has put them all.
 #[inline]
 fn hash(event: &Event<'_>) -> u64 {
+    let origin = core::ptr::from_ref(&crate::layers::ipv4::CHECKSUM_STATUS).addr();
     let mut hash = event.layers.len() as u64;
     let mut mix = |def: &'static FieldDef| {
-        let mixed = (core::ptr::from_ref(def).addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let distance = core::ptr::from_ref(def).addr().wrapping_sub(origin);
+        let mixed = (distance as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         hash = hash.rotate_left(1) ^ mixed;
     };
     event.fields.iter().for_each(|field| mix(field.def));
@@ -577,8 +613,83 @@ fn hash(event: &Event<'_>) -> u64 {
     hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Where such packets are kept: mostly no other one is there.
+/// Where packets of such a shape are kept.
+#[inline]
+fn places<R>(slots: &mut [Option<Box<Template<R>>>], hash: u64) -> &mut [Option<Box<Template<R>>>] {
+    let at = slot(hash, SHAPES / PLACES) * PLACES;
+    slots.get_mut(at..at + PLACES).unwrap_or_default()
+}
+
+/// Which place is a shape's: mostly no other one is there.
 #[inline]
 fn slot(hash: u64, slots: usize) -> usize {
     (hash >> 40) as usize % slots
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::packet::{Frame, LinkType, Time};
+    use crate::session::Session;
+
+    /// Who wants to fill the memory has a new shape for each packet: here by TCP's options, ten times one of two.
+    fn shapes(mut each: impl FnMut(&Event<'_>)) {
+        let mut session = Session::new();
+        for shape in 0..1 << 10 {
+            let options = (0..10).flat_map(|bit| match shape >> bit & 1 {
+                0 => [1, 1, 1, 1],
+                _ => [1, 1, 4, 2],
+            });
+            let mut data = Vec::new();
+            etherparse::PacketBuilder::ipv4([1, 2, 3, 4], [5, 6, 7, 8], 64)
+                .tcp(1, 2, 3, 4)
+                .options_raw(&options.collect::<Vec<u8>>())
+                .unwrap()
+                .write(&mut data, &[])
+                .unwrap();
+            each(&session.push(Frame {
+                number: shape + 1,
+                time: Time(0),
+                link: LinkType::RAW,
+                wire_len: data.len() as u32,
+                data: &data,
+            }));
+        }
+    }
+
+    fn write(memo: &mut Memo<()>, event: &Event<'_>) {
+        memo.begin(event);
+        for index in 0..event.layers.len() {
+            memo.part(event, What::Layer(index as u32), ());
+        }
+        for index in 0..event.fields.len() {
+            memo.part(event, What::Field(index as u32), ());
+        }
+        for index in 0..event.notes.len() {
+            memo.part(event, What::Note(index as u32), ());
+        }
+        memo.keep(event, b"text");
+    }
+
+    fn remembered(memo: &Memo<()>) -> usize {
+        memo.slots.iter().flatten().count()
+    }
+
+    #[test]
+    fn only_shapes_that_come_again_are_remembered_and_not_too_many() {
+        let mut memo = Memo::default();
+        shapes(|event| write(&mut memo, event));
+        // Very few have the number of another by chance.
+        assert!(remembered(&memo) < 8, "each came once");
+        shapes(|event| {
+            write(&mut memo, event);
+            write(&mut memo, event);
+            let mut template = memo.take(event).unwrap();
+            assert!(template.changes(event, |_| false));
+            memo.give_back(template);
+        });
+        let count = remembered(&memo);
+        assert!((SHAPES / 2..=SHAPES).contains(&count), "{count}");
+    }
 }

@@ -99,6 +99,13 @@ impl Out {
         self.column += text.len();
     }
 
+    /// A line of printable ASCII with its end, which is not preceded by a space.
+    #[inline]
+    pub(super) fn whole_line<const LEN: usize>(&mut self, line: &[u8; LEN]) {
+        self.buf.extend_from_slice(line);
+        self.column = 0;
+    }
+
     /// One printable ASCII character.
     #[inline]
     pub fn byte(&mut self, byte: u8) {

@@ -11,7 +11,7 @@
 
 use super::ladder::milliseconds;
 use super::paint::{Out, Role};
-use super::sides::{Marks, name};
+use super::sides::{Marks, NAMES, name};
 use super::value;
 use super::words;
 use crate::ends::{Act, Moment};
@@ -34,6 +34,7 @@ const MAX_LINES: usize = 60;
 #[derive(Debug)]
 pub struct Plot<'g> {
     glossary: &'g Glossary,
+    names: [&'static str; 2],
     ways: [Way; 2],
     /// When it began, and the last thing that happened.
     span: Option<(Time, Time)>,
@@ -97,10 +98,22 @@ impl<'g> Plot<'g> {
     pub fn new(glossary: &'g Glossary) -> Self {
         Self {
             glossary,
+            names: NAMES,
             ways: [Way::default(), Way::default()],
             span: None,
             first: None,
         }
+    }
+
+    /// The ends are called so.
+    #[must_use]
+    pub fn named(self, names: [&'static str; 2]) -> Self {
+        Self { names, ..self }
+    }
+
+    /// Times count from here on, if none has been shown yet.
+    pub fn count_from(&mut self, start: Time) {
+        self.span.get_or_insert((start, start));
     }
 
     /// Something happens at an end of a wire: what it sends, and what it learns.
@@ -112,7 +125,7 @@ impl<'g> Plot<'g> {
             Host::B => (b, Host::B),
         };
         if own.name.is_empty() {
-            name(host).clone_into(&mut own.name);
+            name(&self.names, host).clone_into(&mut own.name);
         }
         match (moment.act, &moment.event) {
             (Act::Sends { lost }, Some(event)) => {

@@ -67,6 +67,7 @@ impl Marks {
 #[derive(Debug)]
 pub struct Sides<'g> {
     glossary: &'g Glossary,
+    names: [&'static str; 2],
     start: Option<Time>,
     /// How many with which nothing is amiss came in a row, and how many of them were not shown.
     quiet: u64,
@@ -93,11 +94,27 @@ impl<'g> Sides<'g> {
     pub fn new(glossary: &'g Glossary) -> Self {
         Self {
             glossary,
+            names: NAMES,
             start: None,
             quiet: 0,
             hidden: 0,
             counts: [Count::default(), Count::default()],
         }
+    }
+
+    /// The ends are called so.
+    #[must_use]
+    pub fn named(self, names: [&'static str; 2]) -> Self {
+        Self { names, ..self }
+    }
+
+    /// Times count from here on, if none has been shown yet.
+    pub fn count_from(&mut self, start: Time) {
+        self.start.get_or_insert(start);
+    }
+
+    fn name(&self, host: Host) -> &'static str {
+        name(&self.names, host)
     }
 
     /// How it is to be read, and the head of the columns.
@@ -130,7 +147,7 @@ impl<'g> Sides<'g> {
             out.to_column(at);
             out.start(Role::Heading);
             out.sentence(self.glossary.say("say.sides.column"), |out, _| {
-                out.text(name(host));
+                out.text(self.name(host));
             });
             out.end(Role::Heading);
             if host == Host::A {
@@ -246,7 +263,7 @@ impl<'g> Sides<'g> {
             };
             let mark = out.mark();
             out.sentence(self.glossary.say(key), |out, word| match word {
-                "host" => out.text(name(host)),
+                "host" => out.text(self.name(host)),
                 _ => {
                     for (at, state) in said.iter().enumerate() {
                         if at > 0 {
@@ -263,8 +280,8 @@ impl<'g> Sides<'g> {
 
     fn sum(&self, out: &mut Out, from: Host, count: &Count) {
         out.sentence(self.glossary.say("say.sides.sum"), |out, word| match word {
-            "a" => out.text(name(from)),
-            "b" => out.text(name(from.other())),
+            "a" => out.text(self.name(from)),
+            "b" => out.text(self.name(from.other())),
             "sent" => out.number(count.sent),
             _ => out.number(count.got),
         });
@@ -470,7 +487,7 @@ impl<'g> Sides<'g> {
         out.sentence(self.glossary.say(key), |out, word| {
             match (word, &moment.event) {
                 ("ms", _) => milliseconds(out, since, 0),
-                ("host", _) => out.text(name(moment.host)),
+                ("host", _) => out.text(self.name(moment.host)),
                 ("n", _) => out.number(moment.passage.id),
                 ("label", Some(event)) => words::label(out, self.glossary, event, 60),
                 ("where", Some(event)) => self.place(out, event),
@@ -497,7 +514,7 @@ impl<'g> Sides<'g> {
     fn plain_state(&self, out: &mut Out, host: Host, state: u64) {
         let words = self.glossary.say("say.sides.plain.state");
         out.sentence(words, |out, word| match word {
-            "host" => out.text(name(host)),
+            "host" => out.text(self.name(host)),
             _ => out.text(self.state(state)),
         });
     }
@@ -544,11 +561,12 @@ fn state(glossary: &Glossary, number: u64) -> &str {
     named.map_or("?", |named| named.name.as_str())
 }
 
-pub(super) fn name(host: Host) -> &'static str {
-    match host {
-        Host::A => "A",
-        Host::B => "B",
-    }
+/// What the ends of a wire are called, where nobody is in the middle.
+pub(super) const NAMES: [&str; 2] = ["A", "B"];
+
+pub(super) fn name(names: &[&'static str; 2], host: Host) -> &'static str {
+    let [a, b] = names;
+    if host == Host::A { a } else { b }
 }
 
 /// Writes what a rule has done, and which.

@@ -19,14 +19,14 @@ const ERROR: usize = 160;
 
 /// Writes the sentence about one packet, such as: #8 (rule 1): caught by TCP (checksum), cured by retransmission after
 /// 207.0 ms (#11, timeout 207.0 ms); the chat noticed nothing but a wait of 207.0 ms.
-pub fn verdict(out: &mut Out, glossary: &Glossary, verdict: &Verdict) {
+pub fn verdict(out: &mut Out, glossary: &Glossary, names: &Names, verdict: &Verdict) {
     out.sentence(glossary.say("say.verdict.line"), |out, word| match word {
         "packet" => out.number(verdict.packet),
         "rules" => rules(out, glossary, verdict),
         "caught" if believed(verdict) => out.text(glossary.say("say.verdict.caught.believed")),
         "caught" => caught(out, glossary, verdict.caught),
         "cure" => cure(out, glossary, &verdict.cure),
-        _ => effect(out, glossary, &verdict.effect, Form::Verdict),
+        _ => effect(out, glossary, names, (&verdict.effect, Form::Verdict)),
     });
 }
 
@@ -68,10 +68,13 @@ pub fn tally(out: &mut Out, glossary: &Glossary, tally: &Tally) {
     }
 }
 
-/// Writes a remark about what just happened.
-pub fn remark(out: &mut Out, glossary: &Glossary, remark: &Remark) {
+/// What the hosts at both ends of a link are called.
+pub type Names = [&'static str; 2];
+
+/// Writes a remark about what just happened on a link between two hosts of these names.
+pub fn remark(out: &mut Out, glossary: &Glossary, names: &Names, remark: &Remark) {
     match &remark.what {
-        Consequence::Reacted { host, how } => reacted(out, glossary, remark, *host, *how),
+        Consequence::Reacted { host, how } => reacted(out, glossary, names, remark, (*host, *how)),
         Consequence::Again { why, .. } => {
             let key = format!("say.verdict.remark.{}", why.name());
             out.sentence(glossary.say(&key), |out, word| match (word, *why) {
@@ -81,15 +84,26 @@ pub fn remark(out: &mut Out, glossary: &Glossary, remark: &Remark) {
                 _ => {}
             });
         }
+        Consequence::Told { host, syn } => {
+            let key = if *syn {
+                "say.verdict.remark.told_syn"
+            } else {
+                "say.verdict.remark.told"
+            };
+            out.sentence(glossary.say(key), |out, word| match word {
+                "host" => host_name(out, names, *host),
+                _ => out.number(remark.about),
+            });
+        }
         Consequence::Alarm { host, alert } => {
             let words = glossary.say("say.verdict.remark.alarm");
             out.sentence(words, |out, word| match word {
-                "host" => host_name(out, *host),
+                "host" => host_name(out, names, *host),
                 "about" => out.number(remark.about),
                 _ => alert_name(out, glossary, *alert),
             });
         }
-        Consequence::Saw(what) => effect(out, glossary, what, Form::Remark),
+        Consequence::Saw(what) => effect(out, glossary, names, (what, Form::Remark)),
     }
 }
 
@@ -99,7 +113,13 @@ fn believed(verdict: &Verdict) -> bool {
     did && verdict.caught == Caught::Nobody
 }
 
-fn reacted(out: &mut Out, glossary: &Glossary, remark: &Remark, host: Host, how: Reaction) {
+fn reacted(
+    out: &mut Out,
+    glossary: &Glossary,
+    names: &Names,
+    remark: &Remark,
+    (host, how): (Host, Reaction),
+) {
     let key = match how {
         // TCP answers what it cannot place.
         Reaction::Discarded(Check::TcpPort | Check::TcpAcknowledgment | Check::IpProtocol) => {
@@ -110,8 +130,8 @@ fn reacted(out: &mut Out, glossary: &Glossary, remark: &Remark, host: Host, how:
     };
     let key = format!("say.verdict.remark.{key}");
     out.sentence(glossary.say(&key), |out, word| match (word, how) {
-        ("host", _) => host_name(out, host),
-        ("peer", _) => host_name(out, host.other()),
+        ("host", _) => host_name(out, names, host),
+        ("peer", _) => host_name(out, names, host.other()),
         ("about", _) => out.number(remark.about),
         ("packet", _) => out.number(remark.packet),
         ("layer", Reaction::Discarded(check)) => layer(out, glossary, check.layer()),
@@ -188,7 +208,7 @@ enum Form {
     Remark,
 }
 
-fn effect(out: &mut Out, glossary: &Glossary, effect: &Effect, form: Form) {
+fn effect(out: &mut Out, glossary: &Glossary, names: &Names, (effect, form): (&Effect, Form)) {
     let name = match effect {
         Effect::Wrong { said: None, .. } => "made_up",
         effect => effect.name(),
@@ -200,12 +220,18 @@ fn effect(out: &mut Out, glossary: &Glossary, effect: &Effect, form: Form) {
     out.sentence(glossary.say(&key), |out, word| match (word, effect) {
         (
             "host",
-            Effect::Wrong { host, .. } | Effect::Broke { host, .. } | Effect::UnprovenEnd { host },
-        ) => host_name(out, *host),
+            Effect::Wrong { host, .. }
+            | Effect::Broke { host, .. }
+            | Effect::GaveUp { host }
+            | Effect::UnprovenEnd { host },
+        ) => host_name(out, names, *host),
         (
             "peer",
-            Effect::Wrong { host, .. } | Effect::Broke { host, .. } | Effect::UnprovenEnd { host },
-        ) => host_name(out, host.other()),
+            Effect::Wrong { host, .. }
+            | Effect::Broke { host, .. }
+            | Effect::GaveUp { host }
+            | Effect::UnprovenEnd { host },
+        ) => host_name(out, names, host.other()),
         ("time", Effect::Late(by) | Effect::LateEnd(by)) => time(out, *by),
         ("said", Effect::Wrong { said, .. }) => {
             words::quoted(out, said.as_deref().unwrap_or("").as_bytes(), READ);
@@ -250,11 +276,9 @@ fn alert_name(out: &mut Out, glossary: &Glossary, alert: u8) {
     out.text(named.map_or("?", |named| named.name.as_str()));
 }
 
-fn host_name(out: &mut Out, host: Host) {
-    out.text(match host {
-        Host::A => "A",
-        Host::B => "B",
-    });
+fn host_name(out: &mut Out, names: &Names, host: Host) {
+    let [a, b] = names;
+    out.text(if host == Host::A { a } else { b });
 }
 
 fn time(out: &mut Out, nanos: u64) {

@@ -38,6 +38,9 @@ pub use rule::{Action, Chance, Change, Checksums, Rule};
 /// So many packets may be held back at once; what would be one more goes on.
 const MAX_HELD: usize = 10_000;
 
+/// What waits for others to go first waits for so long at most, by the wire's clock.
+pub const HELD_AT_MOST: Duration = Duration::from_millis(500);
+
 /// What was done to a packet, and by which rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Touch {
@@ -56,7 +59,7 @@ pub enum Deed {
     Delayed(Duration),
     /// It is the second of two.
     Copy,
-    /// It waits for so many others of its direction to go first.
+    /// It waits for so many others of its direction to go first, but for no longer than [`HELD_AT_MOST`].
     Held(u64),
     /// Bits of so many bytes are changed, from this byte of the packet on.
     Changed {
@@ -223,7 +226,10 @@ struct Held {
     id: u64,
     to: Host,
     behind: u64,
-    delay: u64,
+    /// When it goes on in any case.
+    until: Time,
+    /// Nanoseconds from then to its arrival.
+    way: u64,
     bytes: Vec<u8>,
 }
 
@@ -388,7 +394,8 @@ impl Faults {
                 to,
                 // It counts itself, below.
                 behind: behind + 1,
-                delay,
+                until: Time(way.now.0.saturating_add(nanos(HELD_AT_MOST))),
+                way: latency.saturating_add(delay),
                 bytes: packet.bytes.clone(),
             });
         } else {
@@ -414,7 +421,23 @@ impl Faults {
                 touched: vec![touch],
             }));
         }
-        self.release(to, arrives, &mut going);
+        for held in self.held.iter_mut().filter(|held| held.to == to) {
+            held.behind = held.behind.saturating_sub(1);
+        }
+        self.release(way.now, |held| held.behind == 0, &mut going);
+        going
+    }
+
+    /// When something that is held back goes on in any case, if anything is.
+    #[must_use]
+    pub fn due(&self) -> Option<Time> {
+        self.held.iter().map(|held| held.until).min()
+    }
+
+    /// What has been held back for too long by now.
+    pub fn overdue(&mut self, now: Time) -> Vec<Going> {
+        let mut going = Vec::new();
+        self.release(now, |held| held.until <= now, &mut going);
         going
     }
 
@@ -497,19 +520,16 @@ impl Faults {
         anatomy
     }
 
-    /// Another packet to a host has gone: what was held back behind it goes on.
-    fn release(&mut self, to: Host, arrives: Time, going: &mut Vec<Going>) {
-        for held in self.held.iter_mut().filter(|held| held.to == to) {
-            held.behind = held.behind.saturating_sub(1);
-        }
+    /// What was held back and need not wait any more goes on.
+    fn release(&mut self, now: Time, goes: impl Fn(&Held) -> bool, going: &mut Vec<Going>) {
         let fates = &mut self.fates;
-        for held in self.held.extract_if(.., |held| held.behind == 0) {
+        for held in self.held.extract_if(.., |held| goes(held)) {
             fates.held -= 1;
             fates.on_the_way += 1;
             going.push(Going::Released {
                 id: held.id,
                 to: held.to,
-                arrives: Time(arrives.0.saturating_add(held.delay)),
+                arrives: Time(now.0.saturating_add(held.way)),
                 bytes: held.bytes,
             });
         }

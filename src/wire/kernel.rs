@@ -219,6 +219,9 @@ impl Log {
     pub(super) fn key(&self, host: Host, line: String) {
         let time = self.shared.clock.now();
         if lock(&self.keys).insert(line.clone()) {
+            if let Some(mut faults) = self.shared.faults() {
+                faults.key(&line);
+            }
             self.pass(Seen::Key { host, time, line });
         }
     }
@@ -539,7 +542,15 @@ impl Part {
         log.chat(self.host, Happening::Ended(ending));
         let result = match ending {
             Ending::Fin => self.peer.eof(),
-            _ => self.peer.broken(),
+            Ending::Reset => self.peer.broken(),
+            // It is not the other side that ended it.
+            Ending::TimedOut | Ending::Unreachable => self.peer.broken().map_err(|_| {
+                let why = match ending {
+                    Ending::TimedOut => "TCP gave up, since nothing was acknowledged any more",
+                    _ => "there is no way to the other side",
+                };
+                ChatError::Lost(why.to_owned())
+            }),
         };
         // Without a stream it cannot fail.
         let _ = self.respond(None, log);

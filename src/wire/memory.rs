@@ -177,6 +177,7 @@ impl Memory {
                 progress: 0,
                 over: [false; 2],
                 mitm: mitm.transpose()?,
+                in_the_middle: config.mitm.is_some(),
             },
             seed: config.seed,
             max_time: config.max_time,
@@ -214,7 +215,9 @@ impl Memory {
         let arrival = self.log.flight.first_key_value().map(|((at, _), _)| *at);
         let now = self.log.now;
         let mitm = self.log.mitm.as_mut().and_then(|mitm| mitm.timer(now));
+        let held = self.log.faults.as_ref().and_then(Faults::due);
         let timers = [
+            held.map(|due| due.since(EPOCH)),
             self.a.timer(now),
             self.b.timer(now),
             self.b.wakes(now),
@@ -241,11 +244,17 @@ impl Memory {
             return Err(WireError::TooLong { time, packets });
         }
         self.log.now = next;
+        let time = self.log.time();
+        let faults = self.log.faults.as_mut();
+        for going in faults.map_or(Vec::new(), |faults| faults.overdue(time)) {
+            self.log.going(going);
+        }
         while let Some(first) = self.log.flight.first_entry()
             && first.key().0 <= next
         {
             let flight = first.remove();
-            if let Some(faults) = &mut self.log.faults {
+            // With one in the middle there are rules on A's link alone.
+            if let Some(faults) = self.log.faults.as_mut().filter(|_| flight.hop == 0) {
                 faults.arrived();
             }
             let end = match flight.to {
@@ -386,6 +395,8 @@ struct Log {
     /// Whose program has heard the other's goodbye, or the end.
     over: [bool; 2],
     mitm: Option<Mitm>,
+    /// Whether there is one.
+    in_the_middle: bool,
 }
 
 /// Where a packet arrives.
@@ -398,6 +409,7 @@ enum Stop {
 
 struct Flight {
     to: Stop,
+    hop: usize,
     bytes: Vec<u8>,
 }
 
@@ -407,10 +419,15 @@ impl Log {
     }
 
     fn packet(&mut self, from: Host, bytes: Vec<u8>) {
-        let arrives = Time(EPOCH.0 + self.now + self.latency);
-        if self.mitm.is_some() {
+        if self.in_the_middle && from == Host::B {
             return self.link(from, hop(from), Stop::Middle(from), bytes);
         }
+        self.packet_on_first_link(from, bytes);
+    }
+
+    /// Puts a packet on A's link, which is the only one where there is nobody in the middle, with what rules do to it.
+    fn packet_on_first_link(&mut self, from: Host, bytes: Vec<u8>) {
+        let arrives = Time(EPOCH.0 + self.now + self.latency);
         let Some(faults) = &mut self.faults else {
             self.packets += 1;
             let (id, before, touched) = (self.packets, None, Vec::new());
@@ -442,6 +459,8 @@ impl Log {
         let result = mitm.turn(self.now);
         while let Some(leaving) = mitm.next() {
             match leaving {
+                // To A it is B.
+                Leaving::Packet(Host::A, bytes) => self.packet_on_first_link(Host::B, bytes),
                 Leaving::Packet(to, bytes) => {
                     self.link(to.other(), hop(to), Stop::Host(to), bytes);
                 }
@@ -468,7 +487,7 @@ impl Log {
             before: None,
             touched: Vec::new(),
         }));
-        self.fly(arrives, Flight { to, bytes });
+        self.fly(arrives, Flight { to, hop, bytes });
     }
 
     /// Puts a packet on its way.
@@ -508,8 +527,12 @@ impl Log {
             }
         };
         if let Some(arrives) = arrives {
-            let to = Stop::Host(to);
-            self.fly(arrives, Flight { to, bytes });
+            let to = match to {
+                Host::B if self.in_the_middle => Stop::Middle(Host::A),
+                host => Stop::Host(host),
+            };
+            let hop = 0;
+            self.fly(arrives, Flight { to, hop, bytes });
         }
     }
 

@@ -82,8 +82,16 @@ pub(super) fn identity(
 pub struct Notes {
     /// The authorities that A trusts, whoever it talks to.
     pub trusted: Vec<CertificateDer<'static>>,
-    /// What it has seen of the chats, in the order in which it did: at its end towards which host, and what.
-    pub seen: Vec<(Host, Happening)>,
+    /// What it has seen of the chats, in the order in which it did: when (in nanoseconds since the start), at its end towards
+    /// which host, and what.
+    pub seen: Vec<(u64, Host, Happening)>,
+    now: u64,
+}
+
+impl Notes {
+    fn note(&mut self, host: Host, what: Happening) {
+        self.seen.push((self.now, host, what));
+    }
 }
 
 /// Its notes, which grow while the chats go on.
@@ -205,6 +213,7 @@ impl Mitm {
             notes: Arc::new(Mutex::new(Notes {
                 trusted: plan.trusted,
                 seen: Vec::new(),
+                now: 0,
             })),
         })
     }
@@ -241,6 +250,7 @@ impl Mitm {
             } = self;
             let (side, other) = if host == Host::A { (a, b) } else { (b, a) };
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.now = now;
             within(&mut || side.turn(now, other, leaving, &mut notes));
         }
         // Only when A believes it does it turn to B.
@@ -315,7 +325,7 @@ impl Side {
                 return;
             }
             self.connected = true;
-            notes.seen.push((self.host, Happening::Connected));
+            notes.note(self.host, Happening::Connected);
         }
         let mut bytes = Vec::new();
         self.stack.receive(&mut bytes);
@@ -346,11 +356,11 @@ impl Side {
                 ChatEvent::Goodbye => other.peer.close(),
                 ChatEvent::Secured { .. } | ChatEvent::InClear => {}
             }
-            notes.seen.push((self.host, Happening::Hears(event)));
+            notes.note(self.host, Happening::Hears(event));
         }
         if let (Err(error), false) = (result, self.failed) {
             self.failed = true;
-            notes.seen.push((self.host, Happening::Fails(error)));
+            notes.note(self.host, Happening::Fails(error));
             self.peer.close();
             other.peer.close();
         }

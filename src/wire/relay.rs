@@ -3,7 +3,7 @@
 //!
 //! Fault rules act where a host's packet is put on its first link, and on nothing else: each packet that a host sends is
 //! looked at once, as it left the host, however many links follow. Routers, and what they say themselves (ARP), are
-//! spared. A packet that was changed is carried on as it is: a router throws it away if its header does not fit.
+//! spared. With one in the middle they act on A's link alone, in both directions. A packet that was changed is carried on as it is: a router throws it away if its header does not fit.
 
 use core::cmp::Reverse;
 use core::time::Duration;
@@ -18,7 +18,7 @@ use nix::unistd::{read, write};
 use super::fault::{Going, Sent, Way};
 use super::kernel::{Log, Shared, poll};
 use super::mitm::{Leaving, Mitm};
-use super::router::{Numbered, Path, Routed, framed, is_carried, mac};
+use super::router::{Numbered, Path, Routed, framed, is_carried, mac, middle_mac, spoof, spoofed};
 use super::{AFTER_GOODBYE, ETHERNET_HEADER, Host, Link, OUT_OF_STEP, Packet, Seen, WireError};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::Time;
@@ -94,6 +94,8 @@ pub(super) struct Relay<'r> {
     known: [TcpInfo; 2],
     /// Who stands between the two links.
     mitm: Option<Mitm>,
+    /// Whether there is one.
+    in_the_middle: bool,
 }
 
 impl<'r> Relay<'r> {
@@ -113,6 +115,7 @@ impl<'r> Relay<'r> {
             packets: 0,
             passed: Duration::ZERO,
             known: [TcpInfo::default(); 2],
+            in_the_middle: mitm.is_some(),
             mitm,
         }
     }
@@ -127,6 +130,11 @@ impl<'r> Relay<'r> {
                 .moving
                 .peek()
                 .map(|Reverse(next)| Duration::from_nanos(next.due.since(now)));
+            let held = self.shared.faults().and_then(|faults| faults.due());
+            let due = [due, held.map(|due| Duration::from_nanos(due.since(now)))]
+                .into_iter()
+                .flatten()
+                .min();
             let left = self.max_time.saturating_sub(self.shared.clock.running());
             let elapsed = self.elapsed();
             let mitm = self.mitm.as_mut().and_then(|mitm| mitm.timer(elapsed));
@@ -144,6 +152,7 @@ impl<'r> Relay<'r> {
                     self.take(host, &mut buffer)?;
                 }
             }
+            self.let_go();
             self.carry()?;
             self.middle()?;
             if self.moving.is_empty() && self.mitm.as_ref().is_some_and(Mitm::was_left) {
@@ -265,9 +274,28 @@ impl<'r> Relay<'r> {
 
     /// A host has sent a frame: it is put on the first link, with what rules do to it.
     fn send(&mut self, from: Host, bytes: Vec<u8>) {
-        let now = self.shared.clock.now();
         self.passed = self.shared.clock.running();
         let kernel = self.shared.kernel(from);
+        if self.in_the_middle && from == Host::B {
+            let frame = self.number(bytes);
+            self.put_from(self.path.first(from), Host::A, false, kernel, frame);
+        } else {
+            self.send_with_faults(from, self.path.first(from), kernel, bytes);
+        }
+        if let Some(info) = kernel {
+            self.kernel(from, info);
+        }
+    }
+
+    /// Puts a frame on a host's first link, or that of the one in the middle on A's, with what rules do to it.
+    fn send_with_faults(
+        &mut self,
+        from: Host,
+        hop: usize,
+        kernel: Option<TcpInfo>,
+        bytes: Vec<u8>,
+    ) {
+        let now = self.shared.clock.now();
         let way = Way {
             now,
             latency: self.latency,
@@ -292,7 +320,6 @@ impl<'r> Relay<'r> {
             match going {
                 Going::Packet(sent) => {
                     let made = sent.touched.iter().any(|touch| touch.deed.is_made());
-                    let hop = self.path.first(from);
                     if let Some(due) = sent.arrives {
                         self.launch(hop, from.other(), true, due, (sent.id, sent.bytes.clone()));
                     }
@@ -315,23 +342,58 @@ impl<'r> Relay<'r> {
                     arrives,
                     bytes,
                 } => {
-                    let hop = self.path.first(to.other());
-                    self.launch(hop, to, true, arrives, (id, bytes));
-                    self.log.pass(Seen::Released {
-                        id,
-                        time: now,
-                        arrives,
-                    });
+                    self.release(hop, to, arrives, now, (id, bytes));
                 }
             }
         }
-        if let Some(info) = kernel {
-            self.kernel(from, info);
+    }
+
+    /// Lets go what rules have held back for too long.
+    fn let_go(&mut self) {
+        let now = self.shared.clock.now();
+        let going = match self.shared.faults() {
+            Some(mut faults) if faults.due().is_some_and(|due| due <= now) => faults.overdue(now),
+            _ => return,
+        };
+        for going in going {
+            if let Going::Released {
+                id,
+                to,
+                arrives,
+                bytes,
+            } = going
+            {
+                let hop = if self.in_the_middle {
+                    0
+                } else {
+                    self.path.first(to.other())
+                };
+                self.release(hop, to, arrives, now, (id, bytes));
+            }
         }
     }
 
+    /// What was held back goes on.
+    fn release(&mut self, hop: usize, to: Host, arrives: Time, time: Time, frame: Numbered) {
+        let id = frame.0;
+        self.launch(hop, to, true, arrives, frame);
+        self.log.pass(Seen::Released { id, time, arrives });
+    }
+
     /// Puts a frame on a further link, or on a router's first.
-    fn put(&mut self, hop: usize, to: Host, from_host: bool, (id, bytes): Numbered) {
+    fn put(&mut self, hop: usize, to: Host, from_host: bool, frame: Numbered) {
+        self.put_from(hop, to, from_host, None, frame);
+    }
+
+    /// The same, with what the kernel knew that sent it.
+    fn put_from(
+        &mut self,
+        hop: usize,
+        to: Host,
+        from_host: bool,
+        kernel: Option<TcpInfo>,
+        (id, bytes): Numbered,
+    ) {
         let now = self.shared.clock.now();
         let due = self.due(now);
         self.launch(hop, to, from_host, due, (id, bytes.clone()));
@@ -342,7 +404,7 @@ impl<'r> Relay<'r> {
             arrives: Some(due),
             link: self.link,
             hop,
-            kernel: None,
+            kernel,
             bytes,
             before: None,
             touched: Vec::new(),
@@ -414,7 +476,15 @@ impl<'r> Relay<'r> {
                 if let Some(mut faults) = self.shared.faults().filter(|_| from_host) {
                     faults.arrived();
                 }
-                mitm.arrived(to.other(), frame.1);
+                let from = to.other();
+                if self.link == Link::Ip {
+                    mitm.arrived(from, frame.1);
+                } else if let Some(answer) = spoof(&frame.1, from) {
+                    let answer = self.number(answer);
+                    self.put(hop, from, false, answer);
+                } else if let Some(packet) = spoofed(&frame.1, from) {
+                    mitm.arrived(from, packet.to_vec());
+                }
                 self.middle()?;
                 continue;
             }
@@ -426,6 +496,11 @@ impl<'r> Relay<'r> {
                 }
                 Routed::Back(frame) => {
                     self.fate(from_host, true);
+                    let frame = self.number(frame);
+                    self.put(hop, to.other(), false, frame);
+                }
+                Routed::Told(frame) => {
+                    self.fate(from_host, false);
                     let frame = self.number(frame);
                     self.put(hop, to.other(), false, frame);
                 }
@@ -457,8 +532,16 @@ impl<'r> Relay<'r> {
                 Leaving::Packet(to, bytes) => {
                     // It stands at the far end of a host's first link.
                     let hop = self.path.first(to);
-                    let frame = self.number(bytes);
-                    self.put(hop, to, false, frame);
+                    let bytes = match self.link {
+                        Link::Ip => bytes,
+                        Link::Ethernet => framed(&bytes, mac(to), middle_mac(to)),
+                    };
+                    if to == Host::A {
+                        self.send_with_faults(Host::B, hop, None, bytes);
+                    } else {
+                        let frame = self.number(bytes);
+                        self.put(hop, to, false, frame);
+                    }
                 }
                 Leaving::Key(host, line) => self.log.key(host, line),
             }

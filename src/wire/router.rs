@@ -35,6 +35,26 @@ fn router_mac(router: usize, side: Host) -> Mac {
     [0x02, b'R', 0, 0, router as u8, u8::from(side == Host::B)]
 }
 
+/// The Ethernet address of the one in the middle on the link of a host.
+pub(super) fn middle_mac(link_of: Host) -> Mac {
+    [0x02, b'M', 0, 0, 0, u8::from(link_of == Host::B)]
+}
+
+/// What the one in the middle answers when a host asks for the other's Ethernet address: its own (ARP spoofing).
+pub(super) fn spoof(frame: &[u8], host: Host) -> Option<Vec<u8>> {
+    let asked = frame.get(12..14) == Some(&ARP);
+    let arp = Arp::read(frame).filter(|arp| asked && arp.operation == 1)?;
+    let target = host.other().address();
+    (arp.sender == host.address() && arp.target == target)
+        .then(|| arp_frame(2, (middle_mac(host), target), (arp.mac, arp.sender)))
+}
+
+/// The packet in a frame that a host sends to the one in the middle, whom it takes for the other host.
+pub(super) fn spoofed(frame: &[u8], host: Host) -> Option<&[u8]> {
+    let is_for_it = frame.starts_with(&middle_mac(host)) && frame.get(12..14) == Some(&IPV4);
+    frame.get(ETHERNET_HEADER..).filter(|_| is_for_it)
+}
+
 /// The address of the router on the link of a host, if there is one.
 pub(super) fn gateway(host: Host) -> Ipv4Addr {
     let [a, b, c, _] = host.address().octets();
@@ -53,6 +73,8 @@ pub(super) enum Routed {
     Back(Vec<u8>),
     /// Another frame goes on in its place (a question by ARP), and it waits.
     Asks(Vec<u8>),
+    /// It is thrown away, and whoever sent it is told, back on the link it came from.
+    Told(Vec<u8>),
     /// It was for the router itself.
     Taken,
     /// It is thrown away.
@@ -95,13 +117,17 @@ impl Path {
 
     /// The router at the end of `link` in the direction `to` takes up a frame.
     pub(super) fn route(&mut self, link: usize, to: Host, (id, mut frame): Numbered) -> Routed {
+        let router = if to == Host::B { link + 1 } else { link };
         if self.link == Link::Ip {
             return match forward(&mut frame) {
-                Some(()) => Routed::On((id, frame)),
-                None => Routed::Lost,
+                Forward::On => Routed::On((id, frame)),
+                Forward::Expired => match time_exceeded(self.address(router, to.other()), &frame) {
+                    Some(told) => Routed::Told(told),
+                    None => Routed::Lost,
+                },
+                Forward::Lost => Routed::Lost,
             };
         }
-        let router = if to == Host::B { link + 1 } else { link };
         let here = router_mac(router, to.other());
         let Some((header, packet)) = frame.split_at_mut_checked(ETHERNET_HEADER) else {
             return Routed::Lost;
@@ -111,8 +137,18 @@ impl Path {
             Some(&IPV4) if header.starts_with(&here) => {}
             _ => return Routed::Lost,
         }
-        if forward(packet).is_none() {
-            return Routed::Lost;
+        match forward(packet) {
+            Forward::On => {}
+            Forward::Expired => {
+                let told = time_exceeded(self.address(router, to.other()), packet);
+                // It was known by ARP, or by the router before, or it could not have come here.
+                let source: Option<Mac> = header.get(6..12).and_then(|mac| mac.try_into().ok());
+                return match (told, source) {
+                    (Some(told), Some(source)) => Routed::Told(framed(&told, source, here)),
+                    _ => Routed::Lost,
+                };
+            }
+            Forward::Lost => return Routed::Lost,
         }
         let source = router_mac(router, to);
         let next = self.next(link, to);
@@ -132,6 +168,17 @@ impl Path {
         };
         address(&mut frame, destination, source);
         Routed::On((id, frame))
+    }
+
+    /// The address of a router (from 1 on) on the side of a host: that of the host's gateway, or one of the private ones (RFC
+    /// 1918) that the links between routers have.
+    fn address(&self, router: usize, side: Host) -> Ipv4Addr {
+        match side {
+            Host::A if router == 1 => gateway(Host::A),
+            Host::B if router == self.hops => gateway(Host::B),
+            Host::A => Ipv4Addr::new(10, 0, router as u8 - 1, 2),
+            Host::B => Ipv4Addr::new(10, 0, router as u8, 1),
+        }
     }
 
     /// A frame of ARP: a question for a gateway is answered; an answer tells where a host is.
@@ -184,23 +231,82 @@ impl Path {
     }
 }
 
-/// Takes one off the TTL of an IPv4 packet and computes its header checksum anew; `None` if it may go no further. One whose
-/// checksum is wrong must be thrown away (RFC 1812, section 5.2.2): what is wrong with it would be covered up.
-fn forward(packet: &mut [u8]) -> Option<()> {
-    let first = *packet.first()?;
-    let header = packet.get_mut(..usize::from(first & 15) * 4)?;
-    if header.len() < 20 || Sum16BitWords::new().add_slice(header).ones_complement() != 0 {
+/// What becomes of a packet at a router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forward {
+    /// It goes on.
+    On,
+    /// It has no hop left.
+    Expired,
+    /// There is something wrong with it.
+    Lost,
+}
+
+/// Takes one off the TTL of an IPv4 packet and computes its header checksum anew. One whose checksum is wrong must be thrown
+/// away (RFC 1812, section 5.2.2): what is wrong with it would be covered up.
+fn forward(packet: &mut [u8]) -> Forward {
+    let first = packet.first().copied().unwrap_or(0);
+    let Some(header) = packet.get_mut(..usize::from(first & 15) * 4) else {
+        return Forward::Lost;
+    };
+    if header.len() < 20
+        || first >> 4 != 4
+        || Sum16BitWords::new().add_slice(header).ones_complement() != 0
+    {
+        return Forward::Lost;
+    }
+    match header.get_mut(8) {
+        Some(ttl @ 2..) => *ttl -= 1,
+        _ => return Forward::Expired,
+    }
+    sum_up(header, 10);
+    Forward::On
+}
+
+/// Computes the checksum of all these bytes, and puts it there.
+fn sum_up(bytes: &mut [u8], at: usize) {
+    if let Some(place) = bytes.get_mut(at..at + 2) {
+        place.fill(0);
+    }
+    let sum = Sum16BitWords::new().add_slice(bytes).ones_complement();
+    if let Some(place) = bytes.get_mut(at..at + 2) {
+        place.copy_from_slice(&sum.to_ne_bytes());
+    }
+}
+
+/// The most bytes of a packet that says what was wrong with another (RFC 1812, section 4.3.2.3).
+const LONGEST_ERROR: usize = 576;
+
+/// Tells the sender of a packet that it had no hop left (RFC 792, Time Exceeded; RFC 1812, section 5.2.7.3):
+///
+/// ```text
+/// |   type 11     |    code 0     |           checksum            |
+/// |                            unused                             |
+/// |  the packet's IP header and as much of its data as has room   |
+/// ```
+///
+/// `None` where nobody may be told: an error about ICMP, or about a fragment but the first (section 4.3.2.7).
+fn time_exceeded(from: Ipv4Addr, packet: &[u8]) -> Option<Vec<u8>> {
+    const ICMP: u8 = 1;
+    let later_fragment = u16::from_be_bytes([*packet.get(6)?, *packet.get(7)?]) & 0x1fff != 0;
+    if packet.get(9) == Some(&ICMP) || later_fragment {
         return None;
     }
-    let ttl = header.get_mut(8)?;
-    if first >> 4 != 4 || *ttl <= 1 {
-        return None;
-    }
-    *ttl -= 1;
-    header.get_mut(10..12)?.fill(0);
-    let sum = Sum16BitWords::new().add_slice(header).ones_complement();
-    header.get_mut(10..12)?.copy_from_slice(&sum.to_ne_bytes());
-    Some(())
+    let source = packet.get(12..16)?;
+    let quoted = packet.get(..packet.len().min(LONGEST_ERROR - 28))?;
+    let length = (28 + quoted.len()) as u16;
+    // Precedence 6, as errors should have (section 4.3.2.5).
+    let mut answer = vec![0x45, 0xc0];
+    answer.extend(length.to_be_bytes());
+    answer.extend([0, 0, 0, 0, 64, ICMP, 0, 0]);
+    answer.extend(from.octets());
+    answer.extend(source);
+    sum_up(&mut answer, 10);
+    let mut icmp = vec![11, 0, 0, 0, 0, 0, 0, 0];
+    icmp.extend(quoted);
+    sum_up(&mut icmp, 2);
+    answer.extend(icmp);
+    Some(answer)
 }
 
 /// Puts new addresses on an Ethernet frame.
@@ -307,7 +413,22 @@ mod tests {
         let mut last = PACKET;
         (last[8], last[10]) = (1, 0x69);
         assert!(sums_up(&last), "the sample");
-        assert_eq!(path.route(0, Host::B, (1, last.to_vec())), Routed::Lost);
+        let Routed::Told(told) = path.route(0, Host::B, (1, last.to_vec())) else {
+            unreachable!("the sender is told");
+        };
+        assert!(sums_up(&told[..20]) && sums_up(&told[20..]));
+        assert_eq!(
+            told[12..20],
+            [1, 2, 3, 1, 1, 2, 3, 4],
+            "from the gateway to A"
+        );
+        assert_eq!((told[20], told[21]), (11, 0), "time exceeded in transit");
+        assert_eq!(told[28..], last);
+        // No error about an error.
+        let mut error = told;
+        error[8] = 1;
+        sum_up(&mut error[..20], 10);
+        assert_eq!(path.route(0, Host::B, (1, error)), Routed::Lost);
         for len in 0..20 {
             let cut = PACKET[..len].to_vec();
             assert_eq!(path.route(0, Host::B, (1, cut)), Routed::Lost);

@@ -190,7 +190,7 @@ fn compared(name: &str, recordings: Vec<(String, Recording)>, keylog: Option<&Pa
     }
     let path = folder().join(format!("{name}.pcap"));
     net::write(&path, &all);
-    let report = compare::compare(&path, keylog).unwrap();
+    let report = compare::compare(&path, keylog, &[]).unwrap();
     println!("{}: {} frames", path.display(), report.frames);
     println!("{}", report.table(5));
     report

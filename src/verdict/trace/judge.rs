@@ -22,6 +22,7 @@ impl Tracer {
             Effect::Wrong { .. }
                 | Effect::Broke { .. }
                 | Effect::UnprovenEnd { .. }
+                | Effect::GaveUp { .. }
                 | Effect::Unfinished
         );
         if broke || trace.alert.is_some() {

@@ -82,7 +82,7 @@ pub enum Chance {
     Delay(Duration),
     /// It arrives twice.
     Duplication,
-    /// It goes on only behind the next so many of its direction.
+    /// It goes on only behind the next so many of its direction, or after [`super::HELD_AT_MOST`].
     Reordering(u64),
     /// One bit of it, anywhere, is turned over; no checksum is repaired.
     Corruption,

@@ -270,12 +270,23 @@ fn a_packet_held_back_is_overtaken() {
 }
 
 #[test]
-fn what_is_held_at_the_end_is_counted_as_held() {
-    // Nothing follows A's last acknowledgment but, for want of it, B's FIN again, and then it goes on.
-    let play = play(&["hi"], &["reorder 1000 where chat.text == \"hi\""]);
+fn what_waits_for_others_in_vain_goes_on_after_half_a_second() {
+    let play = play(&["hi"], &["reorder 1000 where tcp.flags.syn == 1"]);
     play.arrives(&["hi"]);
-    assert_eq!((play.fates.held, play.fates.on_the_way), (1, 0));
-    assert_eq!(play.fates.sent, play.fates.delivered + 1);
+    let sent = play.seen.iter().find_map(|seen| match seen {
+        Seen::Packet(packet) if !packet.touched.is_empty() => Some(packet.sent),
+        _ => None,
+    });
+    let released = play.seen.iter().find_map(|seen| match seen {
+        Seen::Released { time, arrives, .. } => Some((*time, *arrives)),
+        _ => None,
+    });
+    let (time, arrives) = released.unwrap();
+    let waited = Duration::from_nanos(time.since(sent.unwrap()));
+    assert_eq!(waited, super::HELD_AT_MOST);
+    assert_eq!(arrives.since(time), 5_000_000, "the wire's latency");
+    assert_eq!((play.fates.held, play.fates.on_the_way), (0, 0));
+    assert_eq!(play.fates.sent, play.fates.delivered);
 }
 
 #[test]
