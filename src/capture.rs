@@ -27,6 +27,7 @@ use crate::cli;
 use crate::file::WriteError;
 use crate::interrupt::Interrupts;
 use crate::keylog::LogFile;
+use crate::reason::reason;
 use crate::show::ShowError;
 use crate::text::Glossary;
 use crate::view::paint::Out;
@@ -65,7 +66,7 @@ pub enum CaptureError {
 impl fmt::Display for CaptureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::Output(error) => write!(f, "cannot write the output: {}", reason(error)),
             Self::Usage(text) | Self::System(text) => f.write_str(text),
             Self::Write(error) => error.fmt(f),
         }
@@ -151,10 +152,10 @@ pub fn run(
     let keys = keylog.as_deref().map(LogFile::watch);
     let made = work::made(&capture.output, || {
         let given_up = rights::give_up().map_err(|(step, error)| {
-            system(
-                &format!("rights cannot be given up ({step}), so nothing is captured"),
-                &error,
-            )
+            CaptureError::System(format!(
+                "rights cannot be given up ({step}: {}), so nothing is captured; root needs CAP_SETUID and CAP_SETGID for it: call it with sudo, or as an ordinary user whose program has the right to capture (layerwise doctor says how)",
+                reason(&error)
+            ))
         })?;
         if let GivenUp::Root { uid } = given_up {
             notes.say("say.capture.rights.user", |out, _| out.number(uid.into()));
@@ -202,7 +203,7 @@ pub fn run(
 }
 
 fn system(what: &str, error: &io::Error) -> CaptureError {
-    CaptureError::System(format!("{what}: {error}"))
+    CaptureError::System(format!("{what}: {}", reason(error)))
 }
 
 /// Opens the interface of that name, or all that are up.

@@ -3,6 +3,8 @@
 //! This is the only place that does bit arithmetic. A read that does not fit gives a [`Stop`] that says what was to be
 //! read, where, how much it needs and how much there is; it never reads past its limit.
 
+pub mod shape;
+
 use crate::packet::{BufId, Context, Fact, Field, FieldDef, Kind, Labels, Name, Stop, Value, Why};
 
 /// What a read gives: its value, or the place where decoding ends.
@@ -216,6 +218,7 @@ impl<'b, 'l> Cursor<'b, 'l> {
     ///
     /// # Errors
     /// A [`Stop`] when there are fewer.
+    #[inline]
     pub fn bytes(&mut self, def: &'static FieldDef, len: usize) -> Read<&'b [u8]> {
         let start = self.label(def, len.saturating_mul(8))? / 8;
         Ok(self.bytes.get(start..start + len).unwrap_or(&[]))
@@ -225,6 +228,7 @@ impl<'b, 'l> Cursor<'b, 'l> {
     ///
     /// # Errors
     /// A [`Stop`] when there are fewer.
+    #[inline]
     pub fn array<const N: usize>(&mut self, def: &'static FieldDef) -> Read<[u8; N]> {
         let bytes = self.bytes(def, N)?;
         Ok(bytes.try_into().unwrap_or([0; N]))

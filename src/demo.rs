@@ -20,6 +20,7 @@ use crate::cli;
 use crate::file::WriteError;
 use crate::interrupt::Interrupts;
 use crate::packet::Frame;
+use crate::reason::reason;
 use crate::save::Save;
 use crate::session::Session;
 use crate::show::{Machine, Pick, ShowError};
@@ -58,7 +59,7 @@ pub enum DemoError {
 impl fmt::Display for DemoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::Output(error) => write!(f, "cannot write the output: {}", reason(error)),
             Self::Usage(text) | Self::Wire(text) => f.write_str(text),
             Self::Write(error) => error.fmt(f),
         }

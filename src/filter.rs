@@ -17,7 +17,7 @@
 use core::fmt;
 use core::ops::Range;
 
-use crate::packet::Event;
+use crate::packet::{Event, FieldDef};
 
 mod eval;
 pub mod key;
@@ -72,6 +72,12 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, event: &Event<'_>) -> bool {
         self.root.holds(event)
+    }
+
+    /// Whether what it says depends on fields, notes or layers of that name.
+    #[must_use]
+    pub fn reads(&self, def: &'static FieldDef) -> bool {
+        self.root.reads(def)
     }
 
     /// The expression as it was written.

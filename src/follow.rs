@@ -106,7 +106,7 @@ impl Job<'_> {
                 Some(Item::Comments(_)) => {}
                 Some(Item::Secret(line)) => {
                     // As above.
-                    let _ = session.keylog_line(line);
+                    let _ = session.captured_secret(line);
                 }
                 Some(Item::Packet(packet)) => {
                     packets = packet.frame.number;

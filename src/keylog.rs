@@ -11,8 +11,11 @@ mod file;
 
 pub use file::LogFile;
 
-/// The most connections whose secrets are kept; the next one is refused.
+/// The most connections whose secrets are kept; the next one is refused. It takes some 400 MiB to get there.
 pub const MAX_CONNECTIONS: usize = 1 << 20;
+
+/// The same for the secrets that a capture file holds: whoever reads it need not trust whoever wrote it (some 25 MiB).
+pub const MAX_FROM_CAPTURE: usize = 1 << 16;
 
 /// The longest secret: the output of SHA-384.
 pub const MAX_SECRET: usize = 48;
@@ -98,7 +101,8 @@ impl Secrets {
 /// All secrets known so far.
 #[derive(Debug, Default)]
 pub struct KeyLog {
-    connections: HashMap<[u8; 32], Secrets>,
+    /// Boxed, since a table is half empty after it has grown.
+    connections: HashMap<[u8; 32], Box<Secrets>>,
 }
 
 /// What is wrong with a line of a key log.
@@ -110,8 +114,8 @@ pub enum KeyLogError {
     Random,
     /// The secret is not hexadecimal digits for 1 to 48 bytes.
     Secret,
-    /// There are secrets of [`MAX_CONNECTIONS`] connections already.
-    Full,
+    /// There are secrets of so many connections already, and no more are kept.
+    Full(usize),
 }
 
 impl fmt::Display for KeyLogError {
@@ -126,10 +130,7 @@ impl fmt::Display for KeyLogError {
                 f,
                 "the secret must be hexadecimal digits, 1 to {MAX_SECRET} bytes"
             ),
-            Self::Full => write!(
-                f,
-                "secrets of {MAX_CONNECTIONS} connections are kept already"
-            ),
+            Self::Full(most) => write!(f, "secrets of {most} connections are kept already"),
         }
     }
 }
@@ -142,6 +143,14 @@ impl KeyLog {
     /// # Errors
     /// A [`KeyLogError`] when the line has not the form above; what was known before stays known.
     pub fn line(&mut self, line: &str) -> Result<(), KeyLogError> {
+        self.line_among(line, MAX_CONNECTIONS)
+    }
+
+    /// The same, but another connection is refused once so many are known.
+    ///
+    /// # Errors
+    /// Those of [`Self::line`].
+    pub fn line_among(&mut self, line: &str, most: usize) -> Result<(), KeyLogError> {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
@@ -174,8 +183,8 @@ impl KeyLog {
             "CLIENT_RANDOM" => |s| &mut s.master,
             _ => return Ok(()),
         };
-        if !known && self.connections.len() >= MAX_CONNECTIONS {
-            return Err(KeyLogError::Full);
+        if !known && self.connections.len() >= most {
+            return Err(KeyLogError::Full(most));
         }
         *place(self.connections.entry(client_random).or_default()) = Some(secret);
         Ok(())
@@ -184,7 +193,7 @@ impl KeyLog {
     /// What is known of the connection with that client random.
     #[must_use]
     pub fn secrets(&self, client_random: &[u8; 32]) -> Option<&Secrets> {
-        self.connections.get(client_random)
+        self.connections.get(client_random).map(|boxed| &**boxed)
     }
 }
 
@@ -252,6 +261,20 @@ mod tests {
             Err(KeyLogError::Secret)
         );
         assert_eq!(log.connections.len(), 0);
+    }
+
+    #[test]
+    fn another_connection_than_are_kept_is_refused_and_those_kept_go_on() {
+        let line = |label: &str, n: u8| format!("{label} {n:064x} {}", "0a".repeat(48));
+        let mut log = KeyLog::default();
+        log.line_among(&line("CLIENT_TRAFFIC_SECRET_0", 1), 1)
+            .unwrap();
+        let refused = log.line_among(&line("CLIENT_TRAFFIC_SECRET_0", 2), 1);
+        assert_eq!(refused, Err(KeyLogError::Full(1)));
+        log.line_among(&line("SERVER_TRAFFIC_SECRET_0", 1), 1)
+            .unwrap();
+        log.line(&line("CLIENT_TRAFFIC_SECRET_0", 2)).unwrap();
+        assert_eq!(log.connections.len(), 2);
     }
 
     #[test]

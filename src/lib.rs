@@ -83,6 +83,7 @@ pub mod lesson;
 pub mod packet;
 pub mod progress;
 pub mod read;
+pub mod reason;
 pub mod save;
 pub mod session;
 pub mod show;

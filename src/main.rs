@@ -8,6 +8,7 @@ use layerwise::cli::{self, Command};
 use layerwise::file::WriteError;
 use layerwise::lesson::{self, LessonFailure};
 use layerwise::read;
+use layerwise::reason::reason;
 use layerwise::text::Glossary;
 use layerwise::view::paint::{Look, Out};
 use layerwise::view::{explain, keys};
@@ -207,7 +208,7 @@ fn status(result: Result<(), Failure>) -> ExitCode {
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             return ExitCode::SUCCESS;
         }
-        Err(Failure::Output(error)) => (format!("cannot write the output: {error}"), 1),
+        Err(Failure::Output(error)) => (format!("cannot write the output: {}", reason(&error)), 1),
         Err(Failure::Usage(text)) => (text, 2),
         Err(Failure::Other(text)) => (text, 1),
         Err(Failure::Missing(what)) => return ExitCode::from(what),

@@ -540,6 +540,20 @@ pub struct Said {
     pub missing: u64,
 }
 
+/// How many headers have a fixed part whose fields can be left out (see [`Interest`]).
+pub(crate) const SHAPES: usize = 4;
+
+/// Which of the fields in the fixed parts of headers are labelled; other fields always are. All of them, if nothing else
+/// is said. Each part has a number of its own, and in it each field a bit, the first field the lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest(pub(crate) [u32; SHAPES]);
+
+impl Default for Interest {
+    fn default() -> Self {
+        Self([u32::MAX; SHAPES])
+    }
+}
+
 /// The labels that decoding leaves: reused from frame to frame, so that a steady state allocates nothing.
 #[derive(Debug, Default)]
 pub struct Labels {
@@ -553,6 +567,8 @@ pub struct Labels {
     pub layers: Vec<Layer>,
     /// What was said, in the order in which it can be read.
     pub said: Vec<Said>,
+    /// Which fields anybody wants to see.
+    pub interest: Interest,
 }
 
 impl Labels {

@@ -4,6 +4,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use crate::text::counted;
+
 /// Before that nobody misses it.
 const AFTER: Duration = Duration::from_millis(500);
 /// How often it is drawn anew.
@@ -72,17 +74,19 @@ impl Drop for Progress {
 /// The bar as it is drawn over the one before.
 fn bar(packets: u64, (done, size): (u64, Option<u64>), since: Duration, ascii: bool) -> String {
     let Some(size) = size.filter(|size| *size > 0) else {
-        return format!("\r{packets} packets, {} MB\x1b[K", done / 1_000_000);
+        let packets = counted(packets, "packet|packets");
+        return format!("\r{packets}, {} MB\x1b[K", done / 1_000_000);
     };
     let done = done.min(size);
     let filled = (u128::from(done) * u128::from(WIDTH) / u128::from(size)) as usize;
     let (full, empty) = if ascii { ("#", ".") } else { ("█", "░") };
     let left = since.as_secs_f64() * (size - done) as f64 / done.max(1) as f64;
     format!(
-        "\r{}{} {:3} %  {packets} packets  {left:.0} s left\x1b[K",
+        "\r{}{} {:3} %  {}  {left:.0} s left\x1b[K",
         full.repeat(filled),
         empty.repeat(WIDTH as usize - filled),
         u128::from(done) * 100 / u128::from(size),
+        counted(packets, "packet|packets"),
     )
 }
 

@@ -5,13 +5,15 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cli;
+use crate::cli::output::Format;
 use crate::cli::read::Place;
 use crate::file::{Comments, FileError, Interface, Item, Packet, Reader, WriteError};
 use crate::interrupt::Interrupts;
-use crate::keylog::LogFile;
+use crate::keylog::{KeyLogError, LogFile};
 use crate::layers::{Bind, PROTOCOLS, tcp};
 use crate::packet::{Frame, LinkType, Time};
 use crate::progress::Progress;
+use crate::reason::reason;
 use crate::save::Save;
 use crate::session::Session;
 use crate::show::{BATCH, Pick, Show, ShowError};
@@ -66,7 +68,12 @@ impl fmt::Display for ReadError {
             Self::Write(error) => error.fmt(f),
             Self::Show(error) => error.fmt(f),
             Self::KeyLog(path, error) => {
-                write!(f, "--keylog: cannot read {}: {error}", path.display())
+                write!(
+                    f,
+                    "--keylog: cannot read {}: {}",
+                    path.display(),
+                    reason(error)
+                )
             }
             Self::Terminal => write!(
                 f,
@@ -77,7 +84,7 @@ impl fmt::Display for ReadError {
                 "{file} has no conversation {number} over {}: layerwise follow {file} lists those it has",
                 if *udp { "UDP" } else { "TCP" }
             ),
-            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::Output(error) => write!(f, "cannot write the output: {}", reason(error)),
         }
     }
 }
@@ -130,10 +137,15 @@ pub fn run(
             "--plot is a picture for people: leave out -v, -x, -T and -w -, or --plot",
         )));
     }
+    let mut session = Session::new();
+    // Columns alone say which fields are looked at. (The comments in a file that is written tell of others, too.)
+    if read.output.format == Format::Fields && read.output.write.is_none() {
+        session.only(pick.interest(&read.output.fields));
+    }
     let mut file = Reader::open(&read.file)?;
     let mut job = Job {
         glossary,
-        session: Session::new(),
+        session,
         pick,
         show: (!read.output.takes_stdout() && read.plot.is_none()).then_some(show),
         plot: read.plot.map(|number| (number, Plot::new(glossary))),
@@ -231,7 +243,7 @@ impl<'g> Job<'g> {
             }
             let item = file.next()?;
             // Only now is it known that there is something to write: a file that is no capture leaves none behind.
-            if self.save.is_none() && !matches!(item, Some(Item::Wait)) {
+            if output.write.is_some() && self.save.is_none() && !matches!(item, Some(Item::Wait)) {
                 self.save = Save::open(output, self.glossary, Hosts::default())?;
             }
             // Whoever wrote secrets has done so before what they open came.
@@ -250,7 +262,7 @@ impl<'g> Job<'g> {
                         break;
                     }
                 }
-                Some(Item::Secret(line)) => self.secret(line)?,
+                Some(Item::Secret(line)) => self.secret(line, Session::captured_secret)?,
                 Some(Item::Comments(comments)) => {
                     if self.verbose {
                         written(self.glossary, out, comments);
@@ -320,7 +332,7 @@ impl<'g> Job<'g> {
     #[inline]
     fn name_link(&mut self, interface: &Interface) {
         let link = interface.link;
-        if link == LinkType::RAW || link == LinkType::ETHERNET || self.links.len() >= 8 {
+        if link == LinkType::ETHERNET || link.is_raw_ip() || self.links.len() >= 8 {
             return;
         }
         let known = PROTOCOLS
@@ -353,7 +365,7 @@ impl<'g> Job<'g> {
         for log in &mut logs {
             let read = read(log, &mut |line| {
                 if result.is_ok() {
-                    result = self.secret(line);
+                    result = self.secret(line, Session::keylog_line);
                 }
             });
             read.map_err(|error| ReadError::KeyLog(log.path().to_owned(), error))?;
@@ -362,8 +374,12 @@ impl<'g> Job<'g> {
         result
     }
 
-    fn secret(&mut self, line: &str) -> Result<(), ReadError> {
-        if let Err(error) = self.session.keylog_line(line) {
+    fn secret(
+        &mut self,
+        line: &str,
+        take: fn(&mut Session, &str) -> Result<(), KeyLogError>,
+    ) -> Result<(), ReadError> {
+        if let Err(error) = take(&mut self.session, line) {
             if self.bad_lines == 0 {
                 self.bad_line = error.to_string();
             }

@@ -2,10 +2,10 @@
 
 use crate::cursor::Cursor;
 use crate::flow::{self, Desk};
-use crate::keylog::{KeyLog, KeyLogError, Secrets};
+use crate::keylog::{KeyLog, KeyLogError, MAX_FROM_CAPTURE, Secrets};
 use crate::layers::tcp_info::TcpInfo;
 use crate::layers::{self, tcp};
-use crate::packet::{BufId, Buffers, Context, Event, Frame, Labels, Layer, Time, Why};
+use crate::packet::{BufId, Buffers, Context, Event, Frame, Interest, Labels, Layer, Time, Why};
 
 /// Decodes one capture, frame by frame.
 ///
@@ -49,6 +49,15 @@ impl Session {
         self.keylog.line(line)
     }
 
+    /// The same for a line that stands in a capture file: of those, the secrets of fewer connections are kept
+    /// ([`crate::keylog::MAX_FROM_CAPTURE`]).
+    ///
+    /// # Errors
+    /// When the line is not of the form of a key log, or is of one connection too many.
+    pub fn captured_secret(&mut self, line: &str) -> Result<(), KeyLogError> {
+        self.keylog.line_among(line, MAX_FROM_CAPTURE)
+    }
+
     /// What is known of the connection that begins with this client random.
     #[must_use]
     pub fn secrets(&self, client_random: &[u8; 32]) -> Option<&Secrets> {
@@ -58,6 +67,11 @@ impl Session {
     /// What runs on `port` is decoded as if it ran on `known`.
     pub fn treat_port(&mut self, port: u16, known: u16) {
         self.alias = Some((port, known));
+    }
+
+    /// Only these fields are asked for: others may be left out of the events.
+    pub fn only(&mut self, interest: Interest) {
+        self.labels.interest = interest;
     }
 
     /// What is still being waited for on the connection of that number (`tcp.stream`), for each end (see
@@ -108,7 +122,9 @@ impl Session {
             flow.segment(dir, &segment, part, &mut desk);
         }
         let is_tcp = |layer: &Layer| core::ptr::eq(layer.def, &raw const tcp::TCP);
-        if let (Some(info), Some(layer)) = (kernel, self.labels.layers.iter().position(is_tcp)) {
+        if let Some(info) = kernel
+            && let Some(layer) = self.labels.layers.iter().position(is_tcp)
+        {
             for (def, fact) in info.facts() {
                 self.labels.note(layer, def, fact);
             }

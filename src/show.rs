@@ -7,8 +7,9 @@ use core::fmt;
 
 use crate::cli;
 use crate::cli::output::Format;
+use crate::filter::key::Key;
 use crate::filter::{Filter, FilterError};
-use crate::packet::{Event, Time};
+use crate::packet::{Event, Interest, Time};
 use crate::text::Glossary;
 use crate::view::detail::{Depth, Detail};
 use crate::view::fields::{Columns, NoSuchKey, Style};
@@ -17,8 +18,9 @@ use crate::view::line::Lines;
 use crate::view::paint::Out;
 use crate::view::words::Hosts;
 
-/// When so much has been written into the buffer, it is handed on even if more packets wait.
-pub const BATCH: usize = 256 << 10;
+/// When so much has been written into the buffer, it is handed on even if more packets wait. With what is read and what is
+/// remembered beside it, it stays in the processor's own memory.
+pub const BATCH: usize = 64 << 10;
 
 /// Where a line that a terminal has no room for goes on: behind the number and the time.
 const INDENT: usize = 19;
@@ -67,6 +69,16 @@ impl Pick {
     #[must_use]
     pub fn is_some(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Which fields of a packet are looked at if nothing is shown of it but these columns.
+    #[must_use]
+    pub fn interest(&self, columns: &[String]) -> Interest {
+        let columns: Vec<Key> = columns.iter().filter_map(|key| Key::find(key)).collect();
+        Interest::only(|def| {
+            columns.iter().any(|key| key.reads(def))
+                || self.0.as_ref().is_some_and(|filter| filter.reads(def))
+        })
     }
 
     /// Whether a packet is one of them.

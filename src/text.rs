@@ -16,6 +16,9 @@
 //! values_of = "ip.proto"                                   # the named values of another key, in this file or an earlier
 //! ```
 //!
+//! Where a number stands before a noun, both forms are given, for one and for any other number: `{n} {byte|bytes} {is|are}`
+//! left. They go by the number that was put in last before them ([`form`]). A `unit` has them likewise: `unit = "byte|bytes"`.
+//!
 //! A key is a field key, or begins with `say.` (a sentence of the screen, with `{placeholders}`), `stop.`, or `oid.` (an
 //! object identifier in figures, such as `oid.2.5.4.3`).
 
@@ -74,6 +77,8 @@ pub static OTHERS: &[(&str, &[(&str, &str)])] = &[(
         ("lesson.toml", include_str!("../glossary/de/lesson.toml")),
         ("demo.toml", include_str!("../glossary/de/demo.toml")),
         ("layers.toml", include_str!("../glossary/de/layers.toml")),
+        ("tls.toml", include_str!("../glossary/de/tls.toml")),
+        ("x509.toml", include_str!("../glossary/de/x509.toml")),
         ("screen.toml", include_str!("../glossary/de/screen.toml")),
     ],
 )];
@@ -94,9 +99,12 @@ pub struct Entry {
     /// Where it is specified: RFC and section.
     #[serde(default)]
     pub rfc: String,
-    /// The unit of its number, such as `bytes`.
+    /// The unit of its number, such as `bytes`; in a file also the form for one, `byte|bytes`.
     #[serde(default)]
     pub unit: String,
+    /// The unit of the number 1, such as `byte`.
+    #[serde(skip)]
+    pub unit_of_one: String,
     /// The key whose named values are its own, too.
     #[serde(default)]
     values_of: String,
@@ -142,6 +150,7 @@ impl Entry {
         }
         if self.unit.is_empty() {
             self.unit = other.unit;
+            self.unit_of_one = other.unit_of_one;
         }
         for (from, to, named) in other.ranges {
             if !self.ranges.iter().any(|(a, b, _)| *a <= to && from <= *b) {
@@ -245,6 +254,17 @@ impl Glossary {
                 entry.ranges.push((from, to, named));
             }
             entry.ranges.sort_by_key(|(from, _, _)| *from);
+            entry.unit_of_one = form(&entry.unit, b"1").unwrap_or(&entry.unit).to_owned();
+            entry.unit = form(&entry.unit, b"2").unwrap_or(&entry.unit).to_owned();
+            let unpaired = [&entry.name, &entry.short, &entry.why]
+                .into_iter()
+                .find_map(unpaired);
+            if let Some(forms) = unpaired {
+                return Err(error(format!(
+                    "[\"{key}\"] has {{{forms}}}: write two forms, for one and for more, such as {{byte|bytes}}, behind the number \
+                     they go by"
+                )));
+            }
             let index = match self.by_key.get(&key) {
                 Some(index) => *index,
                 None => {
@@ -285,6 +305,9 @@ impl Glossary {
             }
         };
         if let Some(entry) = self.entries.get_mut(index) {
+            // Bare names that an entry in another language left behind are the lender's, too.
+            let lent = |from, to| ranges.iter().any(|(a, b, _)| *a <= to && from <= *b);
+            entry.ranges.retain(|(from, to, _)| !lent(*from, *to));
             entry.ranges.extend(ranges);
             entry.ranges.sort_by_key(|(from, _, _)| *from);
         }
@@ -316,6 +339,70 @@ impl Glossary {
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.by_key.keys().map(String::as_str)
     }
+}
+
+/// Which of two forms such as `byte|bytes` goes with a number, as it stands in the text: the first with `1`, the second with
+/// any other. Nothing if there is no `|`: then it is no pair of forms.
+#[must_use]
+pub fn form<'f>(forms: &'f str, number: &[u8]) -> Option<&'f str> {
+    let (one, many) = forms.split_once('|')?;
+    Some(if number == b"1" { one } else { many })
+}
+
+/// A number and its noun: `counted(1, "byte|bytes")` is `1 byte`.
+#[must_use]
+pub fn counted(n: u64, forms: &str) -> String {
+    let n = n.to_string();
+    let noun = form(forms, n.as_bytes()).unwrap_or(forms);
+    format!("{n} {noun}")
+}
+
+/// What stands between braces with a `|` and is no pair of forms behind a placeholder.
+fn unpaired(text: &String) -> Option<&str> {
+    let (mut rest, mut counted) = (text.as_str(), false);
+    while let Some((_, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        match name.matches('|').count() {
+            0 => counted = true,
+            1 if counted => {}
+            _ => return Some(name),
+        }
+        rest = after;
+    }
+    None
+}
+
+/// Puts values into a sentence: `value` says what stands for each `{name}`, and pairs of forms go by it.
+///
+/// # Errors
+/// The first name for which there is nothing.
+pub fn filled(
+    template: &str,
+    mut value: impl FnMut(&str) -> Option<String>,
+) -> Result<String, String> {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    let mut last = 0..0;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let Some((name, after)) = after.split_once('}') else {
+            text.push('{');
+            rest = after;
+            break;
+        };
+        let number = text.get(last.clone()).unwrap_or_default();
+        match form(name, number.as_bytes()) {
+            Some(form) => text.push_str(form),
+            None => {
+                let start = text.len();
+                text.push_str(&value(name).ok_or_else(|| name.to_owned())?);
+                last = start..text.len();
+            }
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    Ok(text)
 }
 
 /// `7`, `0x1301` or `3-7`, as first and last number.
@@ -484,6 +571,32 @@ mod tests {
                 Some("X25519MLKEM768"),
                 "{key}"
             );
+        }
+    }
+
+    #[test]
+    fn forms_go_by_the_number_before_them() {
+        let of = |n: &str, m: &str| {
+            filled("{n} {byte|bytes} of {m} {is|are} {left}", |name| {
+                Some(match name {
+                    "n" => n.to_owned(),
+                    "m" => m.to_owned(),
+                    _ => "left".to_owned(),
+                })
+            })
+        };
+        assert_eq!(of("1", "2").unwrap(), "1 byte of 2 are left");
+        assert_eq!(of("0", "1").unwrap(), "0 bytes of 1 is left");
+        assert_eq!(of("11", "1.0").unwrap(), "11 bytes of 1.0 are left");
+        assert_eq!(filled("{a} {b}", |_| None), Err("a".to_owned()));
+    }
+
+    #[test]
+    fn forms_without_a_number_or_a_pair_are_refused() {
+        for short in ["{byte|bytes}", "{n} {byte|bytes|more}"] {
+            let mut glossary = Glossary::default();
+            let error = glossary.add("test.toml", &format!("[\"say.a\"]\nshort = \"{short}\"\n"));
+            assert!(error.unwrap_err().to_string().contains("write two forms"));
         }
     }
 

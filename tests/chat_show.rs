@@ -10,10 +10,11 @@
 mod chat_support;
 mod run;
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use chat_support::{Folder, Server, stderr};
+use chat_support::{Folder, Server, stderr, stdout};
 
 /// Whether packet sockets may be opened here; a test that cannot run says so.
 fn may_watch(test: &str) -> bool {
@@ -38,6 +39,8 @@ fn a_client_sees_the_packets_of_its_own_connection_and_no_others() {
     ada.expect("* you are Ada now");
     // Another connection to the same server, from the same host, opens and speaks meanwhile.
     let mut carl = server.join("Carl");
+    // What is said now is in another packet than the news that Carl is there.
+    ada.expect("is Carl now");
     carl.say("hello from Carl");
     ada.expect("server says \"Carl: hello");
     bob.expect("Carl: hello from Carl");
@@ -180,15 +183,59 @@ fn the_packets_go_into_a_file_that_others_decrypt() {
 }
 
 #[test]
+fn what_programs_read_stands_alone_on_standard_output() {
+    if !may_watch("what_programs_read_stands_alone_on_standard_output") {
+        return;
+    }
+    let server = Server::start(&[]);
+    let ran = |options: &[&str]| {
+        let place = format!("localhost:{}", server.port);
+        let join = ["chat", "join", &place, "--show", "--name", "Ada"];
+        let mut command = server.folder.layerwise(&[&join[..], options].concat());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"from Ada\n/quit\n").unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(stderr(&output).contains("* welcome"), "{}", stderr(&output));
+        output.stdout
+    };
+    let json = String::from_utf8(ran(&["-T", "json"])).unwrap();
+    assert!(json.lines().count() > 8);
+    assert!(
+        json.lines().all(|line| line.starts_with("{\"frame\":")),
+        "{json}"
+    );
+    let fields = String::from_utf8(ran(&["-T", "fields", "-e", "chat.text"])).unwrap();
+    let said: Vec<_> = fields.lines().filter(|line| !line.is_empty()).collect();
+    assert!(
+        said.contains(&"from Ada") && said.iter().all(|line| !line.starts_with('─')),
+        "{said:?}"
+    );
+    let file = server.folder.path("stdout.pcapng");
+    std::fs::write(&file, ran(&["-w", "-", "--with-secrets"])).unwrap();
+    let read = server.folder.run(&[
+        "read",
+        file.to_str().unwrap(),
+        "-Y",
+        "chat.text == \"from Ada\"",
+    ]);
+    assert!(
+        stdout(&read).contains("\"from Ada\""),
+        "{}{}",
+        stdout(&read),
+        stderr(&read)
+    );
+}
+
+#[test]
 fn options_about_packets_need_packets() {
     let folder = Folder::new();
     for (arguments, what) in [
         (&["-c", "3"][..], "add --show"),
         (&["-w", "x.pcapng"], "add --show"),
-        (
-            &["--show", "-w", "-"],
-            "standard output is taken by the chat",
-        ),
         (&["--show", "-Y", "ip.tll"], "did you mean ip.ttl?"),
     ] {
         let output =

@@ -894,7 +894,10 @@ fn what_is_written_is_opened_decrypted_and_shown_by_others() {
         file.text(),
         "--with-secrets",
     ]));
-    assert!(shown.contains("15 packets are in"), "{shown}");
+    assert!(
+        shown.contains("15 packets, with the TLS secrets"),
+        "{shown}"
+    );
 
     let fields = tshark(
         &file.0,

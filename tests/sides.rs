@@ -450,7 +450,7 @@ fn the_screens() {
 fn no_line_is_wider_than_the_screen() {
     let long = "x".repeat(6000);
     for option in ["--sides", "--ladder", "--plot"] {
-        for look in [&[][..], &["--ascii"], &["--plain"]] {
+        for look in [&[][..], &["--ascii"]] {
             for width in ["72", "120"] {
                 let mut arguments = vec!["demo", option, "--width", width, &long];
                 arguments.extend(look);
@@ -468,6 +468,22 @@ fn no_line_is_wider_than_the_screen() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn in_plain_output_nothing_is_broken() {
+    let long = "x".repeat(6000);
+    for option in ["--sides", "--ladder", "--plot"] {
+        let mut arguments = vec!["demo", option, "--plain", "--width", "72", &long];
+        arguments.extend(FATES);
+        let output = program(&arguments);
+        assert!(output.status.success());
+        let spoken = String::from_utf8(output.stdout).unwrap();
+        assert!(spoken.lines().any(|line| line.len() > 72), "{option}");
+        let whole = |line: &str| line.ends_with(['.', ':', '!', '?', '"']) || line.len() < 72;
+        let broken = spoken.lines().find(|line| !whole(line));
+        assert_eq!(broken, None, "{option}");
     }
 }
 

@@ -143,6 +143,8 @@ impl Own {
             made,
         } = self;
         let mut out = Out::new(manner.look.clone());
+        // What is said of the whole.
+        let mut words = Out::new(manner.look.clone());
         let mut ended = Work::new(
             glossary,
             (screen, output),
@@ -157,7 +159,7 @@ impl Own {
             // Whatever ended it, the file is whole.
             match &ended {
                 Err(WorkError::Write(_)) => {}
-                _ => work.finish(&mut out)?,
+                _ => work.finish(&mut words)?,
             }
             ended
         });
@@ -165,17 +167,21 @@ impl Own {
             return Err(error);
         }
         if let Err(WorkError::Write(error)) = &mut ended {
-            out.text(&error.to_string());
-            out.newline();
+            words.text(&error.to_string());
+            words.newline();
         }
         let lost = queue.kernel().lost + queue.lost();
         if lost > 0 {
-            out.sentence(glossary.say("say.chat.show.lost"), |out, _| {
+            words.sentence(glossary.say("say.chat.show.lost"), |out, _| {
                 out.number(lost)
             });
-            out.newline();
+            words.newline();
         }
-        out.flush_to(to)
+        out.flush_to(to)?;
+        match output.for_programs() {
+            true => words.flush_to(&mut io::stderr()),
+            false => words.flush_to(to),
+        }
     }
 }
 

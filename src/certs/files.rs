@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use time::{Duration, OffsetDateTime};
 
 use super::{Authority, CertError, Validity};
+use crate::reason::reason;
 
 /// The files that [`make`] made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,7 +247,9 @@ impl fmt::Display for FileError {
                 path.display()
             ),
             Self::Missing(path) => write!(f, "there is no file {}", path.display()),
-            Self::Io(what, path, error) => write!(f, "cannot {what} {}: {error}", path.display()),
+            Self::Io(what, path, error) => {
+                write!(f, "cannot {what} {}: {}", path.display(), reason(error))
+            }
             Self::Certificate(error) => error.fmt(f),
             Self::Pem(path, error) => write!(
                 f,

@@ -6,6 +6,8 @@ use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError};
 use time::OffsetDateTime;
 
+use crate::text::counted;
+
 /// Why something cannot be said, or why a chat cannot go on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatError {
@@ -93,7 +95,8 @@ impl fmt::Display for ChatError {
             Self::Truncated { unfinished, .. } => {
                 f.write_str("the connection ended without a goodbye (close_notify): something may be missing")?;
                 if *unfinished > 0 {
-                    write!(f, ", {unfinished} bytes of a begun line are")?;
+                    let forms = "byte of a begun line is|bytes of a begun line are";
+                    write!(f, ", {}", counted(*unfinished as u64, forms))?;
                 }
                 Ok(())
             }

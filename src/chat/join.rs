@@ -291,7 +291,7 @@ impl Chat<'_> {
         let secured = timeout(CONNECT, self.handshake()).await;
         if !matches!(secured, Ok(Ok(()))) {
             // What has passed tells why.
-            self.packets.end(print).await?;
+            self.packets.end(|text| print(text, false)).await?;
         }
         match secured {
             Ok(Ok(())) => {}
@@ -303,17 +303,20 @@ impl Chat<'_> {
                 )));
             }
         }
-        print(&show::take(&mut self.out))?;
+        let apart = self.join.output.for_programs();
+        print(&show::take(&mut self.out), apart)?;
         let insecure = format!("{} > ", self.glossary.say("say.chat.mark_insecure"));
         let prompt = match self.insecure() {
             true => (insecure.as_str(), Role::Warn),
             false => ("> ", Role::Heading),
         };
-        let (mut terminal, inputs) = Terminal::start(self.out.look(), prompt);
+        let (mut terminal, inputs) = Terminal::start(self.out.look(), prompt, apart);
         let result = self.talk(&terminal, inputs).await;
         terminal.finish();
         self.part().await;
-        self.packets.end(|text| terminal.print(text)).await?;
+        self.packets
+            .end(|text| terminal.print_packets(text))
+            .await?;
         let key = match result {
             Ok(Over::Left) => "say.chat.join.left",
             Ok(Over::Ended) => "say.chat.join.ended",
@@ -486,7 +489,7 @@ impl Chat<'_> {
                     Input::End | Input::Interrupted => leave = true,
                 },
                 () = &mut stop, if !leaving => leave = true,
-                text = self.packets.next() => terminal.print(&text)?,
+                text = self.packets.next() => terminal.print_packets(&text)?,
                 ready = self.stream.readable() => {
                     ready.map_err(|error| cut(&self.place, &error))?;
                     match self.stream.try_read(&mut buffer) {

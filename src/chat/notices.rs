@@ -1,6 +1,6 @@
 //! What the server says of its own: lines that begin with a star, which nobody else's line can.
 
-use crate::text::Glossary;
+use crate::text::{Glossary, filled};
 
 /// The notices, in the words of the glossary (`say.chat.*`).
 #[derive(Debug)]
@@ -30,25 +30,9 @@ impl Notices {
 
 /// A sentence of the glossary with `{names}` replaced by values; a name that is not among them stays as it is.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    let mut text = String::with_capacity(template.len() + 32);
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        text.push_str(before);
-        let Some((name, after)) = after.split_once('}') else {
-            text.push('{');
-            rest = after;
-            break;
-        };
-        match values.iter().find(|(known, _)| *known == name) {
-            Some((_, value)) => text.push_str(value),
-            None => {
-                text.push('{');
-                text.push_str(name);
-                text.push('}');
-            }
-        }
-        rest = after;
-    }
-    text.push_str(rest);
-    text
+    let value = |name: &str| {
+        let known = values.iter().find(|(known, _)| *known == name);
+        Some(known.map_or_else(|| format!("{{{name}}}"), |(_, value)| (*value).to_owned()))
+    };
+    filled(template, value).unwrap_or_default()
 }

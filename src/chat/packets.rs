@@ -51,18 +51,15 @@ pub(super) struct Manner<'a> {
     pub(super) port: u16,
 }
 
-/// What is said of packets needs packets; and standard output is where the chat is.
+/// What is said of packets needs packets.
 ///
 /// # Errors
 /// A sentence: what to do.
 pub(super) fn check(shown: bool, output: &cli::output::Output) -> Result<(), ProgramError> {
-    let text = if !shown && *output != cli::output::Output::default() {
-        "-w, -Y, -T, -e, -E and -c are about packets: add --show, or leave them out"
-    } else if output.takes_stdout() {
-        "-w -: standard output is taken by the chat: name a file"
-    } else {
+    if shown || *output == cli::output::Output::default() {
         return Ok(());
-    };
+    }
+    let text = "-w, -Y, -T, -e, -E and -c are about packets: add --show, or leave them out";
     Err(ProgramError::Usage(text.to_owned()))
 }
 

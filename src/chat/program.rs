@@ -141,8 +141,11 @@ pub(super) fn stopped() -> Result<Pin<Box<dyn Future<Output = ()>>>, ProgramErro
     }))
 }
 
-/// Prints something before there is a [`super::terminal::Terminal`].
-pub(super) fn print(text: &str) -> io::Result<()> {
+/// Prints something where there is no prompt: on standard output, or, `apart` from it, on standard error.
+pub(super) fn print(text: &str, apart: bool) -> io::Result<()> {
+    if apart {
+        return io::stderr().lock().write_all(text.as_bytes());
+    }
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()

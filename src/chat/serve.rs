@@ -19,7 +19,7 @@ use super::client::{self, NoHandshake, Shared};
 use super::keyfile::KeyFile;
 use super::notices::{Notices, fill};
 use super::packets::{self, Packets, Watched};
-use super::program::{ProgramError, runtime, stopped};
+use super::program::{ProgramError, print, runtime, stopped};
 use super::room::{OPERATOR, Room, Taken};
 use super::terminal::{Input, Terminal};
 use super::{ChatError, KeyLines, Setup, name, show};
@@ -448,14 +448,9 @@ async fn operate(
     tasks.push(tokio::spawn(tend(Arc::clone(&door))).abort_handle());
 
     let head = show::take(&mut out);
-    {
-        use std::io::Write as _;
-        let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(head.as_bytes())
-            .and_then(|()| stdout.flush())?;
-    }
-    let (mut terminal, mut inputs) = Terminal::start(out.look(), ("> ", Role::Heading));
+    let apart = serve.output.for_programs();
+    print(&head, apart)?;
+    let (mut terminal, mut inputs) = Terminal::start(out.look(), ("> ", Role::Heading), apart);
     let mut stop = stopped()?;
     let mut listening = true;
     let mut news = Vec::new();
@@ -472,7 +467,7 @@ async fn operate(
                 continue;
             }
             text = packets.next() => {
-                if let Err(error) = terminal.print(&text) {
+                if let Err(error) = terminal.print_packets(&text) {
                     break Err(ProgramError::Output(error));
                 }
                 continue;
@@ -499,7 +494,7 @@ async fn operate(
     // Everybody is told; who does not take it in time is left.
     let _ = timeout(Duration::from_secs(3), all_gone.recv()).await;
     terminal.finish();
-    packets.end(|text| terminal.print(text)).await?;
+    packets.end(|text| terminal.print_packets(text)).await?;
     if result.is_ok() {
         terminal.print(&format!("{}\n", glossary.say("say.chat.serve.ended")))?;
     }

@@ -23,6 +23,7 @@ use rustyline::validate::Validator;
 use rustyline::{ColorMode, Config, Editor, ExternalPrinter, Helper};
 use tokio::sync::mpsc;
 
+use super::program::print;
 use crate::view::paint::{Look, Role};
 
 /// The longest line that is read, in bytes.
@@ -44,6 +45,8 @@ pub(super) enum Input {
 /// The screen.
 pub(super) struct Terminal {
     editing: Option<Editing>,
+    /// Standard output belongs to the packets, which a program reads: the chat is on standard error.
+    apart: bool,
 }
 
 struct Editing {
@@ -55,8 +58,13 @@ struct Editing {
 }
 
 impl Terminal {
-    /// Begins to read, after `prompt` (a text and its role) if it can be edited.
-    pub(super) fn start(look: &Look, prompt: (&str, Role)) -> (Self, mpsc::Receiver<Input>) {
+    /// Begins to read, after `prompt` (a text and its role) if it can be edited. With `apart`, the chat's lines do not stand
+    /// among the packets, unless somebody at a terminal sees both.
+    pub(super) fn start(
+        look: &Look,
+        prompt: (&str, Role),
+        apart: bool,
+    ) -> (Self, mpsc::Receiver<Input>) {
         let (inputs, receiver) = mpsc::channel(16);
         let both = io::stdin().is_terminal() && io::stdout().is_terminal();
         let editing = match both && !look.plain {
@@ -66,7 +74,7 @@ impl Terminal {
         if editing.is_none() {
             thread::spawn(move || read_lines(&inputs));
         }
-        (Self { editing }, receiver)
+        (Self { editing, apart }, receiver)
     }
 
     /// Whether there is a prompt.
@@ -74,18 +82,25 @@ impl Terminal {
         self.editing.is_some()
     }
 
-    /// Prints whole lines, each with its newline.
+    /// Prints whole lines of the chat, each with its newline.
     ///
     /// # Errors
     /// When nobody reads them any more.
     pub(super) fn print(&self, text: &str) -> io::Result<()> {
         match &self.editing {
             Some(editing) => editing.print(text.to_owned()),
-            None => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(text.as_bytes())?;
-                stdout.flush()
-            }
+            None => print(text, self.apart),
+        }
+    }
+
+    /// Prints whole lines that say something of packets.
+    ///
+    /// # Errors
+    /// When nobody reads them any more.
+    pub(super) fn print_packets(&self, text: &str) -> io::Result<()> {
+        match &self.editing {
+            Some(editing) => editing.print(text.to_owned()),
+            None => print(text, false),
         }
     }
 

@@ -42,7 +42,8 @@ pub struct Serve {
     /// Append the secrets of every connection to FILE (SSLKEYLOGFILE form): who has it can read all that is said
     #[arg(long, value_name = "FILE")]
     pub keylog: Option<PathBuf>,
-    /// Show the packets of all connections as they pass, annotated; takes the right to watch the interface (sudo)
+    /// Show the packets of all connections as they pass, annotated; takes the right to watch the interface (sudo).
+    /// With -T fields, -T json or -w -, standard output holds packets alone, and the chat is on standard error
     #[arg(long)]
     pub show: bool,
     /// What else is done with the packets that --show shows.
@@ -96,7 +97,8 @@ pub struct Join {
     /// Append the secrets of the connection to FILE (SSLKEYLOGFILE form): who has it can read all that is said
     #[arg(long, value_name = "FILE")]
     pub keylog: Option<PathBuf>,
-    /// Show the packets of the connection as they pass, annotated; takes the right to watch the interface (sudo)
+    /// Show the packets of the connection as they pass, annotated; takes the right to watch the interface (sudo).
+    /// With -T fields, -T json or -w -, standard output holds packets alone, and the chat is on standard error
     #[arg(long)]
     pub show: bool,
     /// What else is done with the packets that --show shows.

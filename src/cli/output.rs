@@ -48,6 +48,12 @@ pub enum Format {
 }
 
 impl Output {
+    /// Whether a program reads what is written of the packets: then nothing else stands on standard output.
+    #[must_use]
+    pub fn for_programs(&self) -> bool {
+        self.format != Format::Text || self.takes_stdout()
+    }
+
     /// Whether standard output is taken by a capture file.
     #[must_use]
     pub fn takes_stdout(&self) -> bool {

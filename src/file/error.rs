@@ -4,6 +4,7 @@ use core::fmt;
 use std::io;
 
 use super::source::Packing;
+use crate::text::counted;
 
 /// Why a capture file cannot be read, or not any further.
 #[derive(Debug)]
@@ -90,6 +91,12 @@ impl fmt::Display for FileError {
         match &self.problem {
             Problem::Open(error) => return write!(f, "cannot open {name}: {}", reason(error)),
             Problem::Empty => return write!(f, "{name} is empty: there is no capture in it"),
+            Problem::Unknown([0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]) => {
+                return write!(
+                    f,
+                    "{name} is packed more than once: unpack it with gzip -d or zstd -d, and read what comes of it"
+                );
+            }
             Problem::Unknown(first) => {
                 return write!(
                     f,
@@ -123,7 +130,9 @@ impl fmt::Display for FileError {
             },
             Problem::Short { need, have } => write!(
                 f,
-                "needs {need} bytes, {have} are there: the file is cut off"
+                "needs {}, {} there: the file is cut off",
+                counted((*need).into(), "byte|bytes"),
+                counted((*have).into(), "is|are")
             ),
             Problem::Length { found, possible } => match possible {
                 Possible::AtLeast(least) => write!(
@@ -169,6 +178,6 @@ pub(super) fn reason(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "you may not: see ls -l".to_owned(),
         io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
         io::ErrorKind::UnexpectedEof => "the packed data end too early".to_owned(),
-        _ => error.to_string(),
+        _ => crate::reason::reason(error),
     }
 }

@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 
 use super::key::{Key, Type, Val};
 use super::literal::Literal;
-use crate::packet::Event;
+use crate::packet::{Event, FieldDef};
 
 /// A part of an expression that is true or false for an event.
 #[derive(Debug)]
@@ -288,6 +288,24 @@ impl Operand {
 }
 
 impl Node {
+    /// Whether it looks at fields, notes or layers of that name.
+    pub(super) fn reads(&self, def: &'static FieldDef) -> bool {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) => nodes.iter().any(|node| node.reads(def)),
+            Self::Not(node) => node.reads(def),
+            Self::Compare {
+                left,
+                right: Right::Operand(right),
+                ..
+            } => left.key.reads(def) || right.key.reads(def),
+            Self::Present(operand)
+            | Self::Compare { left: operand, .. }
+            | Self::Contains { left: operand, .. }
+            | Self::Matches { left: operand, .. }
+            | Self::In { left: operand, .. } => operand.key.reads(def),
+        }
+    }
+
     pub(super) fn holds(&self, event: &Event<'_>) -> bool {
         match self {
             Self::And(nodes) => nodes.iter().all(|node| node.holds(event)),

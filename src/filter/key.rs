@@ -23,8 +23,11 @@ static SEVERAL: &[(&str, &[&str])] = &[
             "tcp.analysis.keep_alive",
             "tcp.analysis.keep_alive_ack",
             "tcp.analysis.zero_window",
+            "tcp.analysis.zero_window_probe",
+            "tcp.analysis.zero_window_probe_ack",
             "tcp.analysis.window_full",
             "tcp.analysis.window_update",
+            "tcp.analysis.reused_ports",
         ],
     ),
 ];
@@ -208,6 +211,16 @@ impl Key {
         let nearest = near.first().map(|(distance, _)| *distance);
         near.retain(|(distance, _)| Some(*distance) == nearest);
         near.into_iter().map(|(_, key)| key).take(3).collect()
+    }
+
+    /// Whether its values are read from fields, notes or layers of that name.
+    #[must_use]
+    pub fn reads(&self, def: &'static FieldDef) -> bool {
+        match &self.from {
+            Source::Layer(own) | Source::One(own) => core::ptr::eq(*own, def),
+            Source::Several(defs) => defs.iter().any(|own| core::ptr::eq(*own, def)),
+            Source::Frame(_) | Source::Payload => false,
+        }
     }
 
     /// Calls `visit` with each occurrence, in order, until it says that this is enough; tells whether it did.

@@ -112,15 +112,22 @@ impl Keys {
         nonce
     }
 
-    /// Opens the record `sequence` in place, with its five header bytes as additional data.
+    /// Opens the record `sequence` into `plain`, with its five header bytes as additional data. What is sealed is as long as
+    /// what comes out, and a tag.
     ///
-    /// Gives the length of the plaintext, or `None` when the tag does not fit; `sealed` is then of no further use.
-    pub(crate) fn open(&self, sequence: u64, header: &[u8], sealed: &mut [u8]) -> Option<usize> {
+    /// Gives `None` when the tag does not fit; what is in `plain` is then of no use.
+    pub(crate) fn open(
+        &self,
+        sequence: u64,
+        header: &[u8],
+        sealed: &[u8],
+        plain: &mut [u8],
+    ) -> Option<()> {
         let nonce = Nonce::assume_unique_for_key(self.nonce(sequence));
+        let (sealed, tag) = sealed.split_at_checked(plain.len())?;
         self.key
-            .open_in_place(nonce, Aad::from(header), sealed)
+            .open_separate_gather(nonce, Aad::from(header), sealed, tag, plain)
             .ok()
-            .map(|plain| plain.len())
     }
 }
 

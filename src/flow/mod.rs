@@ -151,16 +151,21 @@ impl Desk<'_> {
         let bytes = self.buffers.bytes(self.frame.data, buf);
         aad.get_mut(..header.len())?
             .copy_from_slice(bytes.get(header.clone())?);
-        let (start, first_piece) = (self.buffers.arena.len(), self.buffers.pieces.len());
+        let first_piece = self.buffers.pieces.len();
+        let Buffers { arena, list, .. } = &mut *self.buffers;
+        let start = arena.len();
+        arena.resize(start + body.len().checked_sub(aead::TAG_LEN)?, 0);
+        let (before, plain) = arena.split_at_mut(start);
+        let sealed = match list.get(usize::from(buf.0)) {
+            Some(buffer) if buffer.kind != BufKind::Frame => {
+                before.get(buffer.arena.clone())?.get(body.clone())?
+            }
+            _ => self.frame.data.get(body.clone())?,
+        };
         for number in numbers {
-            self.copy_to_arena(buf, body.clone(), start);
-            let sealed = self.buffers.arena.get_mut(start..)?;
-            if let Some(len) = keys.open(number, &aad, sealed) {
-                self.buffers.arena.truncate(start + len);
-                return Some((
-                    number,
-                    self.buffers.close(BufKind::Plain, start, first_piece)?,
-                ));
+            if keys.open(number, &aad, sealed, plain).is_some() {
+                let plain = self.buffers.close(BufKind::Plain, start, first_piece)?;
+                return Some((number, plain));
             }
         }
         self.buffers.arena.truncate(start);

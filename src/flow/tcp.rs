@@ -16,6 +16,10 @@ const OVERTAKEN_WITHIN: u64 = 3_000_000;
 /// A segment sent again within this time of a duplicate acknowledgment was sent because of it (Wireshark's rule).
 const FAST_WITHIN: u64 = 20_000_000;
 
+/// In place of how often an end has repeated its acknowledgment: some of what it sent is known not to be in the capture, so
+/// more repetitions may be missing, too.
+const UNCOUNTED: u32 = u32::MAX;
+
 /// One end of a connection, as far as it can be known from outside.
 #[derive(Debug, Default)]
 struct End {
@@ -32,7 +36,7 @@ struct End {
     window: Option<u16>,
     window_of_syn: bool,
     scale: Scale,
-    /// How often it has repeated its last acknowledgment, and the frame that had it first.
+    /// How often it has repeated its last acknowledgment (or [`UNCOUNTED`]), and the frame that had it first.
     repeats: u32,
     repeated: u64,
     /// What its last segment was.
@@ -289,7 +293,8 @@ impl Turn<'_, '_> {
                 (Probe::KeepAlive, 1..) => self.notes.guess(&key::ANALYSIS_KEEP_ALIVE_ACK),
                 (Probe::ZeroWindow, 0) => self.notes.guess(&key::ANALYSIS_ZERO_WINDOW_PROBE_ACK),
                 (_, 1..) => {
-                    self.us.repeats += 1;
+                    // What is uncounted is counted anew.
+                    self.us.repeats = self.us.repeats.wrapping_add(1).max(1);
                     self.notes.guess(&key::ANALYSIS_DUPLICATE_ACK);
                     self.notes
                         .number(&key::ANALYSIS_DUPLICATE_ACK_NUM, self.us.repeats);
@@ -329,9 +334,17 @@ impl Turn<'_, '_> {
         }
         self.them.holed = false;
         if self.them.seen.is_some_and(|seen| after(segment.ack, seen)) {
-            self.notes.guess(&key::ANALYSIS_ACK_LOST_SEGMENT);
-            // Said once for each hole.
-            self.them.seen = self.them.next.map(|newest| newest.next);
+            // Said once for each hole. Of what lies behind everything that was seen, it is said again only when that end
+            // has acknowledged something new since: as Wireshark says it.
+            let newest = self.them.next.map(|newest| newest.next);
+            let told = core::mem::replace(&mut self.them.seen, newest) == newest;
+            if !told || self.them.repeats == 0 {
+                self.notes.guess(&key::ANALYSIS_ACK_LOST_SEGMENT);
+            }
+            if told {
+                self.them.repeats = UNCOUNTED;
+                self.notes.any = true;
+            }
         }
         if !changed || segment.has(Segment::RST) {
             return;

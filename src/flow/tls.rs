@@ -66,6 +66,8 @@ struct Half {
     sequence: u64,
     /// How many KeyUpdates there have been.
     generation: u32,
+    /// A change_cipher_spec came while the version was not known: with TLS 1.3 it means nothing.
+    changing: bool,
     /// Bytes were missed: records may be, too.
     lost: bool,
     /// Where the next record begins is not known.
@@ -92,6 +94,7 @@ impl Half {
     /// From the next record on, other keys hold.
     fn enter(&mut self, epoch: Epoch) {
         self.epoch = epoch;
+        self.changing = false;
         self.keys = None;
         self.keys12 = None;
         self.sequence = 0;
@@ -176,11 +179,25 @@ impl Tls {
             .get(range.start)
             .copied()
             .unwrap_or(0);
-        let old = self.version.is_some_and(|version| version < TLS13);
-        if old && half.epoch == Epoch::Clear && kind == content::APPLICATION_DATA {
-            // Its ChangeCipherSpec was missed.
-            half.enter(Epoch::Changed);
-            half.lost = true;
+        if half.epoch == Epoch::Clear && self.version != Some(TLS13) {
+            let bytes = desk.buffers.bytes(desk.frame.data, buf);
+            let content = bytes.get(header_end..end).unwrap_or(&[]);
+            let midway = self.version.is_none() && self.random.is_none();
+            let missed = half.lost || midway;
+            let is_sealed = match kind {
+                content::APPLICATION_DATA => self.version.is_some(),
+                // In the clear an alert has two bytes (RFC 5246, section 7.2).
+                content::ALERT => (half.changing || missed) && content.len() != 2,
+                // Behind a change_cipher_spec only another hello is in the clear, and only in TLS 1.3.
+                content::HANDSHAKE => half.changing && !handshake::is_hello(content),
+                _ => false,
+            };
+            if is_sealed {
+                // Unless that was seen, its ChangeCipherSpec was missed, and records may be, too.
+                let lost = !half.changing;
+                half.enter(Epoch::Changed);
+                half.lost |= lost;
+            }
         }
         // RFC 8446, section 5: a change_cipher_spec may stand anywhere in a TLS 1.3 handshake, in the clear, and means nothing.
         let sealed = kind == content::APPLICATION_DATA || half.epoch == Epoch::Changed;
@@ -366,12 +383,23 @@ impl Tls {
         layer: usize,
         desk: &mut Desk<'_>,
     ) -> Option<BufId> {
+        let by_client = dir == self.client;
         let half = self.halves.get_mut(dir)?;
         let (now, generation, sequence) = (half.epoch, half.generation, half.sequence);
         let tries = if half.lost { SEARCH } else { 1 };
+        // Nearly always the keys in force fit, and stay where they are.
+        if let Some(keys) = &half.keys {
+            let numbers = sequence..sequence.saturating_add(tries);
+            if let Some((number, plain)) = desk.try_open(keys, numbers, buf, &header, &body) {
+                let which = (now, generation, by_client);
+                note_keys(keys, which, number, opened::VERIFIED, layer, desk);
+                half.sequence = number + 1;
+                half.lost = false;
+                return Some(plain);
+            }
+        }
         let in_force = half.keys.take();
         let fresh = in_force.is_none();
-        let in_force = in_force.map(|keys| (now, keys, sequence));
         // Two changes of keys cannot be seen: early data that was refused ends unsaid (RFC 8446, section 4.2.10), and without
         // the handshake's secrets its records stay shut. What the next keys open has left the earlier ones behind.
         let silent = match now {
@@ -383,14 +411,14 @@ impl Tls {
         };
         let made = fresh.then_some(now).into_iter().chain(silent);
         let keylog = desk.keylog;
-        let made = made.flat_map(|epoch| self.make(dir, epoch, keylog).map(move |k| (epoch, k, 0)));
+        let made = made.flat_map(|epoch| self.make(dir, epoch, keylog).map(move |k| (epoch, k)));
 
-        let mut kept = None;
+        let mut kept = in_force.map(|keys| (now, keys, sequence));
         let mut opened = None;
-        for (epoch, keys, from) in in_force.into_iter().chain(made) {
-            let found = desk.try_open(&keys, from..from.saturating_add(tries), buf, &header, &body);
+        for (epoch, keys) in made {
+            let found = desk.try_open(&keys, 0..tries, buf, &header, &body);
             if found.is_some() || kept.is_none() {
-                kept = Some((epoch, keys, found.as_ref().map_or(from, |found| found.0)));
+                kept = Some((epoch, keys, found.as_ref().map_or(0, |found| found.0)));
             }
             if found.is_some() {
                 opened = found;
@@ -410,36 +438,13 @@ impl Tls {
             return None;
         };
         let generation = if epoch == now { generation } else { 0 };
-        let by_client = dir == self.client;
-        let nonce = keys.nonce(sequence);
-        let mut bytes = [0; 16];
-        bytes.get_mut(..nonce.len())?.copy_from_slice(&nonce);
-        let which = match (epoch, by_client) {
-            (Epoch::Early, _) => secret::CLIENT_EARLY,
-            (Epoch::Handshake, true) => secret::CLIENT_HANDSHAKE,
-            (Epoch::Handshake, false) => secret::SERVER_HANDSHAKE,
-            (_, true) => secret::CLIENT_TRAFFIC,
-            (_, false) => secret::SERVER_TRAFFIC,
-        };
         let verdict = if opened.is_some() {
             opened::VERIFIED
         } else {
             opened::BAD_TAG
         };
-        desk.note(
-            layer,
-            &key::CIPHER,
-            Fact::Uint(u64::from(keys.suite().number())),
-        );
-        desk.note(layer, &key::OPENED, verdict);
-        desk.note(layer, &key::SECRET, which);
-        desk.note(
-            layer,
-            &key::SECRET_GENERATION,
-            Fact::Uint(u64::from(generation)),
-        );
-        desk.note(layer, &key::SEQUENCE, Fact::Uint(sequence));
-        desk.note(layer, &key::NONCE, Fact::Bytes(bytes, nonce.len() as u8));
+        let which = (epoch, generation, by_client);
+        note_keys(&keys, which, sequence, verdict, layer, desk);
 
         let half = self.halves.get_mut(dir)?;
         (half.epoch, half.generation) = (epoch, generation);
@@ -489,13 +494,11 @@ impl Tls {
             content::ALERT => desk.read(buf, range, alert::decode).map(drop),
             content::HEARTBEAT => desk.read(buf, range, alert::heartbeat),
             content::CHANGE_CIPHER_SPEC => {
-                // Whether it means anything is not to be known while the version is not; but without a ClientHello, too,
-                // the capture has begun in the middle.
-                let changes = self
-                    .version
-                    .map_or(self.random.is_none(), |version| version < TLS13);
-                if let Some(half) = self.halves.get_mut(dir).filter(|_| changes) {
-                    half.enter(Epoch::Changed);
+                // While the version is not known, the records that follow tell whether it means anything.
+                match (self.version, self.halves.get_mut(dir)) {
+                    (None, Some(half)) => half.changing = true,
+                    (Some(version), Some(half)) if version < TLS13 => half.enter(Epoch::Changed),
+                    _ => {}
                 }
                 desk.read(buf, range, alert::change_cipher_spec).map(drop)
             }
@@ -643,4 +646,36 @@ impl Tls {
         }
         Some((buf, whole, cuts.taken))
     }
+}
+
+/// Notes with what a record was opened, or was tried to be: the keys, from which secret they are (of which epoch, after how
+/// many updates, and whether the client's), under which number, and what came of it.
+fn note_keys(
+    keys: &Keys,
+    (epoch, generation, by_client): (Epoch, u32, bool),
+    sequence: u64,
+    verdict: Fact,
+    layer: usize,
+    desk: &mut Desk<'_>,
+) {
+    let which = match (epoch, by_client) {
+        (Epoch::Early, _) => secret::CLIENT_EARLY,
+        (Epoch::Handshake, true) => secret::CLIENT_HANDSHAKE,
+        (Epoch::Handshake, false) => secret::SERVER_HANDSHAKE,
+        (_, true) => secret::CLIENT_TRAFFIC,
+        (_, false) => secret::SERVER_TRAFFIC,
+    };
+    let nonce = keys.nonce(sequence);
+    let mut bytes = [0; 16];
+    for (byte, of) in bytes.iter_mut().zip(nonce) {
+        *byte = of;
+    }
+    let suite = Fact::Uint(u64::from(keys.suite().number()));
+    let generation = Fact::Uint(u64::from(generation));
+    desk.note(layer, &key::CIPHER, suite);
+    desk.note(layer, &key::OPENED, verdict);
+    desk.note(layer, &key::SECRET, which);
+    desk.note(layer, &key::SECRET_GENERATION, generation);
+    desk.note(layer, &key::SEQUENCE, Fact::Uint(sequence));
+    desk.note(layer, &key::NONCE, Fact::Bytes(bytes, nonce.len() as u8));
 }

@@ -21,6 +21,7 @@
 use etherparse::checksum::Sum16BitWords;
 
 use super::{Bind, Decode, Next, Protocol};
+use crate::cursor::shape::{Part, Shape, field, group, lay_out};
 use crate::cursor::{Cursor, Read};
 use crate::packet::{Fact, FieldDef, Fragment, Why};
 
@@ -108,6 +109,26 @@ pub mod checksum_status {
     pub const PARTIAL: Fact = Fact::Uint(16);
 }
 
+/// What stands behind the version and the length of the header.
+static REST_PARTS: [Part; 15] = lay_out([
+    group(&DSFIELD, 2),
+    field(&DSCP, 6),
+    field(&ECN, 2),
+    field(&LEN, 16),
+    field(&ID, 16),
+    group(&FLAGS, 3),
+    field(&FLAG_RB, 1),
+    field(&FLAG_DF, 1),
+    field(&FLAG_MF, 1),
+    field(&FRAG_OFFSET, 13),
+    field(&TTL, 8),
+    field(&PROTO, 8),
+    field(&CHECKSUM, 16),
+    field(&SRC, 32),
+    field(&DST, 32),
+]);
+pub(super) static REST: Shape = Shape::new(0, &REST_PARTS);
+
 fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
     let available = c.left();
     let header = c.ahead();
@@ -119,23 +140,27 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
     if hdr_len < 20 {
         return Err(c.stop(&HDR_LEN, Why::Value, 20));
     }
-    c.group(&DSFIELD, |c| {
-        c.bits(&DSCP, 6)?;
-        c.bits(&ECN, 2)
-    })?;
-    let total = usize::from(c.u16(&LEN)?);
-    let ident = u32::from(c.u16(&ID)?);
-    let more = c.group(&FLAGS, |c| {
-        c.flag(&FLAG_RB)?;
-        c.flag(&FLAG_DF)?;
-        c.flag(&FLAG_MF)
-    })?;
-    let offset = c.bits(&FRAG_OFFSET, 13)?;
-    c.u8(&TTL)?;
-    let protocol = c.u8(&PROTO)?;
-    let checksum = c.u16(&CHECKSUM)?;
-    let src = c.array::<4>(&SRC)?;
-    let mut dst = c.array::<4>(&DST)?;
+    let [
+        _dsfield,
+        total_high,
+        total_low,
+        id_high,
+        id_low,
+        flags,
+        offset_low,
+        _ttl,
+        protocol,
+        sum_high,
+        sum_low,
+        addresses @ ..,
+    ] = c.shape::<19>(&REST)?;
+    let total = usize::from(u16::from_be_bytes([total_high, total_low]));
+    let ident = u32::from(u16::from_be_bytes([id_high, id_low]));
+    let more = flags & 0x20 != 0;
+    let offset = u16::from_be_bytes([flags & 0x1f, offset_low]);
+    let checksum = u16::from_be_bytes([sum_high, sum_low]);
+    let [s1, s2, s3, s4, d1, d2, d3, d4] = addresses;
+    let (src, mut dst) = ([s1, s2, s3, s4], [d1, d2, d3, d4]);
     if hdr_len > 20 {
         c.sub(&OPTIONS, hdr_len - 20, |c| options(c, &mut dst))?;
     }
@@ -174,7 +199,7 @@ fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
     Ok(if more || offset > 0 {
         c.context.fragment = Some(Fragment {
             ident,
-            offset: offset as usize * 8,
+            offset: usize::from(offset) * 8,
             more,
             start: c.position(),
             len: payload,

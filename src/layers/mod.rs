@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use etherparse::checksum::Sum16BitWords;
 
+use crate::cursor::shape::Shape;
 use crate::cursor::{Cursor, Read};
 use crate::packet::{BufId, Context, Fact, FieldDef, Frame, Kind, Labels, Layer, LinkType, Why};
 
@@ -72,6 +73,9 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &chat::PROTOCOL,
     &data::PROTOCOL,
 ];
+
+/// The fixed parts of headers, each at the place whose number it has.
+pub static SHAPES: &[&Shape] = &[&ipv4::REST, &tcp::FRONT, &tcp::REST, &tls::record::HEADER];
 
 /// One protocol: its name, its vocabulary, where it binds and how it is decoded.
 #[derive(Debug)]
@@ -350,6 +354,20 @@ fn bound(bind: Bind, bytes: &[u8]) -> Option<&'static Protocol> {
         (Bind::Link(link), Some(first)) if link.is_raw_ip() => Bind::IpVersion(first >> 4),
         _ => bind,
     };
+    // The numbers that every packet has are not searched for again and again.
+    static OF_IP: LazyLock<[Option<&Protocol>; 256]> =
+        LazyLock::new(|| core::array::from_fn(|n| find(Bind::IpProtocol(n as u8))));
+    static OF_VERSION: LazyLock<[Option<&Protocol>; 16]> =
+        LazyLock::new(|| core::array::from_fn(|n| find(Bind::IpVersion(n as u8))));
+    match bind {
+        Bind::IpProtocol(n) => *OF_IP.get(usize::from(n))?,
+        Bind::IpVersion(n) => *OF_VERSION.get(usize::from(n))?,
+        _ => find(bind),
+    }
+}
+
+/// Looks for it in the list.
+fn find(bind: Bind) -> Option<&'static Protocol> {
     PROTOCOLS.iter().find(|p| p.binds.contains(&bind)).copied()
 }
 

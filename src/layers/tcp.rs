@@ -21,6 +21,7 @@
 //! ```
 
 use super::{Bind, Decode, Next, Protocol, tcp_info};
+use crate::cursor::shape::{Part, Shape, field, group, lay_out};
 use crate::cursor::{Cursor, Read};
 use crate::packet::{Fact, FieldDef, Sack, Segment, Why};
 
@@ -136,43 +137,60 @@ pub static PROTOCOL: Protocol = Protocol {
     decode: Decode::Packet(decode),
 };
 
+/// What stands before the length of the header, and the length.
+static FRONT_PARTS: [Part; 5] = lay_out([
+    field(&SRCPORT, 16),
+    field(&DSTPORT, 16),
+    field(&SEQ_RAW, 32),
+    field(&ACK_RAW, 32),
+    field(&HDR_LEN, 4),
+]);
+pub(super) static FRONT: Shape = Shape::new(1, &FRONT_PARTS);
+
+/// What stands behind it.
+static REST_PARTS: [Part; 14] = lay_out([
+    group(&FLAGS, 10),
+    field(&FLAG_RES, 3),
+    field(&FLAG_AE, 1),
+    field(&FLAG_CWR, 1),
+    field(&FLAG_ECE, 1),
+    field(&FLAG_URG, 1),
+    field(&FLAG_ACK, 1),
+    field(&FLAG_PUSH, 1),
+    field(&FLAG_RESET, 1),
+    field(&FLAG_SYN, 1),
+    field(&FLAG_FIN, 1),
+    field(&WINDOW_SIZE_VALUE, 16),
+    field(&CHECKSUM, 16),
+    field(&URGENT_POINTER, 16),
+]);
+pub(super) static REST: Shape = Shape::new(2, &REST_PARTS);
+
 fn decode(c: &mut Cursor<'_, '_>) -> Read<Next> {
     let whole = c.ahead();
-    let from = c.u16(&SRCPORT)?;
-    let to = c.u16(&DSTPORT)?;
-    let seq = c.u32(&SEQ_RAW)?;
-    let ack = c.u32(&ACK_RAW)?;
-    let hdr_len = c.bits(&HDR_LEN, 4)? as usize;
+    let [f1, f2, t1, t2, s1, s2, s3, s4, a1, a2, a3, a4, offset] = c.shape::<13>(&FRONT)?;
+    let (from, to) = (u16::from_be_bytes([f1, f2]), u16::from_be_bytes([t1, t2]));
+    let seq = u32::from_be_bytes([s1, s2, s3, s4]);
+    let ack = u32::from_be_bytes([a1, a2, a3, a4]);
+    let hdr_len = usize::from(offset >> 4) * 4;
     if hdr_len < 20 {
         return Err(c.stop(&HDR_LEN, Why::Value, 20));
     }
-    let flags = c.group(&FLAGS, |c| {
-        c.bits(&FLAG_RES, 3)?;
-        let mut flags = 0;
-        for flag in [
-            &FLAG_AE,
-            &FLAG_CWR,
-            &FLAG_ECE,
-            &FLAG_URG,
-            &FLAG_ACK,
-            &FLAG_PUSH,
-            &FLAG_RESET,
-            &FLAG_SYN,
-            &FLAG_FIN,
-        ] {
-            flags = flags << 1 | u16::from(c.flag(flag)?);
-        }
-        Ok(flags)
-    })?;
-    let window = c.u16(&WINDOW_SIZE_VALUE)?;
-    let checksum = c.u16(&CHECKSUM)?;
-    c.u16(&URGENT_POINTER)?;
+    let [f1, f2, w1, w2, c1, c2, _urgent @ ..] = c.shape::<8>(&REST)?;
+    let flags = u16::from_be_bytes([f1 & 1, f2]);
+    let window = u16::from_be_bytes([w1, w2]);
+    let checksum = u16::from_be_bytes([c1, c2]);
     let mut window_shift = None;
     let mut sack = Sack::default();
     if hdr_len > 20 {
-        c.sub(&OPTIONS, hdr_len - 20, |c| {
+        let read = c.sub(&OPTIONS, hdr_len - 20, |c| {
             options(c, &mut window_shift, &mut sack)
-        })?;
+        });
+        // What a capture cut off here was there: the conversation goes on by what stands before it.
+        match read {
+            Err(stop) if stop.why == Why::CutOff => c.record(stop),
+            _ => drop(read?),
+        }
     }
     let len = c.context.payload.saturating_sub(hdr_len as u32);
     let sum = super::sum_over(c.context, 6, whole);
@@ -580,10 +598,10 @@ mod tests {
         for len in 20..whole.len() {
             let d = cut(&whole[..len], whole.len());
             assert_eq!(d.stops()[0].0, "ip.len");
-            assert_eq!(
-                d.context.segment, None,
-                "{len} bytes: half a header says nothing"
-            );
+            // Half a header says nothing; without its options it says what a conversation needs.
+            let segment = d.context.segment;
+            assert_eq!(segment.is_some(), len >= 40, "{len} bytes");
+            assert!(segment.is_none_or(|s| s.seq == 0x0a0b_0c0d && s.flags == Segment::SYN));
             decoded(&whole[..len]);
         }
         let whole = hex(HI);

@@ -58,7 +58,8 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// A text of paragraphs: lines are joined and broken anew, except those that begin with two spaces.
+    /// A text of paragraphs: lines are joined and broken anew, except those that begin with two spaces. In plain output a
+    /// paragraph is one line.
     pub fn prose(&mut self, text: &str) {
         prose(&mut self.out, text, 0);
     }
@@ -96,9 +97,22 @@ impl<'a> Console<'a> {
                 self.more(glossary)?;
             }
             self.to.write_all(line)?;
-            self.lines += usize::from(line.ends_with(b"\n"));
+            self.lines += self.rows_of(line);
         }
         self.to.flush()
+    }
+
+    /// How many rows of the screen a line takes: in plain output, the terminal breaks it.
+    fn rows_of(&self, line: &[u8]) -> usize {
+        let look = self.out.look();
+        match (look.plain, String::from_utf8_lossy(line)) {
+            _ if !line.ends_with(b"\n") => 0,
+            (true, text) => look
+                .text_width(text.trim_end())
+                .div_ceil(look.width.max(1))
+                .max(1),
+            (false, _) => 1,
+        }
     }
 
     /// Bytes as they are, after what has been written: for a file's content that goes to the screen or a pipe.
@@ -229,7 +243,10 @@ impl<'a> Console<'a> {
 /// See [`Console::prose`]; every line begins with so many spaces.
 pub(crate) fn prose(out: &mut Out, text: &str, indent: usize) {
     let width = out.look().width;
-    let room = width.min(MEASURE);
+    let room = match out.look().plain {
+        true => usize::MAX,
+        false => width.min(MEASURE),
+    };
     let mut paragraph = String::new();
     let flush = |out: &mut Out, paragraph: &mut String| {
         if !paragraph.is_empty() {

@@ -27,21 +27,21 @@ macro_rules! folders {
 /// The lessons that are built into the program. A new lesson adds its line here.
 pub static EMBEDDED: &[Folder] = folders! {
     "01-envelopes": "en" "de";
-    "02-a-to-b": "en";
-    "03-handshake": "en";
-    "04-counting": "en";
-    "05-segments": "en";
-    "06-loss": "en";
-    "07-disorder": "en";
-    "08-bit-error": "en";
-    "09-blind-spot": "en";
-    "10-slow-reader": "en";
-    "11-eavesdropper": "en";
-    "12-keys": "en";
-    "13-who": "en";
-    "14-replay": "en";
-    "15-downgrade": "en";
-    "16-goodbye": "en";
+    "02-a-to-b": "en" "de";
+    "03-handshake": "en" "de";
+    "04-counting": "en" "de";
+    "05-segments": "en" "de";
+    "06-loss": "en" "de";
+    "07-disorder": "en" "de";
+    "08-bit-error": "en" "de";
+    "09-blind-spot": "en" "de";
+    "10-slow-reader": "en" "de";
+    "11-eavesdropper": "en" "de";
+    "12-keys": "en" "de";
+    "13-who": "en" "de";
+    "14-replay": "en" "de";
+    "15-downgrade": "en" "de";
+    "16-goodbye": "en" "de";
 };
 
 /// A lesson's folder, as text.
@@ -309,10 +309,15 @@ pub struct Choice {
     pub when: Vec<String>,
 }
 
+/// What the list of lessons says of each. A language may have just these of a lesson.
+pub const LISTED: [&str; 2] = ["title", "question"];
+
 /// The sentences of one language.
 #[derive(Debug, Default)]
 pub struct Texts {
     map: HashMap<String, String>,
+    /// The text of the file, to find a line in.
+    source: String,
 }
 
 impl Texts {
@@ -357,7 +362,40 @@ impl Texts {
         let table: toml::Table = toml::from_str(text).map_err(|e| e.to_string())?;
         let mut map = HashMap::new();
         walk(String::new(), toml::Value::Table(table), &mut map)?;
-        Ok(Self { map })
+        Ok(Self {
+            map,
+            source: text.to_owned(),
+        })
+    }
+
+    /// Whether the lesson is told in this language, and not only listed.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.map.keys().any(|key| !LISTED.contains(&key.as_str()))
+    }
+
+    /// The line in which the sentence under a key begins, counted from 1.
+    #[must_use]
+    pub fn line(&self, key: &str) -> Option<usize> {
+        let (mut table, mut best) = (String::new(), None);
+        for (number, line) in (1..).zip(self.source.lines()) {
+            if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+                table = format!("{name}.");
+            } else if let Some((name, _)) = line.split_once('=') {
+                let here = format!("{table}{}", name.trim().trim_matches('"'));
+                if here == key {
+                    return Some(number);
+                }
+                // An element of a list stands somewhere below the list's name.
+                if key
+                    .strip_prefix(&here)
+                    .is_some_and(|rest| rest.starts_with('.'))
+                {
+                    best = Some(number);
+                }
+            }
+        }
+        best
     }
 
     /// The sentence under a key.
@@ -446,6 +484,12 @@ impl Lesson {
     #[must_use]
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.data.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Whether the lesson is told in that language, and not only listed in it.
+    #[must_use]
+    pub fn is_told_in(&self, language: &str) -> bool {
+        self.texts.get(language).is_some_and(Texts::is_whole)
     }
 
     /// Whether the lesson runs on that wire.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use crate::cli;
 use crate::cli::lesson::{Dev, LessonCommand, Wire};
-use crate::text::Glossary;
+use crate::text::{Glossary, filled};
 use crate::view::paint::{Out, Role};
 
 pub mod check;
@@ -352,6 +352,10 @@ impl<'d> Desk<'d> {
             let seed = if other_seed { seed } else { record.seed };
             record.begin_anew(seed, wish.unwrap_or(record.wire));
         }
+        if self.language != "en" && !lesson.is_told_in(self.language) {
+            console.line(self.glossary.say("say.lesson.english"));
+            console.gap();
+        }
         let kept = self.store.packets(id, record.round);
         let stage = Stage::new(lesson, record.seed, self.glossary).on(record.wire, kept);
         if record.wire == Wire::Tun {
@@ -395,6 +399,7 @@ impl<'d> Desk<'d> {
         let out = &mut console.out;
         let glyphs = out.glyphs();
         let mut done = 0;
+        let mut english = false;
         for (at, lesson) in self.lessons.iter().enumerate() {
             let record = progress.lessons.get(&lesson.data.id);
             let is_done = record.is_some_and(|record| record.done);
@@ -407,15 +412,23 @@ impl<'d> Desk<'d> {
                 (false, false) => (" ", "say.lesson.state.open"),
             };
             let title = lesson.say(self.language, "title");
-            let question = lesson.say(self.language, "question");
+            let mut question = lesson.say(self.language, "question").to_owned();
+            if lesson.texts.contains_key(self.language) && !lesson.is_told_in(self.language) {
+                question.push(' ');
+                question.push_str(match out.look().plain {
+                    true => self.glossary.say("say.lesson.list.english"),
+                    false => "*",
+                });
+                english = true;
+            }
             if out.look().plain {
+                let minutes = self.glossary.say("say.lesson.minutes");
+                let minutes = filled(minutes, |_| Some(lesson.data.minutes.to_string()));
                 let line = format!(
                     "{}: {title}. {question} {} {}",
                     lesson.data.number,
                     self.glossary.say(key),
-                    self.glossary
-                        .say("say.lesson.minutes")
-                        .replace("{minutes}", &lesson.data.minutes.to_string())
+                    minutes.unwrap_or_default(),
                 );
                 console::prose(out, &line, 0);
                 continue;
@@ -427,7 +440,7 @@ impl<'d> Desk<'d> {
             out.ascii(b"  ");
             out.paint(Role::Heading, title);
             out.to_column(32);
-            out.wrapped(question, |out| out.spaces(32));
+            out.wrapped(&question, |out| out.spaces(32));
             out.newline();
         }
         let text = self
@@ -436,6 +449,9 @@ impl<'d> Desk<'d> {
             .replace("{done}", &done.to_string())
             .replace("{all}", &self.lessons.len().to_string());
         console.gap();
+        if english && !console.out.look().plain {
+            console.line(self.glossary.say("say.lesson.list.star"));
+        }
         console.line(&text);
         console.line(self.glossary.say("say.lesson.list.how"));
         Ok(console.show(self.glossary)?)

@@ -8,7 +8,7 @@ use super::load::{Answer, Kind, LessonError, Step};
 use super::progress::{Attempt, Progress, Record, Store};
 use super::show::{answer_shown, judged_at, show_packet, show_packets, show_question};
 use super::stage::Stage;
-use crate::text::Glossary;
+use crate::text::{Glossary, filled};
 use crate::view::detail::Depth;
 use crate::view::explain;
 use crate::view::paint::Role;
@@ -144,22 +144,14 @@ impl Sitting<'_, '_, '_> {
 
     fn title(&self) -> Result<String> {
         let lesson = self.stage.lesson;
-        let mut title = String::new();
         let template = self.glossary.say("say.lesson.title");
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once('{') {
-            title.push_str(before);
-            let (name, after) = after.split_once('}').unwrap_or((after, ""));
-            match name {
-                "number" => title.push_str(&lesson.data.number.to_string()),
-                "title" => title.push_str(lesson.say(self.language, "title")),
-                "minutes" => title.push_str(&lesson.data.minutes.to_string()),
-                _ => {}
-            }
-            rest = after;
-        }
-        title.push_str(rest);
-        Ok(title)
+        let title = filled(template, |name| match name {
+            "number" => Some(lesson.data.number.to_string()),
+            "title" => Some(lesson.say(self.language, "title").to_owned()),
+            "minutes" => Some(lesson.data.minutes.to_string()),
+            _ => None,
+        });
+        Ok(title.unwrap_or_default())
     }
 
     /// Tells again what was told last, and shows again what was seen last.
@@ -613,10 +605,8 @@ impl Sitting<'_, '_, '_> {
         }
         let hidden = show_packets(self.stage, self.glossary, &mut self.console.out, step, all)?;
         if hidden > 0 {
-            let text = self
-                .glossary
-                .say("say.lesson.hidden")
-                .replace("{n}", &hidden.to_string());
+            let text = self.glossary.say("say.lesson.hidden");
+            let text = filled(text, |_| Some(hidden.to_string())).unwrap_or_default();
             self.console.line(&text);
         }
         self.console.gap();

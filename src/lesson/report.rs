@@ -21,6 +21,7 @@ use super::stage::Stage;
 use super::{Desk, LessonFailure, show};
 use crate::chat::printable;
 use crate::cli::lesson::{Format, Wire};
+use crate::text;
 
 const FORMAT_VERSION: u32 = 1;
 /// A longer report than this is not read.
@@ -290,14 +291,19 @@ fn as_text(
 }
 
 fn filled(template: &str, marks: &Marks, seed: u64) -> String {
-    template
-        .replace("{questions}", &marks.questions.to_string())
-        .replace("{settled}", &marks.settled.to_string())
-        .replace("{at_once}", &marks.right_at_once.to_string())
-        .replace("{tries}", &marks.tries.to_string())
-        .replace("{hints}", &marks.hints.to_string())
-        .replace("{shown}", &marks.shown.to_string())
-        .replace("{seed}", &seed.to_string())
+    let filled = text::filled(template, |name| {
+        Some(match name {
+            "questions" => marks.questions.to_string(),
+            "settled" => marks.settled.to_string(),
+            "at_once" => marks.right_at_once.to_string(),
+            "tries" => marks.tries.to_string(),
+            "hints" => marks.hints.to_string(),
+            "shown" => marks.shown.to_string(),
+            "seed" => seed.to_string(),
+            _ => return None,
+        })
+    });
+    filled.unwrap_or_default()
 }
 
 /// Text that cannot be anything else in a page.

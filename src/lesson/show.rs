@@ -162,3 +162,87 @@ pub(crate) fn show_packet(
     })?;
     Ok(found)
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail by panicking"
+)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::lesson::load;
+    use crate::lesson::rig::Wire;
+    use crate::packet::FieldDef;
+    use crate::text::OTHERS;
+
+    /// What lacks words in that language, of all that the packets of a lesson show at their deepest.
+    fn missing(language: &str, stage: &Stage<'_>) -> BTreeMap<String, String> {
+        let english = Glossary::english().unwrap();
+        let mut own = Glossary::default();
+        let (_, files) = OTHERS.iter().find(|(name, _)| *name == language).unwrap();
+        for (file, text) in *files {
+            own.add(file, text).unwrap();
+        }
+        let mut missing = BTreeMap::new();
+        let mut look = |def: &'static FieldDef, value: Option<u64>| {
+            let (there, here) = (english.of(def), own.of(def));
+            for (what, there, here) in [
+                ("name", &there.name, &here.name),
+                ("short", &there.short, &here.short),
+                ("unit", &there.unit, &here.unit),
+            ] {
+                if !there.is_empty() && here.is_empty() {
+                    missing.insert(format!("{} {what}", def.key), there.clone());
+                }
+            }
+            if let Some(n) = value
+                && let Some(named) = there.value(n)
+                && !named.text.is_empty()
+                && here.value(n).is_none_or(|named| named.text.is_empty())
+            {
+                missing.insert(format!("{} value {n:#x}", def.key), format!("{named:?}"));
+            }
+        };
+        for run in stage.lesson.data.runs.keys() {
+            stage
+                .watch(run, |event, _| {
+                    for layer in event.layers {
+                        look(layer.def, None);
+                    }
+                    for field in event.fields {
+                        look(field.def, field.value(event.bytes(field.buf)).uint());
+                    }
+                    for note in event.notes {
+                        look(note.def, note.value.uint());
+                    }
+                })
+                .unwrap();
+        }
+        missing
+    }
+
+    #[test]
+    fn every_field_that_the_first_lesson_can_show_has_german_words() {
+        let all = load::load(None).unwrap();
+        let english = Glossary::english().unwrap();
+        for wire in [Wire::Memory, Wire::Tun] {
+            for seed in [1, 2] {
+                let stage = Stage::new(&all[0], seed, &english).on(wire, None);
+                if let Err(why) = stage.probe() {
+                    assert_eq!(wire, Wire::Tun, "{why}");
+                    eprintln!("SKIPPED: the first lesson in German on Linux's TCP: {why}");
+                    continue;
+                }
+                let missing = missing("de", &stage);
+                assert!(
+                    missing.is_empty(),
+                    "{} on {wire:?}: {missing:#?}",
+                    missing.len()
+                );
+            }
+        }
+    }
+}

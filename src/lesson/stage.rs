@@ -12,7 +12,7 @@ use super::rig::{self, Play, Unplayed, Wire};
 use super::tape::{Mark, Tape};
 use super::value::Val;
 use crate::packet::Event;
-use crate::text::Glossary;
+use crate::text::{Glossary, filled};
 use crate::wire::Script;
 use crate::wire::memory::Config;
 
@@ -267,7 +267,7 @@ impl<'l> Stage<'l> {
 
     /// Puts the words that the seed chooses into a text; `{x*1000}` repeats one.
     fn words(&self, text: &str) -> String {
-        replace(text, |name| {
+        filled(text, |name| {
             let (name, times) = match name.split_once('*') {
                 Some((name, times)) => (name, times.parse().unwrap_or(1)),
                 None => (name, 1),
@@ -283,7 +283,7 @@ impl<'l> Stage<'l> {
     /// When there is no value of a name in it.
     pub fn fill(&self, text: &str) -> Result<String> {
         let mut failed = None;
-        let filled = replace(text, |name| {
+        let filled = filled(text, |name| {
             if let Some(word) = self.word(name) {
                 return Some(word.to_owned());
             }
@@ -301,28 +301,4 @@ impl<'l> Stage<'l> {
             (Err(name), None) => Err(self.lesson.error(&name, format!("{{{name}}} has no value"))),
         }
     }
-}
-
-/// Replaces each `{name}` in a text.
-///
-/// # Errors
-/// The first name for which there is nothing.
-pub(crate) fn replace(
-    text: &str,
-    mut value: impl FnMut(&str) -> Option<String>,
-) -> core::result::Result<String, String> {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        filled.push_str(before);
-        let Some((name, after)) = after.split_once('}') else {
-            filled.push('{');
-            rest = after;
-            break;
-        };
-        filled.push_str(&value(name).ok_or_else(|| name.to_owned())?);
-        rest = after;
-    }
-    filled.push_str(rest);
-    Ok(filled)
 }

@@ -13,6 +13,12 @@
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 
+mod again;
+mod spoken;
+
+use again::{Printed, named_address};
+
+use super::cover::{Cover, taken_up};
 use super::hex;
 use super::memo::{Memo, What};
 use super::paint::{Mark, Out, Role};
@@ -56,28 +62,8 @@ pub struct Detail<'g> {
     seen: Seen,
     gaps: Vec<core::ops::Range<usize>>,
     hosts: Option<Hosts>,
-    memo: Memo<Printed>,
-}
-
-/// Where the parts of a row's text are, from the beginning of the packet's rows, and what decides how they look.
-#[derive(Debug, Clone, Copy, Default)]
-struct Printed {
-    /// From here to `value` is the name, which ends in the column `column`.
-    start: usize,
-    value: usize,
-    column: usize,
-    /// From here to `end` is what follows the value and the space or line break behind it.
-    rest: usize,
-    end: usize,
-    /// Which named value the rest speaks of (its address), and whether it stands beside the value.
-    named: usize,
-    beside: bool,
-    /// Whether the rest has something to say about the value.
-    speaks: bool,
-    /// The colour of its layer.
-    role: Role,
-    /// Whether the packet tells of this definition for the first time.
-    fresh: bool,
+    memo: Memo<Printed<'g>>,
+    cover: Cover,
 }
 
 /// What is printed in one row, beside its value.
@@ -107,6 +93,7 @@ impl<'g> Detail<'g> {
             gaps: Vec::new(),
             hosts: None,
             memo: Memo::default(),
+            cover: Cover::default(),
         }
     }
 
@@ -131,11 +118,12 @@ impl<'g> Detail<'g> {
             Deed::of(event).write(out, self.glossary, hosts, event);
             out.newline();
         }
+        self.cover.look_at(event);
         if self.depth != Depth::Bytes {
             self.layers(out, event);
         }
-        if let Some(hex) = &mut self.hex {
-            hex.print(out, event);
+        if let Some(hex) = &self.hex {
+            hex.print(out, event, &mut self.cover);
         }
         out.newline();
     }
@@ -147,123 +135,14 @@ impl<'g> Detail<'g> {
         self.not_decoded(out, event);
     }
 
-    /// Prints rows as none like them were printed before, and remembers them.
-    fn first(&mut self, out: &mut Out, event: &Event<'_>) {
-        self.seen.clear();
-        self.memo.begin();
-        let begin = out.bytes().len();
-        let (mut role, mut buf) = (Role::Data, BufId::FRAME);
-        for (index, layer) in event.layers.iter().enumerate() {
-            self.print_row(out, event, What::Layer(index as u32), begin, &mut role);
-            for (i, field) in (layer.fields.start..).zip(event.fields_of(layer)) {
-                if field.buf != buf {
-                    buf = field.buf;
-                    self.print_row(out, event, What::Buffer(buf), begin, &mut role);
-                }
-                self.print_row(out, event, What::Field(i), begin, &mut role);
-            }
-            for (i, note) in (0..).zip(event.notes) {
-                if usize::from(note.layer) == index {
-                    self.print_row(out, event, What::Note(i), begin, &mut role);
-                }
-            }
-            for (i, stop) in (0..).zip(event.stops) {
-                if usize::from(stop.layer) == index {
-                    self.print_row(out, event, What::Stop(i), begin, &mut role);
-                }
-            }
-        }
-        if !out.look().plain {
-            let text = out.bytes().get(begin..).unwrap_or(&[]);
-            self.memo.keep(event, text);
-        }
-    }
-
-    fn print_row(
+    /// One row of any kind. Gives where its value and its rest begin, if it has them.
+    fn row(
         &mut self,
         out: &mut Out,
         event: &Event<'_>,
         what: What,
-        begin: usize,
         role: &mut Role,
-    ) {
-        let start = out.bytes().len() - begin;
-        let printed = self.row(out, event, what, role);
-        let printed = Printed {
-            start,
-            role: *role,
-            value: printed.value.saturating_sub(begin),
-            rest: printed.rest.saturating_sub(begin),
-            end: out.bytes().len() - begin,
-            ..printed
-        };
-        self.memo.part(event, what, printed);
-    }
-
-    /// Prints rows like those that were printed before: what has changed of them is written, the rest copied.
-    /// False, and nothing printed, if there were none.
-    fn again(&mut self, out: &mut Out, event: &Event<'_>) -> bool {
-        let memo = core::mem::take(&mut self.memo);
-        let (mark, mut copied) = (out.mark(), 0);
-        let columns = Columns::of(out);
-        let known = memo.find(event).is_some_and(|template| {
-            let known = template.changes(event, |what, row, diff| {
-                // A place is not printed, but for that of bits within a byte, which counts as their value.
-                let as_it_was = !diff.sized && !diff.value;
-                if row.start == row.end || as_it_was && !is_bits(event, what) {
-                    return;
-                }
-                let mut role = row.role;
-                let named = match what {
-                    What::Field(field) => {
-                        let Some(field) = event.fields.get(field as usize) else {
-                            return;
-                        };
-                        out.copy(template.text(copied..row.value), row.column);
-                        self.field_value(out, event, field, what, role)
-                    }
-                    What::Note(note) => {
-                        let Some(note) = event.notes.get(note as usize) else {
-                            return;
-                        };
-                        out.copy(template.text(copied..row.value), row.column);
-                        self.note_value(out, note, role)
-                    }
-                    _ => {
-                        out.copy(template.text(copied..row.start), 0);
-                        self.row(out, event, what, &mut role);
-                        copied = row.end;
-                        return;
-                    }
-                };
-                let beside = columns
-                    .meaning
-                    .filter(|meaning| row.speaks && out.column() < *meaning);
-                if row.named == named_address(named) && row.beside == beside.is_some() {
-                    match beside {
-                        Some(meaning) => out.to_column(meaning),
-                        None => out.newline(),
-                    }
-                    copied = row.rest;
-                } else {
-                    if let Some(described) = self.described(event, what, role) {
-                        self.rest(out, described, named, row.fresh);
-                    }
-                    copied = row.end;
-                }
-            });
-            out.copy(template.text_from(copied), 0);
-            known
-        });
-        self.memo = memo;
-        if !known {
-            out.back_to(mark);
-        }
-        known
-    }
-
-    /// One row of any kind. Gives where its value and its rest begin, if it has them.
-    fn row(&mut self, out: &mut Out, event: &Event<'_>, what: What, role: &mut Role) -> Printed {
+    ) -> Printed<'g> {
         match what {
             What::Layer(index) => {
                 if let Some(layer) = event.layers.get(index as usize) {
@@ -427,7 +306,7 @@ impl<'g> Detail<'g> {
         field: &Field,
         what: What,
         row: Row<'g>,
-    ) -> Printed {
+    ) -> Printed<'g> {
         if out.look().plain {
             let value = field.value(event.bytes(field.buf));
             self.spoken_field(out, event, field, value, row);
@@ -435,7 +314,7 @@ impl<'g> Detail<'g> {
         }
         self.name(out, row);
         let (value, column) = (out.bytes().len(), out.column());
-        let named = self.field_value(out, event, field, what, row.layer);
+        let named = self.field_value(out, event, field, what, (row.layer, row.entry));
         let fresh = self.seen.first(row.def);
         Printed {
             value,
@@ -451,7 +330,7 @@ impl<'g> Detail<'g> {
         event: &Event<'_>,
         field: &Field,
         what: What,
-        layer: Role,
+        (layer, entry): (Role, &'g Entry),
     ) -> Option<&'g NamedValue> {
         let buffer = event.bytes(field.buf);
         let value = field.value(buffer);
@@ -468,21 +347,20 @@ impl<'g> Detail<'g> {
         out.start(role);
         let mark = out.mark();
         let room = out.room();
-        let entry = self.glossary.of(field.def);
         let named = self.words.field(out, entry, field, value, room);
         wrap_value(out, mark, layer, role);
         out.end(role);
         named
     }
 
-    fn note(&mut self, out: &mut Out, note: &Note, row: Row<'g>) -> Printed {
+    fn note(&mut self, out: &mut Out, note: &Note, row: Row<'g>) -> Printed<'g> {
         if out.look().plain {
             self.spoken_note(out, note, row);
             return Printed::default();
         }
         self.name(out, row);
         let (value, column) = (out.bytes().len(), out.column());
-        let named = self.note_value(out, note, row.layer);
+        let named = self.note_value(out, note, (row.layer, row.entry));
         let fresh = self.seen.first(row.def);
         Printed {
             value,
@@ -491,8 +369,12 @@ impl<'g> Detail<'g> {
         }
     }
 
-    fn note_value(&self, out: &mut Out, note: &Note, layer: Role) -> Option<&'g NamedValue> {
-        let entry = self.glossary.of(note.def);
+    fn note_value(
+        &self,
+        out: &mut Out,
+        note: &Note,
+        (layer, entry): (Role, &'g Entry),
+    ) -> Option<&'g NamedValue> {
         let verdict = verdict(note);
         let role = match verdict {
             Some(true) => Role::Good,
@@ -558,7 +440,7 @@ impl<'g> Detail<'g> {
         row: Row<'g>,
         named: Option<&'g NamedValue>,
         fresh: bool,
-    ) -> Printed {
+    ) -> Printed<'g> {
         let text = named.map_or("", |named| &named.text);
         let short = if fresh { row.entry.short.as_str() } else { "" };
         let meaning = match self.depth {
@@ -699,9 +581,12 @@ impl<'g> Detail<'g> {
     /// The bytes of every buffer that no field labels and no other buffer has taken up.
     fn not_decoded(&mut self, out: &mut Out, event: &Event<'_>) {
         for id in (0..event.buffer_count()).map(|id| BufId(id as u16)) {
+            if self.cover.is_whole(id, event.bytes(id).len()) {
+                continue;
+            }
             event.gaps_into(id, &mut self.gaps);
             for gap in &self.gaps {
-                if id == BufId::FRAME && hex::taken_up(event, gap.start) {
+                if id == BufId::FRAME && taken_up(event, gap.start) {
                     continue;
                 }
                 let bytes = event.bytes(id).get(gap.clone()).unwrap_or(&[]);
@@ -757,83 +642,6 @@ impl<'g> Detail<'g> {
         out.end(role);
         out.newline();
     }
-
-    fn spoken_field(
-        &mut self,
-        out: &mut Out,
-        event: &Event<'_>,
-        field: &Field,
-        value: Value<'_>,
-        row: Row<'g>,
-    ) {
-        let template = self.glossary.say("say.detail.spoken.field");
-        let mut named = None;
-        out.sentence(template, |out, name| match name {
-            "name" => {
-                if let Some(group) = event.fields.get(field.parent as usize) {
-                    out.text(name_of(self.glossary.of(group.def), group.def));
-                    out.ascii(b", ");
-                }
-                out.text(name_of(row.entry, row.def));
-            }
-            _ => named = self.words.field(out, row.entry, field, value, 60),
-        });
-        self.spoken_rest(out, row, named);
-    }
-
-    fn spoken_note(&mut self, out: &mut Out, note: &Note, row: Row<'g>) {
-        let key = match note.value {
-            Fact::Present => "say.detail.spoken.mark",
-            _ => "say.detail.spoken.computed",
-        };
-        let mut named = None;
-        out.sentence(self.glossary.say(key), |out, name| match name {
-            "name" => out.text(name_of(row.entry, row.def)),
-            _ => match (verdict(note), note.value) {
-                (Some(_), Fact::Uint(n)) => {
-                    named = row.entry.value(n);
-                    match named {
-                        Some(named) => out.text(&named.name),
-                        None => out.number(n),
-                    }
-                }
-                _ => named = self.words.note(out, row.entry, note, 60),
-            },
-        });
-        self.spoken_rest(out, row, named);
-    }
-
-    fn spoken_rest(&mut self, out: &mut Out, row: Row<'g>, named: Option<&'g NamedValue>) {
-        let fresh = self.seen.first(row.def);
-        let mut say = |text: &str| {
-            if !text.is_empty() {
-                out.byte(b' ');
-                out.text(text);
-            }
-        };
-        say(named.map_or("", |named| &named.text));
-        if fresh {
-            say(&row.entry.short);
-            if self.depth == Depth::Vv {
-                say(&row.entry.why);
-                say(&row.entry.rfc);
-            }
-        }
-        out.newline();
-    }
-}
-
-fn named_address(named: Option<&NamedValue>) -> usize {
-    named.map_or(0, |named| std::ptr::from_ref(named).addr())
-}
-
-/// Whether it is a field that does not consist of whole bytes.
-fn is_bits(event: &Event<'_>, what: What) -> bool {
-    let What::Field(index) = what else {
-        return false;
-    };
-    let field = event.fields.get(index as usize);
-    field.is_some_and(|f| !f.start.is_multiple_of(8) || !f.bits.is_multiple_of(8))
 }
 
 /// A value that is wider than the screen goes on below its beginning.

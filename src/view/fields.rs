@@ -13,7 +13,7 @@ use core::fmt;
 use crate::filter::key::{self, Key, Room, Source, Type, Val};
 use crate::layers;
 use crate::packet::{Event, Fact, Field, FieldDef, Kind, Note, Value};
-use crate::view::paint::{hex_digit, hex_into};
+use crate::view::paint::{dotted, hex_digit, hex_into};
 
 /// Where Wireshark writes a key otherwise than our own kind of it says.
 static WRITTEN: &[(&str, Form)] = &[
@@ -38,6 +38,7 @@ static WRITTEN: &[(&str, Form)] = &[
     ("tcp.options.unknown", Form::Content),
     ("tcp.options.user_to", Form::Content),
     ("tcp.options.wscale", Form::Content),
+    ("tcp.window_size_scalefactor", Form::Signed),
     ("tls.handshake.cert_type.type", Form::Hex(2)),
     ("tls.handshake.certificate", Form::Content),
     ("tls.handshake.extensions_key_share_group", Form::Decimal),
@@ -58,6 +59,8 @@ enum Form {
     Own,
     /// A number in decimal, a flag as 0 or 1.
     Decimal,
+    /// A number of 32 bits of which the highest is the sign.
+    Signed,
     /// A number in hexadecimal with so many digits; with 0, as many as its whole bytes have.
     Hex(u8),
     /// The bytes it covers, in hexadecimal.
@@ -255,7 +258,10 @@ impl Columns {
             found(layer.def, Spot::Layer(i));
         }
         for (i, field) in (0..).zip(event.fields) {
-            found(field.def, Spot::Field(i));
+            // A heading over nothing is none, as in tshark.
+            if field.bits > 0 || field.def.kind != Kind::Group {
+                found(field.def, Spot::Field(i));
+            }
         }
         for (i, note) in (0..).zip(event.notes) {
             found(note.def, Spot::Note(i));
@@ -389,6 +395,10 @@ fn note_as(note: &Note, form: Form, out: &mut Vec<u8>) {
         (Fact::Uint(n), kind) => match (form, kind) {
             (Form::Hex(digits), _) if digits > 0 => hex_number(out, *n, digits.into()),
             (Form::Decimal, _) => decimal(out, *n),
+            (Form::Signed, _) => {
+                let n = *n as u32 as i32;
+                out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+            }
             (_, Kind::Hex) => {
                 let bits = 64 - n.leading_zeros() as usize;
                 hex_number(out, *n, bits.div_ceil(8).max(2) * 2);
@@ -527,12 +537,8 @@ pub(super) fn digits(out: &mut Vec<u8>, n: u64, count: u32) {
 }
 
 pub(super) fn ipv4(out: &mut Vec<u8>, address: [u8; 4]) {
-    for (i, part) in address.into_iter().enumerate() {
-        if i > 0 {
-            out.push(b'.');
-        }
-        decimal(out, part.into());
-    }
+    let (text, len) = dotted(address);
+    out.extend_from_slice(text.get(..len).unwrap_or(&[]));
 }
 
 /// As RFC 5952 writes it, which is how the standard library does.

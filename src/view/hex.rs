@@ -8,8 +8,9 @@
 //!
 //! Where a layer ends the row ends, so that the letter (and the colour, which never stands alone) is true for each byte.
 
+use super::cover::{Cover, Run};
 use super::detail::{name_of, packets};
-use super::paint::{Out, Role, hex_digit};
+use super::paint::{Out, Role, hex_digit, hex_pair};
 use super::value::Words;
 use crate::packet::{BufId, BufKind, Event};
 use crate::text::Glossary;
@@ -19,10 +20,6 @@ use crate::text::Glossary;
 pub struct Dump<'g> {
     glossary: &'g Glossary,
     words: Words<'g>,
-    /// For each byte of the buffer in hand: the layer that labels it (its index and one), or 0.
-    owners: Vec<u16>,
-    /// The same of a buffer that was put together from bytes of the frame.
-    stream: Vec<u16>,
 }
 
 impl<'g> Dump<'g> {
@@ -32,50 +29,15 @@ impl<'g> Dump<'g> {
         Self {
             glossary,
             words: Words::new(glossary),
-            owners: Vec::new(),
-            stream: Vec::new(),
         }
     }
 
-    /// Every buffer of the event: the frame, then what was put together and what was opened.
-    pub fn print(&mut self, out: &mut Out, event: &Event<'_>) {
+    /// Every buffer of the event, which `cover` has looked at: the frame, then what was put together and what was opened.
+    pub(super) fn print(&self, out: &mut Out, event: &Event<'_>, cover: &mut Cover) {
         for id in (0..event.buffer_count()).map(|id| BufId(id as u16)) {
-            if event.bytes(id).is_empty() {
-                continue;
-            }
-            let mut owners = std::mem::take(&mut self.owners);
-            owners_of(event, id, &mut owners);
-            if id == BufId::FRAME {
-                self.take_up(event, &mut owners);
-            }
-            self.title(out, event, id);
-            self.rows(out, event, event.bytes(id), &owners);
-            self.owners = owners;
-        }
-    }
-
-    /// Bytes of the frame that a stream's buffer holds too belong to the layer that was decoded there.
-    fn take_up(&mut self, event: &Event<'_>, owners: &mut [u16]) {
-        for id in (1..event.buffer_count()).map(|id| BufId(id as u16)) {
-            if event
-                .pieces(id)
-                .iter()
-                .all(|p| p.frame != event.frame.number)
-            {
-                continue;
-            }
-            owners_of(event, id, &mut self.stream);
-            for piece in event.pieces(id) {
-                if piece.frame != event.frame.number {
-                    continue;
-                }
-                let (at, into, len) = (piece.at as usize, piece.into as usize, piece.len as usize);
-                let from = self.stream.get(into..into + len).unwrap_or(&[]);
-                for (owner, layer) in owners.iter_mut().skip(at).zip(from) {
-                    if *layer != 0 {
-                        *owner = *layer;
-                    }
-                }
+            if !event.bytes(id).is_empty() {
+                self.title(out, event, id);
+                self.rows(out, event, event.bytes(id), cover.of_buffer(event, id));
             }
         }
     }
@@ -104,65 +66,55 @@ impl<'g> Dump<'g> {
         out.newline();
     }
 
-    fn rows(&self, out: &mut Out, event: &Event<'_>, bytes: &[u8], owners: &[u16]) {
+    fn rows(&self, out: &mut Out, event: &Event<'_>, bytes: &[u8], runs: &[Run]) {
         // Letter, offset and gaps take 10 columns; a byte takes three, and one more in the text at the right.
-        let per_row = if out.look().width >= 10 + 16 * 4 {
-            16
-        } else {
-            4
+        let per_row = match out.look().width {
+            width if width >= 10 + 16 * 4 => 16,
+            width if width >= 10 + 8 * 4 => 8,
+            _ => 4,
         };
-        let per_row = if out.look().width >= 10 + 8 * 4 {
-            per_row.max(8)
-        } else {
-            per_row
-        };
-        let digits = if bytes.len() > 0xffff { 6 } else { 4 };
-        let (mut at, mut before) = (0, None);
-        let (mut role, mut name, mut letter) = (Role::Data, "", b'?');
-        while let Some(&owner) = owners.get(at) {
-            let rest = owners.get(at..).unwrap_or(&[]);
-            let run = match rest.first_chunk::<16>() {
-                // Most rows are of one layer: all of it is looked at together, without a branch for each byte.
-                Some(all) if all.iter().fold(true, |one, o| one & (*o == owner)) => per_row,
-                _ => {
-                    let row = rest.iter().take(per_row);
-                    row.take_while(|o| **o == owner).count()
+        let mut row = Row::new(per_row, bytes.len());
+        for run in runs {
+            let layer = run.layer().and_then(|index| event.layers.get(index));
+            let (role, name, letter) = match layer {
+                Some(layer) => {
+                    let role = Role::of_layer(layer.def.key);
+                    let entry = self.glossary.of(layer.def);
+                    (role, name_of(entry, layer.def), role.letter())
                 }
+                None => (Role::Data, self.glossary.say("say.detail.hex.nobody"), b'?'),
             };
-            let row = bytes.get(at..at + run).unwrap_or(&[]);
-            let begins = before != Some(owner);
-            if begins {
-                before = Some(owner);
-                let layer = usize::from(owner)
-                    .checked_sub(1)
-                    .and_then(|i| event.layers.get(i));
-                (role, name, letter) = match layer {
-                    Some(layer) => {
-                        let role = Role::of_layer(layer.def.key);
-                        let entry = self.glossary.of(layer.def);
-                        (role, name_of(entry, layer.def), role.letter())
-                    }
-                    None => (Role::Data, self.glossary.say("say.detail.hex.nobody"), b'?'),
-                };
-            }
+            let own = bytes.get(run.bytes()).unwrap_or(&[]);
             if out.look().plain {
-                self.spoken(out, at, row, name);
-            } else {
-                // The layer's name, once where it begins.
-                if begins {
-                    out.start(role);
-                    out.byte(letter);
-                    out.byte(b' ');
-                    out.text(name);
-                    out.end(role);
-                    out.newline();
+                let places = (run.bytes().start..).step_by(per_row);
+                for (at, bytes) in places.zip(own.chunks(per_row)) {
+                    self.spoken(out, at, bytes, name);
                 }
+                continue;
+            }
+            // The layer's name, once where it begins.
+            out.start(role);
+            out.byte(letter);
+            out.byte(b' ');
+            out.text(name);
+            out.end(role);
+            out.newline();
+            row.letter(letter);
+            let (mut at, mut rest) = (run.bytes().start, own);
+            if per_row == 16 && !out.look().color {
+                let (whole, behind) = own.as_chunks::<16>();
+                for bytes in whole {
+                    row.whole(out, at, bytes);
+                    at += 16;
+                }
+                rest = behind;
+            }
+            for (at, bytes) in (at..).step_by(per_row).zip(rest.chunks(per_row)) {
                 out.start(role);
-                line(out, letter, (at, digits), row, per_row);
+                out.ascii(row.of(at, bytes));
                 out.end(role);
                 out.newline();
             }
-            at += run.max(1);
         }
     }
 
@@ -178,73 +130,91 @@ impl<'g> Dump<'g> {
     }
 }
 
-/// Whether that byte of the frame went into another buffer of the event.
-pub(super) fn taken_up(event: &Event<'_>, at: usize) -> bool {
-    (1..event.buffer_count()).any(|id| {
-        event.pieces(BufId(id as u16)).iter().any(|piece| {
-            let start = piece.at as usize;
-            piece.frame == event.frame.number && (start..start + piece.len as usize).contains(&at)
-        })
-    })
+/// A row of the dump, in the place where one after the other is put together: only what changes is written.
+struct Row {
+    /// Letter, space, six digits, two spaces; sixteen cells and a space; sixteen characters, and the end of the line.
+    text: [u8; Self::CELLS + 16 * 3 + 1 + 16 + 1],
+    per_row: usize,
+    /// Where it begins: an offset of four digits takes two columns less.
+    begin: usize,
 }
 
-/// For each byte of a buffer the layer whose leaf field labels it (its index and one), or 0.
-fn owners_of(event: &Event<'_>, id: BufId, owners: &mut Vec<u16>) {
-    owners.clear();
-    owners.resize(event.bytes(id).len(), 0);
-    for (index, layer) in event.layers.iter().enumerate() {
-        let first = layer.fields.start as usize;
-        for (i, field) in event.fields_of(layer).iter().enumerate() {
-            if field.buf == id
-                && event.shows(first + i)
-                && let Some(own) = owners.get_mut(field.bytes())
-            {
-                own.fill(u16::try_from(index + 1).unwrap_or(u16::MAX));
-            }
+impl Row {
+    const CELLS: usize = 2 + 6 + 2;
+
+    /// For a buffer of so many bytes.
+    fn new(per_row: usize, len: usize) -> Self {
+        let mut text = [b' '; Self::CELLS + 16 * 3 + 1 + 16 + 1];
+        let [.., end] = &mut text;
+        *end = b'\n';
+        Self {
+            text,
+            per_row,
+            begin: if len > 0xffff { 0 } else { 2 },
         }
     }
+
+    /// The rows that follow begin with this letter.
+    fn letter(&mut self, letter: u8) {
+        if let Some(place) = self.text.get_mut(self.begin) {
+            *place = letter;
+        }
+    }
+
+    #[inline]
+    fn offset(&mut self, at: usize) {
+        let [_, high, middle, low] = (at as u32).to_be_bytes().map(hex_pair);
+        let [_, _, a, b, c, d, e, f, ..] = &mut self.text;
+        if self.begin == 0 {
+            [*a, *b] = high;
+        }
+        ([*c, *d], [*e, *f]) = (middle, low);
+    }
+
+    /// Writes the row of sixteen bytes at `at`: for a known number of bytes there are faster instructions.
+    #[inline]
+    fn whole(&mut self, out: &mut Out, at: usize, bytes: &[u8; 16]) {
+        let [.., last] = *bytes;
+        self.offset(at);
+        let [_, _, _, _, _, _, _, _, _, _, rest @ ..] = &mut self.text;
+        let (cells, characters) = rest.split_at_mut(16 * 3 + 1);
+        fill(cells, bytes);
+        if let Some(characters) = characters.first_chunk_mut::<16>() {
+            *characters = bytes.map(character);
+        }
+        match self.text.last_chunk::<74>() {
+            // Spaces at the end of a line are left out.
+            _ if last == b' ' => {
+                let end = self.text.len() - 1;
+                out.ascii(self.text.get(self.begin..end).unwrap_or(&[]));
+                out.newline();
+            }
+            Some(short) if self.begin > 0 => out.whole_line(short),
+            _ => out.whole_line(&self.text),
+        }
+    }
+
+    /// The row of the bytes at `at`: at most as many as there are in a row.
+    fn of(&mut self, at: usize, bytes: &[u8]) -> &[u8] {
+        self.offset(at);
+        let characters_at = Self::CELLS + self.per_row * 3 + 1;
+        let end = (characters_at + bytes.len()).min(self.text.len() - 1);
+        let cells = self.text.get_mut(Self::CELLS..end).unwrap_or_default();
+        cells.fill(b' ');
+        fill(cells, bytes);
+        let characters = self.text.get_mut(characters_at..end).unwrap_or_default();
+        for (place, byte) in characters.iter_mut().zip(bytes) {
+            *place = character(*byte);
+        }
+        self.text.get(self.begin..end).unwrap_or(&[])
+    }
 }
 
-/// One row: letter, offset, bytes, and the characters they are. It is put together first and written at once.
-fn line(out: &mut Out, letter: u8, (at, digits): (usize, usize), row: &[u8], per_row: usize) {
-    // Six digits of the offset, sixteen bytes, and what stands between them.
-    let mut text = [b' '; 2 + 6 + 2 + 16 * 3 + 1 + 16];
-    let (cells_at, characters_at) = (2 + digits + 2, 2 + digits + 2 + per_row * 3 + 1);
-    let [first, _, rest @ ..] = &mut text;
-    *first = letter;
-    for (i, place) in rest.iter_mut().take(digits).enumerate() {
-        *place = hex_digit((at >> (4 * (digits - 1 - i))) as u8 & 15);
-    }
-    let cells = text.get_mut(cells_at..).unwrap_or_default();
-    if let (Some(row), Some(place)) = (row.first_chunk::<16>(), cells.first_chunk_mut::<65>()) {
-        full(place, row);
-        out.ascii(text.get(..characters_at + 16).unwrap_or(&text));
-        return;
-    }
-    for (place, byte) in cells.as_chunks_mut::<3>().0.iter_mut().zip(row) {
-        *place = [hex_digit(byte >> 4), hex_digit(byte & 15), b' '];
-    }
-    let characters = text.get_mut(characters_at..).unwrap_or_default();
-    for (place, byte) in characters.iter_mut().zip(row) {
-        *place = character(*byte);
-    }
-    let end = characters_at + row.len();
-    out.ascii(text.get(..end).unwrap_or(&text));
-}
-
-/// Cells and characters of a whole row: for a known number of bytes there are faster instructions.
-fn full(text: &mut [u8; 65], row: &[u8; 16]) {
-    let (high, low) = (
-        row.map(|byte| hex_digit(byte >> 4)),
-        row.map(|byte| hex_digit(byte & 15)),
-    );
-    let (cells, characters) = text.split_at_mut(49);
-    let digits = high.iter().zip(low);
-    for (place, (high, low)) in cells.as_chunks_mut::<3>().0.iter_mut().zip(digits) {
-        *place = [*high, low, b' '];
-    }
-    for (place, byte) in characters.iter_mut().zip(row) {
-        *place = character(*byte);
+/// Two digits for each byte, and a space that stands there already.
+#[inline]
+fn fill(cells: &mut [u8], bytes: &[u8]) {
+    for ([high, low, _], byte) in cells.as_chunks_mut::<3>().0.iter_mut().zip(bytes) {
+        [*high, *low] = hex_pair(*byte);
     }
 }
 

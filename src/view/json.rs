@@ -4,7 +4,7 @@ use super::fields::{calendar, clock, day, decimal, digits, ether, hex, ipv4, ipv
 use crate::filter::key::{self, Room};
 use crate::packet::{BufId, BufKind, Event, Fact, Field, Kind, Layer, NO_PARENT, Note, Value, Why};
 use crate::text::Glossary;
-use crate::view::memo::{Memo, What};
+use crate::view::memo::{Change, Memo, What};
 use crate::view::paint::{Look, Out, Wish, hex_digit, plain_len};
 use crate::view::value::Words;
 
@@ -27,6 +27,8 @@ struct Written {
     start: usize,
     value: usize,
     end: usize,
+    /// Where the digits begin that end there, if the value is nothing but a number that is written as such.
+    number: Option<usize>,
 }
 
 /// What puts a value into words.
@@ -36,6 +38,9 @@ struct Spoken<'g> {
     words: Words<'g>,
     out: Out,
 }
+
+/// What stands before a field's value.
+const VALUE: &[u8] = b",\"value\":";
 
 /// So many columns a value in words takes at most.
 const ROOM: usize = 1000;
@@ -84,7 +89,7 @@ impl<'g> Json<'g> {
         out.extend_from_slice(b"],\"layers\":[");
         if !self.again(event, out) {
             let begin = out.len();
-            self.memo.begin();
+            self.memo.begin(event);
             for (index, layer) in event.layers.iter().enumerate() {
                 if index > 0 {
                     out.push(b',');
@@ -98,20 +103,42 @@ impl<'g> Json<'g> {
 
     /// The layers of a packet like one that was written before. False, and nothing written, if there was none.
     fn again(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> bool {
-        let memo = core::mem::take(&mut self.memo);
+        let Some(mut template) = self.memo.take(event) else {
+            return false;
+        };
         let (begin, mut copied) = (out.len(), 0);
-        let known = memo.find(event).is_some_and(|template| {
-            let known = template.changes(event, |what, part, diff| {
-                let place = diff.moved || diff.sized;
-                let from = if place { part.start } else { part.value };
-                out.extend_from_slice(template.text(copied..from));
+        let known = template.changes(event, |change| {
+            let Change {
+                what,
+                row,
+                diff,
+                text,
+            } = change;
+            let place = diff.moved || diff.sized;
+            if let (false, Some(number)) = (place, row.number)
+                && let Some(n) = number_of(event, what)
+            {
+                // A number in place of another: where both have as many digits, nothing else changes.
+                let mut digits = itoa::Buffer::new();
+                let digits = digits.format(n).as_bytes();
+                if let Some(was) = text.get_mut(number..row.end)
+                    && was.len() == digits.len()
+                {
+                    was.copy_from_slice(digits);
+                    return true;
+                }
+                out.extend_from_slice(text.get(copied..number).unwrap_or(&[]));
+                out.extend_from_slice(digits);
+            } else {
+                let from = if place { row.start } else { row.value };
+                out.extend_from_slice(text.get(copied..from).unwrap_or(&[]));
                 self.part(event, what, place, out);
-                copied = part.end;
-            });
-            out.extend_from_slice(template.text_from(copied));
-            known
+            }
+            copied = row.end;
+            false
         });
-        self.memo = memo;
+        out.extend_from_slice(template.text_from(copied));
+        self.memo.give_back(template);
         if !known {
             out.truncate(begin);
         }
@@ -168,16 +195,26 @@ impl<'g> Json<'g> {
         begin: usize,
         out: &mut Vec<u8>,
     ) {
-        let written = |start: usize, value: usize, end: usize| Written {
+        let spoken = self.words.is_some();
+        // A field's value has its name before it.
+        let written = |what, start: usize, value: usize, end: usize| Written {
             start: start - begin,
             value: value - begin,
             end: end - begin,
+            number: number_of(event, what).filter(|_| !spoken).map(|_| {
+                let name = if matches!(what, What::Field(_)) {
+                    VALUE.len()
+                } else {
+                    0
+                };
+                value - begin + name
+            }),
         };
         let start = out.len();
         layer_place(out, layer);
         let end = out.len();
-        self.memo
-            .part(event, What::Layer(index as u32), written(start, end, end));
+        let what = What::Layer(index as u32);
+        self.memo.part(event, what, written(what, start, end, end));
         out.extend_from_slice(b",\"fields\":[");
         self.open.clear();
         let mut first = true;
@@ -197,8 +234,9 @@ impl<'g> Json<'g> {
             let value = out.len();
             self.field_value(event, field, out);
             let end = out.len();
+            let what = What::Field(at);
             self.memo
-                .part(event, What::Field(at), written(start, value, end));
+                .part(event, what, written(what, start, value, end));
             first = !event.is_leaf(at as usize);
             if first {
                 out.extend_from_slice(b",\"fields\":[");
@@ -227,8 +265,9 @@ impl<'g> Json<'g> {
             let value = out.len();
             self.note_value(note, out);
             let end = out.len();
+            let what = What::Note(at);
             self.memo
-                .part(event, What::Note(at), written(start, value, end));
+                .part(event, what, written(what, start, value, end));
             out.push(b'}');
         }
         out.extend_from_slice(b"],\"stops\":[");
@@ -260,7 +299,7 @@ impl<'g> Json<'g> {
     fn field_value(&mut self, event: &Event<'_>, field: &Field, out: &mut Vec<u8>) {
         let value = field.value(event.bytes(field.buf));
         if value != Value::None {
-            out.extend_from_slice(b",\"value\":");
+            out.extend_from_slice(VALUE);
             write(out, field.def.kind, value);
         }
         if let Value::Text(text) = value
@@ -323,6 +362,26 @@ impl Spoken<'_> {
             string(out, self.out.bytes());
         }
     }
+}
+
+/// The number of a field or a note, if it is written in decimal.
+#[inline]
+fn number_of(event: &Event<'_>, what: What) -> Option<u64> {
+    let (kind, n) = match what {
+        What::Field(index) => {
+            let field = event.fields.get(index as usize)?;
+            match field.value(event.bytes(field.buf)) {
+                Value::Uint(n) => (field.def.kind, n),
+                _ => return None,
+            }
+        }
+        What::Note(index) => {
+            let note = event.notes.get(index as usize)?;
+            (note.def.kind, note.value.uint()?)
+        }
+        _ => return None,
+    };
+    (n <= EXACT && !matches!(kind, Kind::Nanos | Kind::Bool)).then_some(n)
 }
 
 fn layer_place(out: &mut Vec<u8>, layer: &Layer) {

@@ -10,6 +10,7 @@ pub(crate) mod samples;
 
 pub mod arrows;
 pub mod comment;
+mod cover;
 pub mod detail;
 mod errand;
 pub mod explain;

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 mod look;
 
 use look::in_ascii;
+
+use crate::text;
 pub use look::{Glyphs, Look, MAX_AUTO_WIDTH, MIN_WIDTH, Role, When, Wish, decide};
 
 /// Where a view writes: one buffer, reused, that knows in which column of the screen it stands.
@@ -97,6 +99,13 @@ impl Out {
         self.column += text.len();
     }
 
+    /// A line of printable ASCII with its end, which is not preceded by a space.
+    #[inline]
+    pub(super) fn whole_line<const LEN: usize>(&mut self, line: &[u8; LEN]) {
+        self.buf.extend_from_slice(line);
+        self.column = 0;
+    }
+
     /// One printable ASCII character.
     #[inline]
     pub fn byte(&mut self, byte: u8) {
@@ -134,6 +143,13 @@ impl Out {
     pub fn number(&mut self, n: u64) {
         let mut digits = itoa::Buffer::new();
         self.ascii(digits.format(n).as_bytes());
+    }
+
+    /// An IPv4 address in dots.
+    #[inline]
+    pub fn ipv4(&mut self, address: [u8; 4]) {
+        let (text, len) = dotted(address);
+        self.ascii(text.get(..len).unwrap_or(&[]));
     }
 
     /// Bytes in hexadecimal, two digits each.
@@ -201,10 +217,17 @@ impl Out {
         } else {
             1
         };
-        while self.column < column {
+        // What is there of them is doubled, until the rest is less than that.
+        let begin = self.buf.len();
+        let end = begin + glyph.len() * column.saturating_sub(self.column).div_ceil(width);
+        if begin < end {
             self.buf.extend_from_slice(glyph.as_bytes());
-            self.column += width;
         }
+        while self.buf.len() < end {
+            let more = (self.buf.len() - begin).min(end - self.buf.len());
+            self.buf.extend_from_within(begin..begin + more);
+        }
+        self.column += (end - begin) / glyph.len().max(1) * width;
     }
 
     /// One of the [`Glyphs`]: each takes one column if it is not ASCII.
@@ -357,8 +380,12 @@ impl Out {
 
     /// Text of our own, broken between words: it goes on in this line, and every further line begins with `margin`.
     ///
-    /// No line gets wider than the screen; a word that is wider than a line is cut.
+    /// No line gets wider than the screen; a word that is wider than a line is cut. In plain output nothing is broken: who
+    /// reads it aloud takes a line for a sentence, and what shows it breaks lines itself.
     pub fn wrapped(&mut self, text: &str, margin: impl Fn(&mut Self)) {
+        if self.look.plain {
+            return self.text(text);
+        }
         let ascii = text.is_ascii();
         if ascii && text.len() <= self.room() {
             self.ascii(text.as_bytes());
@@ -406,9 +433,11 @@ impl Out {
         text.len()
     }
 
-    /// A sentence of the glossary, in which `value` writes what stands for each `{name}`.
+    /// A sentence of the glossary, in which `value` writes what stands for each `{name}`; pairs such as `{byte|bytes}` go by
+    /// the number that it wrote last.
     pub fn sentence(&mut self, template: &str, mut value: impl FnMut(&mut Self, &str)) {
         let mut rest = template;
+        let mut number = 0..0;
         // Searching for a byte is faster than searching for a character.
         while let Some(at) = memchr::memchr(b'{', rest.as_bytes()) {
             let (before, after) = rest.split_at(at);
@@ -419,8 +448,15 @@ impl Out {
                 rest = after;
                 break;
             };
-            value(self, name);
             rest = after;
+            let last = self.buf.get(number.clone()).unwrap_or(&[]);
+            if let Some(form) = text::form(name, last) {
+                self.text(form);
+                continue;
+            }
+            let start = self.buf.len();
+            value(self, name);
+            number = start..self.buf.len();
         }
         self.text(rest);
     }
@@ -442,6 +478,9 @@ impl Out {
 
     /// Takes back what was pushed since, and pushes it again broken into lines. It allocates, so only where it must be.
     pub fn wrap_since(&mut self, mark: Mark, margin: impl Fn(&mut Self)) {
+        if self.look.plain {
+            return;
+        }
         let text = self.buf.get(mark.len..).unwrap_or(&[]);
         let text = String::from_utf8_lossy(text).into_owned();
         self.back_to(mark);
@@ -517,9 +556,69 @@ fn fits_ascii(text: &[u8], room: usize, fresh: bool) -> usize {
 /// The lower-case digit of a number below 16.
 #[inline]
 #[must_use]
-pub fn hex_digit(n: u8) -> u8 {
+pub const fn hex_digit(n: u8) -> u8 {
     // From ten on, the 39 characters that lie between the digits and the letters are skipped.
     b'0' + n + if n > 9 { 39 } else { 0 }
+}
+
+/// Both lower-case digits of a byte.
+#[inline]
+pub(super) fn hex_pair(byte: u8) -> [u8; 2] {
+    static PAIRS: [[u8; 2]; 256] = {
+        let mut pairs = [[0; 2]; 256];
+        let mut n = 0;
+        while n < 256 {
+            #[allow(
+                clippy::indexing_slicing,
+                reason = "the compiler runs this, and would say so"
+            )]
+            {
+                pairs[n] = [hex_digit(n as u8 >> 4), hex_digit(n as u8 & 15)];
+            }
+            n += 1;
+        }
+        pairs
+    };
+    PAIRS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// An IPv4 address in dots, and how many characters that are.
+#[inline]
+pub(super) fn dotted(address: [u8; 4]) -> ([u8; 16], usize) {
+    /// The digits of each byte and a dot.
+    static PARTS: [[u8; 4]; 256] = {
+        let mut parts = [[b'.'; 4]; 256];
+        let mut n = 0;
+        while n < 256 {
+            let digits = [
+                b'0' + n as u8 / 100,
+                b'0' + n as u8 / 10 % 10,
+                b'0' + n as u8 % 10,
+            ];
+            #[allow(
+                clippy::indexing_slicing,
+                reason = "the compiler runs this, and would say so"
+            )]
+            {
+                parts[n] = match n {
+                    0..10 => [digits[2], b'.', b'.', b'.'],
+                    10..100 => [digits[1], digits[2], b'.', b'.'],
+                    _ => [digits[0], digits[1], digits[2], b'.'],
+                };
+            }
+            n += 1;
+        }
+        parts
+    };
+    let (mut text, mut len) = ([0; 16], 0);
+    for byte in address {
+        let part = PARTS.get(usize::from(byte)).copied().unwrap_or_default();
+        if let Some(place) = text.get_mut(len..).and_then(<[u8]>::first_chunk_mut) {
+            *place = part;
+        }
+        len += 2 + usize::from(byte > 9) + usize::from(byte > 99);
+    }
+    (text, len - 1)
 }
 
 /// Whether a byte is a printable character of ASCII that is shown as it is between quotation marks.

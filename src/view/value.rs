@@ -82,6 +82,9 @@ impl<'g> Words<'g> {
                     out.ascii(b"0x");
                     let bits = 64 - n.leading_zeros() as usize;
                     out.hex(n, bits.div_ceil(8).max(2) * 2);
+                } else if entry.unit == "ns" && n >= 1000 {
+                    nanoseconds(out, n);
+                    return None;
                 } else {
                     out.number(n);
                 }
@@ -117,21 +120,18 @@ impl<'g> Words<'g> {
         }
         if !entry.unit.is_empty() {
             out.byte(b' ');
-            let one_byte = n == 1 && entry.unit == self.bytes;
-            out.text(if one_byte { self.byte } else { &entry.unit });
+            out.text(if n == 1 {
+                &entry.unit_of_one
+            } else {
+                &entry.unit
+            });
         }
         named
     }
 
     fn wide(&self, out: &mut Out, value: Value<'_>, room: usize) {
         match value {
-            Value::Ipv4([a, b, c, d]) => {
-                out.number(a.into());
-                for part in [b, c, d] {
-                    out.byte(b'.');
-                    out.number(part.into());
-                }
-            }
+            Value::Ipv4(address) => out.ipv4(address),
             Value::Ether(address) => ether(out, address),
             Value::Ipv6(address) => ipv6(out, address),
             Value::Name(..) => bare(out, value, room),
@@ -242,13 +242,7 @@ pub fn picture(out: &mut Out, field: &Field, group: Option<&Field>, buffer: &[u8
 /// `1.2.3.4:443`, `[2001:db8::1]:443`, or without a port.
 pub fn endpoint(out: &mut Out, address: &Value<'_>, port: Option<u64>) {
     match *address {
-        Value::Ipv4([a, b, c, d]) => {
-            for part in [a, b, c] {
-                out.number(part.into());
-                out.byte(b'.');
-            }
-            out.number(d.into());
-        }
+        Value::Ipv4(address) => out.ipv4(address),
         Value::Ipv6(address) if port.is_some() => {
             out.byte(b'[');
             ipv6(out, address);
@@ -270,6 +264,21 @@ pub fn address(out: &mut Out, address: IpAddr, port: Option<u64>) {
         IpAddr::V6(address) => Value::Ipv6(address.octets()),
     };
     endpoint(out, &value, port);
+}
+
+/// A length of time as people say it, rounded down, and the exact one behind it: `10.0 ms (10000000 ns)`.
+fn nanoseconds(out: &mut Out, n: u64) {
+    let (tenths, unit) = match n {
+        0..1_000_000 => (n / 100, " µs ("),
+        1_000_000..1_000_000_000 => (n / 100_000, " ms ("),
+        _ => (n / 100_000_000, " s ("),
+    };
+    out.number(tenths / 10);
+    out.byte(b'.');
+    out.number(tenths % 10);
+    out.text(unit);
+    out.number(n);
+    out.ascii(b" ns)");
 }
 
 /// `02:00:00:00:00:0a`.
@@ -462,6 +471,20 @@ mod tests {
 
     fn all(kind: Kind, bytes: &[u8]) -> String {
         value(kind, 0, bytes.len() as u32 * 8, bytes, 60)
+    }
+
+    #[test]
+    fn a_time_is_said_as_people_say_it_and_exactly() {
+        for (n, said) in [
+            (1_000, "1.0 µs (1000 ns)"),
+            (83_412, "83.4 µs (83412 ns)"),
+            (10_000_000, "10.0 ms (10000000 ns)"),
+            (1_010_999_999, "1.0 s (1010999999 ns)"),
+        ] {
+            let mut out = Out::new(Look::new(Wish::default(), false, None));
+            nanoseconds(&mut out, n);
+            assert_eq!(str::from_utf8(out.bytes()).unwrap(), said);
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ use crate::certs::{Authority, CertError, Identity, Material, Validity};
 use crate::chat::{ChatError, ChatEvent, KeyLines, Peer, Setup};
 use crate::layers::tcp_info::{TcpInfo, state};
 use crate::packet::Time;
+use crate::reason::reason;
 use crate::sys::tcp_info::tcp_info;
 
 /// So much that was seen may wait to be taken.
@@ -711,7 +712,7 @@ impl Part {
     fn tcp_error(&self, tried: &str, error: &io::Error) -> WireError {
         WireError::Tcp {
             host: self.host,
-            what: format!("{tried}: {error}"),
+            what: format!("{tried}: {}", reason(error)),
         }
     }
 }
@@ -745,7 +746,7 @@ pub(super) fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<
 /// Two ends of something that can be waited for.
 pub(super) fn pair() -> Result<(UnixStream, UnixStream), WireError> {
     UnixStream::pair().map_err(|error| WireError::Network {
-        what: format!("a pair of sockets: {error}"),
+        what: format!("a pair of sockets: {}", reason(&error)),
     })
 }
 

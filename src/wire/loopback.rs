@@ -28,6 +28,7 @@ use super::router::is_carried;
 use super::{ETHERNET_HEADER, Host, Link, Packet, Script, Seen, Wire, WireError};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::Time;
+use crate::reason::reason;
 use crate::sys::device::{Device, Offload, dropped, packet_socket};
 
 /// The name of the server, and of this host.
@@ -324,7 +325,7 @@ impl Watch {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     return Err(WireError::Network {
-                        what: format!("watching lo: {error}"),
+                        what: format!("watching lo: {}", reason(&error)),
                     });
                 }
             }

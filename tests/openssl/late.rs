@@ -1,9 +1,10 @@
 //! TLS that begins late, in a conversation that began as something else, on any port.
 
+use crate::common::Side;
 use crate::common::Side::{Client, Server};
 use crate::common::{Ends, Story, Talk, frames, hex, listen};
 use crate::recorder::{Host, Preamble, certify, folder, hello};
-use crate::{CLIENT_PORT, mixed_on, sound};
+use crate::{CLIENT_PORT, PORT, handshakes, mixed_on, sound};
 
 const CURVE: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
 
@@ -131,4 +132,45 @@ fn on_any_port_and_from_the_middle() {
         verdicts.len() > 1 && verdicts.iter().all(|v| *v == ("tls", Some(0))),
         "{verdicts:?}"
     );
+}
+
+/// The capture holds one direction alone, so that nobody says which version was agreed on: what is sealed is not taken for a
+/// message in the clear, and what is in the clear is read.
+#[test]
+fn one_direction_alone() {
+    let folder = folder("one-direction");
+    certify(&folder, "ec -pkeyopt ec_paramgen_curve:P-256");
+    let mut host = Host::start(&folder, "-cert b.pem -key b.key -groups P-384:P-256");
+    let alone = |talk: &Talk, port: u16| {
+        let from = |frame: &Vec<u8>| frame[20..22] == port.to_be_bytes();
+        let frames: Vec<_> = frames(talk, 1460, PORT).into_iter().filter(from).collect();
+        let story = listen([], &frames, CLIENT_PORT);
+        sound(&story);
+        story
+    };
+    let shut = |story: &Story, side: Side| {
+        let records = story.of(side, "tls").into_iter();
+        records
+            .filter_map(|told| told.note("tls.record.opened"))
+            .count()
+    };
+
+    let (talk, _) = host.talk(&[], "-tls1_2 -groups P-384:P-256", hello);
+    let story = alone(&talk, CLIENT_PORT);
+    assert_eq!(
+        handshakes(&story, Client),
+        [1, 16],
+        "the Finished is sealed"
+    );
+    // The Finished, a line, the farewell.
+    assert_eq!(shut(&story, Client), 3);
+
+    // A retry: the server's change_cipher_spec stands between its two hellos.
+    let (talk, _) = host.talk(&[], "-tls1_3 -groups X25519:P-384", hello);
+    let story = alone(&talk, PORT);
+    assert_eq!(handshakes(&story, Server), [2, 2]);
+    assert!(shut(&story, Server) > 3);
+    let story = alone(&talk, CLIENT_PORT);
+    assert_eq!(handshakes(&story, Client), [1, 1]);
+    assert_eq!(shut(&story, Client), 3);
 }

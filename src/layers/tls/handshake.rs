@@ -172,6 +172,17 @@ pub fn length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// Whether a whole ClientHello or ServerHello stands at the front of `bytes`.
+#[must_use]
+pub fn is_hello(bytes: &[u8]) -> bool {
+    let whole = length(bytes).is_some_and(|len| len <= bytes.len());
+    whole
+        && matches!(
+            bytes.first(),
+            Some(&(kind::CLIENT_HELLO | kind::SERVER_HELLO))
+        )
+}
+
 /// Decodes one whole handshake message, its header included.
 ///
 /// A body that cannot be decoded leaves a recorded [`crate::packet::Stop`]; what was read before it counts.

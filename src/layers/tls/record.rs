@@ -16,6 +16,7 @@
 //! ```
 
 use super::super::Framing;
+use crate::cursor::shape::{Part, Shape, field, lay_out};
 use crate::cursor::{Cursor, Read};
 use crate::packet::{FieldDef, Why};
 
@@ -188,6 +189,10 @@ pub fn inner_tail(c: &mut Cursor<'_, '_>) -> Read<u8> {
     Ok(content_type)
 }
 
+/// A record's header behind its type.
+static HEADER_PARTS: [Part; 2] = lay_out([field(&VERSION, 16), field(&LENGTH, 16)]);
+pub(in crate::layers) static HEADER: Shape = Shape::new(3, &HEADER_PARTS);
+
 fn header_as(c: &mut Cursor<'_, '_>, type_def: &'static FieldDef) -> Read<Header> {
     let ahead = c.ahead();
     let known = |byte: &u8| (20..=24).contains(byte);
@@ -195,6 +200,17 @@ fn header_as(c: &mut Cursor<'_, '_>, type_def: &'static FieldDef) -> Read<Header
         return Err(c.stop(type_def, Why::Value, 0));
     }
     let content_type = c.u8(type_def)?;
+    // Whatever is wrong with the rest comes to light field by field.
+    if let [_, 3, _, high, low, ..] = ahead
+        && usize::from(u16::from_be_bytes([*high, *low])) <= MAX_FRAGMENT
+    {
+        let [v1, v2, l1, l2] = c.shape::<4>(&HEADER)?;
+        return Ok(Header {
+            content_type,
+            version: u16::from_be_bytes([v1, v2]),
+            len: u16::from_be_bytes([l1, l2]),
+        });
+    }
     if ahead.get(1).is_some_and(|major| *major != 3) {
         return Err(c.stop(&VERSION, Why::Value, 0));
     }
