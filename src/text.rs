@@ -258,7 +258,7 @@ impl Glossary {
             entry.unit = form(&entry.unit, b"2").unwrap_or(&entry.unit).to_owned();
             let unpaired = [&entry.name, &entry.short, &entry.why]
                 .into_iter()
-                .find_map(unpaired);
+                .find_map(|text| unpaired(text));
             if let Some(forms) = unpaired {
                 return Err(error(format!(
                     "[\"{key}\"] has {{{forms}}}: write two forms, for one and for more, such as {{byte|bytes}}, behind the number \
@@ -358,8 +358,8 @@ pub fn counted(n: u64, forms: &str) -> String {
 }
 
 /// What stands between braces with a `|` and is no pair of forms behind a placeholder.
-fn unpaired(text: &String) -> Option<&str> {
-    let (mut rest, mut counted) = (text.as_str(), false);
+fn unpaired(text: &str) -> Option<&str> {
+    let (mut rest, mut counted) = (text, false);
     while let Some((_, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}')?;
         match name.matches('|').count() {

@@ -131,8 +131,8 @@ impl fmt::Display for FileError {
             Problem::Short { need, have } => write!(
                 f,
                 "needs {}, {} there: the file is cut off",
-                counted((*need).into(), "byte|bytes"),
-                counted((*have).into(), "is|are")
+                counted(*need, "byte|bytes"),
+                counted(*have, "is|are")
             ),
             Problem::Length { found, possible } => match possible {
                 Possible::AtLeast(least) => write!(
