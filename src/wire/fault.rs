@@ -478,6 +478,13 @@ impl Faults {
         rules.filter(|(_, w)| w.fired > 0).map(|(n, _)| n).collect()
     }
 
+    /// Whether any rule acts by chance: then what fails time and again may still succeed.
+    #[must_use]
+    pub fn has_chances(&self) -> bool {
+        let by_chance = |w: &Working| matches!(w.rule.action, Action::Random(..));
+        self.rules.iter().any(by_chance)
+    }
+
     /// Whether something was forged, so that the hosts may be out of step.
     #[must_use]
     pub fn has_forged(&self) -> bool {

@@ -46,9 +46,6 @@ pub const PORT: u16 = 8080;
 /// The most routers between two hosts.
 pub const MAX_HOPS: usize = 30;
 
-/// When both programs have said goodbye, and faults keep TCP from its own end, the wire goes on for so long.
-const AFTER_GOODBYE: Duration = Duration::from_secs(10);
-
 /// Two hosts that forged segments have put out of step may talk to each other for ever. When nothing new has come of it for
 /// so long, the wire ends.
 const OUT_OF_STEP: Duration = Duration::from_secs(15);

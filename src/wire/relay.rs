@@ -19,7 +19,7 @@ use super::fault::{Going, Sent, Way};
 use super::kernel::{Log, Shared, poll};
 use super::mitm::{Leaving, Mitm};
 use super::router::{Numbered, Path, Routed, framed, is_carried, mac, middle_mac, spoof, spoofed};
-use super::{AFTER_GOODBYE, ETHERNET_HEADER, Host, Link, OUT_OF_STEP, Packet, Seen, WireError};
+use super::{ETHERNET_HEADER, Host, Link, OUT_OF_STEP, Packet, Seen, WireError};
 use crate::layers::tcp_info::TcpInfo;
 use crate::packet::Time;
 
@@ -32,6 +32,9 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// And after so long in any case: hosts that an attacker has put out of step may never come to rest.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// When both programs have said goodbye, and faults keep TCP from its own end, the wire goes on for so long.
+const AFTER_GOODBYE: Duration = Duration::from_secs(10);
 
 /// When nothing has passed for so long and no host waits for an acknowledgment, nothing will.
 const STANDSTILL: Duration = Duration::from_secs(5);
@@ -186,9 +189,9 @@ impl<'r> Relay<'r> {
 
     /// Whether faults have brought about that nothing new comes of what passes, or that nothing passes any more.
     fn is_in_vain(&self) -> Option<WireError> {
-        let (rules, forged) = {
+        let (rules, forged, chances) = {
             let faults = self.shared.faults()?;
-            (faults.fired(), faults.has_forged())
+            (faults.fired(), faults.has_forged(), faults.has_chances())
         };
         if rules.is_empty() {
             return None;
@@ -198,7 +201,8 @@ impl<'r> Relay<'r> {
         // On a slow wire the same takes longer.
         let slow = Duration::from_nanos(self.latency) * 8;
         if self.shared.is_over() {
-            let lingers = quiet > AFTER_GOODBYE + slow;
+            // What goes on by chance, the kernel sees to its end.
+            let lingers = !chances && quiet > AFTER_GOODBYE + slow;
             return lingers.then_some(WireError::Lingers { time: quiet, rules });
         }
         let still = time.saturating_sub(self.passed.max(self.shared.progress()));
@@ -207,7 +211,7 @@ impl<'r> Relay<'r> {
             return Some(WireError::Stalled { time, rules });
         }
         let long = quiet > OUT_OF_STEP + slow || time >= self.max_time;
-        (forged && long).then_some(WireError::Vain { time, quiet, rules })
+        (forged && !chances && long).then_some(WireError::Vain { time, quiet, rules })
     }
 
     /// Waits, and says of whom there is something: that all shall end, A's device, B's, that the hosts have said all.
