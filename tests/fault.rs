@@ -369,11 +369,11 @@ fn an_interrupted_file_is_complete() {
     output.read_to_string(&mut shown).unwrap();
     assert!(child.wait().unwrap().success(), "{shown}");
     assert!(shown.contains("What came of it"), "{shown}");
-    let arrows = shown
+    let mut arrows = shown
         .lines()
         .filter(|line| line.contains("──▶│") || line.contains("│◀──"));
     let last = arrows
-        .last()
+        .next_back()
         .unwrap()
         .split_whitespace()
         .next()
@@ -385,10 +385,10 @@ fn an_interrupted_file_is_complete() {
         .unwrap();
     std::fs::remove_file(&path).unwrap();
     assert!(read.status.success(), "{}", text(&read.stderr));
-    let numbers = text(&read.stdout)
+    let mut numbers = text(&read.stdout)
         .lines()
         .filter_map(|line| line.split_whitespace().next());
-    assert_eq!(numbers.last(), Some(last.as_str()));
+    assert_eq!(numbers.next_back(), Some(last.as_str()));
 }
 
 /// A router that throws away what has no hop left says so by ICMP (RFC 792), and what comes of that is said truthfully.

@@ -321,7 +321,6 @@ fn loopback(demo: &cli::Demo, script: &Script) -> Result<Scene, DemoError> {
         mtu: mtu(demo),
         link: link(demo),
         max_time: demo.max_time.unwrap_or(default.max_time),
-        ..default
     };
     let wire = loopback::Loopback::new(&config, script)?;
     let words = match wire.place() {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::cli;
 use crate::cli::lesson::{Dev, LessonCommand, Wire};
+use crate::reason::reason;
 use crate::text::{Glossary, filled};
 use crate::view::paint::{Out, Role};
 
@@ -104,7 +105,8 @@ fn not_kept(store: &Store, error: &io::Error) -> LessonFailure {
         .dir()
         .map_or(String::new(), |dir| dir.display().to_string());
     LessonFailure::Other(format!(
-        "progress cannot be kept in {folder}: {error}; give another folder with --state DIR"
+        "progress cannot be kept in {folder}: {}; give another folder with --state DIR",
+        reason(error)
     ))
 }
 

@@ -94,7 +94,10 @@ impl Sitting<'_, '_, '_> {
                 Kind::Task => self.settle(step)?,
             };
             if left {
-                self.say("say.lesson.left")?;
+                self.say(match self.store.dir() {
+                    Some(_) => "say.lesson.left",
+                    None => "say.lesson.left.nowhere",
+                })?;
                 self.console.show(self.glossary)?;
                 return Ok(End::Left);
             }

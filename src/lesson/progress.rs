@@ -325,9 +325,12 @@ fn write(dir: &Path, name: &str, bytes: &[u8], private: bool) -> io::Result<()> 
     #[cfg(not(unix))]
     let _ = private;
     let mut file = options.open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, dir.join(name))?;
+    let done = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = done.and_then(|()| fs::rename(&beside, dir.join(name))) {
+        // What is not whole is of no use to anybody, least of all on a full disk.
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
     // So that the name is on the disk, too. Not every system lets a folder be opened.
     if let Ok(dir) = File::open(dir) {
         let _ = dir.sync_all();

@@ -167,6 +167,7 @@ pub(crate) fn show_packet(
 #[allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test may fail by panicking"
 )]
 mod tests {

@@ -199,7 +199,8 @@ impl<'g> Detail<'g> {
 fn form<'g>(event: &Event<'_>, what: What, row: Row<'g>) -> Form<'g> {
     let decimal = || {
         let unit = row.entry.unit.as_str();
-        let plain = unit.is_ascii() && row.entry.values().next().is_none();
+        // Nanoseconds may be told in a larger unit first.
+        let plain = unit.is_ascii() && unit != "ns" && row.entry.values().next().is_none();
         plain.then_some(Form::Decimal(unit))
     };
     let form =
