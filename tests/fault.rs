@@ -27,6 +27,44 @@ fn words(output: &Output) -> String {
 }
 
 #[test]
+fn a_picture_says_that_its_packet_was_lost() {
+    let again = "drop where tcp.analysis.retransmission always";
+    for (more, says) in [
+        (
+            &[][..],
+            "B did this with the same bytes when they came again",
+        ),
+        (
+            &["--fault", again],
+            "its bytes never came: B has done nothing of this",
+        ),
+    ] {
+        let output = demo(&[&["--fault", "drop where chat.text == \"hi\""], more].concat());
+        let words = words(&output);
+        assert!(
+            words.contains(&format!(
+                "(Packet 8 was lost on the way{}",
+                if more.is_empty() { ": " } else { ", and " }
+            )),
+            "{words}"
+        );
+        assert!(words.contains(says), "{words}");
+    }
+    assert!(!words(&demo(&[])).contains("was lost on the way"));
+}
+
+#[test]
+fn words_of_the_ip_header_are_swapped_too() {
+    // The sum of TCP's pseudo header stays as it was, and so does that of the IP header.
+    for (rule, fires) in [("swap16 ip.dst", true), ("swap16 ip.id", false)] {
+        let output = demo(&["--fault", rule]);
+        assert!(output.status.success(), "{rule}: {}", text(&output.stderr));
+        let never = words(&output).contains("never fired");
+        assert_eq!(fires, !never, "{rule}");
+    }
+}
+
+#[test]
 fn what_was_done_stands_beside_the_packet() {
     for (rule, says) in [
         ("drop where chat.text == \"hi\"", "lost on the way (rule 1)"),

@@ -345,6 +345,11 @@ fn what_is_wrong_with_a_lesson_is_said_with_file_line_and_fix() {
             "lesson.toml:30: unknown variant `nummer`",
         ),
         (
+            "[values]\n",
+            "[values]\nzig = { calc = \"zag + 1\" }\nzag = { calc = \"zig + 1\" }\n",
+            "value zig is computed from itself: give one of those it needs another expression",
+        ),
+        (
             "show = \"chat.text\"",
             "show = \"chat.txet\"",
             "lesson.toml:39: at character 1 of the expression \"chat.txet\"",
@@ -827,6 +832,29 @@ fn a_class_hands_in_and_is_graded() {
         "{}",
         shown(&output)
     );
+    // Nor does another seed than that of the answers, or a wire that there is not.
+    for (from, to, doubt) in [
+        (
+            "\"seed\": 12",
+            "\"seed\": 13",
+            "answered with seed 12, but the lesson has seed 13",
+        ),
+        (
+            "\"wire\": \"memory\"",
+            "\"wire\": \"loopback\"",
+            "is no report",
+        ),
+    ] {
+        assert!(json.contains(from), "{json}");
+        fs::write(&files[3], json.replacen(from, to, 1)).unwrap();
+        let output = piped(
+            &folder.path("teacher"),
+            &["grade", files[3].to_str().unwrap()],
+            "",
+        );
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(doubt), "{said}");
+    }
     let garbage = folder.path("garbage.json");
     fs::write(&garbage, "{\"a\": [[[[").unwrap();
     let output = piped(

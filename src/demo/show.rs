@@ -245,7 +245,9 @@ impl Show<'_> {
         // What a rule has done is said for each rule.
         let lost = packet.arrives.is_none() && packet.touched.is_empty();
         if sent && self.detail.is_none() && self.machine.is_none() {
-            self.journeys.packet(&self.hosts, event);
+            let held = |touch: &fault::Touch| matches!(touch.deed, fault::Deed::Held(_));
+            let lost = packet.arrives.is_none() && !packet.touched.iter().any(held);
+            self.journeys.packet(&self.hosts, event, lost);
         }
         if !picked {
             return;

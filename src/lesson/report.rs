@@ -559,6 +559,7 @@ fn replay(desk: &Desk<'_>, path: &Path, report: &Report) -> Result<Graded, Lesso
         believed: 0,
         wrong: BTreeSet::new(),
     };
+    let mut seen = BTreeSet::new();
     for done in &report.content.lessons {
         let Some(lesson) = desk.lessons.iter().find(|lesson| lesson.data.id == done.id) else {
             graded
@@ -566,6 +567,11 @@ fn replay(desk: &Desk<'_>, path: &Path, report: &Report) -> Result<Graded, Lesso
                 .push(format!("there is no lesson {:?} here", done.id));
             continue;
         };
+        if !seen.insert(&done.id) {
+            let doubt = format!("{} is there more than once: the first counts", done.id);
+            graded.doubts.push(doubt);
+            continue;
+        }
         let record = &done.record;
         graded.seeds.insert(record.seed);
         let mut stages = Stages::new(desk, lesson, record);
@@ -579,6 +585,21 @@ fn replay(desk: &Desk<'_>, path: &Path, report: &Report) -> Result<Graded, Lesso
                     .push(format!("{} has no question {:?}", done.id, attempt.step));
                 continue;
             };
+            // What is right for one seed is right for everybody who has it, so these are what is compared.
+            graded.seeds.insert(attempt.seed);
+            if attempt.round == record.round && attempt.seed != record.seed {
+                graded.doubts.push(format!(
+                    "{} {}: answered with seed {}, but the lesson has seed {}",
+                    done.id, attempt.step, attempt.seed, record.seed
+                ));
+            }
+            if !lesson.runs_on(attempt.wire) {
+                graded.doubts.push(format!(
+                    "{} {}: answered on a wire that this lesson is not for",
+                    done.id, attempt.step
+                ));
+                continue;
+            }
             let stage = stages.of(attempt);
             let true_verdict = match attempt.verdict.as_str() {
                 // The kernel's packets come from no seed: what was said of them can only be believed.

@@ -1,7 +1,7 @@
 //! A lesson with a seed and a wire: its runs are played when they are asked for, and what the seed chooses.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub struct Stage<'l> {
     tapes: RefCell<HashMap<String, Rc<Tape>>>,
     /// What was computed: the packets do not change any more.
     pub(super) values: RefCell<HashMap<String, Val>>,
+    /// What is being computed.
+    pub(super) computing: RefCell<HashSet<String>>,
 }
 
 type Result<T> = core::result::Result<T, LessonError>;
@@ -49,6 +51,7 @@ impl<'l> Stage<'l> {
             quiet: false,
             tapes: RefCell::default(),
             values: RefCell::default(),
+            computing: RefCell::default(),
         }
     }
 

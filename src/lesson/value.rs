@@ -108,7 +108,15 @@ impl Stage<'_> {
         if let Some(value) = self.values.borrow().get(name) {
             return Ok(value.clone());
         }
-        let value = self.compute(name, def)?;
+        if !self.computing.borrow_mut().insert(name.to_owned()) {
+            return Err(lesson.error(
+                &format!("{name} ="),
+                format!("value {name} is computed from itself: give one of those it needs another expression"),
+            ));
+        }
+        let value = self.compute(name, def);
+        self.computing.borrow_mut().remove(name);
+        let value = value?;
         self.values
             .borrow_mut()
             .insert(name.to_owned(), value.clone());

@@ -51,6 +51,8 @@ pub struct Journey {
     tags_good: bool,
     sealed: bool,
     segments: u64,
+    /// The first of its packets that did not arrive.
+    lost: Option<u64>,
     tcp: u64,
     tcp_headers: u64,
     tcp_good: bool,
@@ -74,8 +76,8 @@ pub struct Journeys {
 }
 
 impl Journeys {
-    /// Takes up a packet.
-    pub fn packet(&mut self, hosts: &Hosts, event: &Event<'_>) {
+    /// Takes up a packet, and whether it is lost on the way.
+    pub fn packet(&mut self, hosts: &Hosts, event: &Event<'_>, lost: bool) {
         let Some((from, to)) = words::ends(event) else {
             return;
         };
@@ -118,6 +120,9 @@ impl Journeys {
         }
         journey.last = event.frame.number;
         journey.segments += 1;
+        if lost {
+            journey.lost.get_or_insert(event.frame.number);
+        }
         journey.tcp += len;
         // The box of IP ends where IP does; what a link puts around it is not counted.
         let link = event.layers.iter().find(|layer| {
@@ -357,6 +362,14 @@ impl Journey {
         out.start(Role::Computed);
         let mark = out.mark();
         self.say(out, glossary, hosts, key);
+        if self.lost.is_some() {
+            let key = match self.read_at {
+                Some(_) => "say.journey.lost",
+                None => "say.journey.lost.unread",
+            };
+            out.byte(b' ');
+            self.say(out, glossary, hosts, key);
+        }
         if !out.look().plain {
             out.wrap_since(mark, |_| ());
         }
@@ -431,6 +444,7 @@ impl Journey {
             "text" => quoted(out, &self.text, room),
             "first" => out.number(self.first),
             "last" => out.number(self.last),
+            "lost" => out.number(self.lost.unwrap_or(self.last)),
             "sent" => milliseconds(out, self.sent_at.0, 0),
             "messages" => out.number(self.messages),
             "said_bytes" => {

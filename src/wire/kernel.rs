@@ -274,6 +274,17 @@ pub(super) fn stage(faults: Option<Faults>) -> Result<(Stage, Arc<Log>), WireErr
     Ok((stage, Arc::new(log)))
 }
 
+/// A thread that breaks down takes all others with it: they would wait for it for ever.
+struct Guard<'s>(&'s Shared);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
+
 impl Stage {
     /// Starts a thread that this wire waits for at its end. If it fails, all end.
     pub(super) fn spawn(
@@ -286,6 +297,7 @@ impl Stage {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
+                let _guard = Guard(&log.shared);
                 if let Err(error) = work(&log) {
                     log.shared.fail(error);
                     log.shared.stop();

@@ -134,8 +134,8 @@ pub(super) fn edit(event: &Event<'_>, anatomy: &Anatomy, change: &Change) -> Opt
                     (at, event.frame.data.get(at..anatomy.payload.end)?)
                 }
             };
-            // The sum is over words counted from the TCP header's first byte.
-            let odd = (at - anatomy.tcp.as_ref()?.start) % 2;
+            // The sum is over words counted from the TCP header's first byte, and from there back over the IP header's.
+            let odd = at.abs_diff(anatomy.tcp.as_ref()?.start) % 2;
             let bytes = bytes.get(odd..)?;
             bytes
                 .windows(4)
