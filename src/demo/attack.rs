@@ -95,11 +95,7 @@ pub(super) fn is_expected(attack: &Attack, error: &WireError) -> bool {
     match error {
         // The chat was over, and nothing of it was missing.
         WireError::Lingers { .. } => true,
-        WireError::Chat { .. }
-        | WireError::TooLong { .. }
-        | WireError::Stalled { .. }
-        | WireError::Vain { .. } => fails,
-        _ => false,
+        error => fails && error.is_end_of_chat(),
     }
 }
 

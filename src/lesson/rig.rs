@@ -89,13 +89,7 @@ fn on_memory(play: &Play, mut rules: Vec<Rule>) -> Result<Tape, Unplayed> {
     for seen in &mut wire {
         match seen {
             Ok(seen) => recorder.see(seen),
-            Err(
-                WireError::Chat { .. }
-                | WireError::TooLong { .. }
-                | WireError::Stalled { .. }
-                | WireError::Vain { .. }
-                | WireError::Lingers { .. },
-            ) => {}
+            Err(error) if error.is_end_of_chat() => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -131,13 +125,7 @@ fn on_tun(play: &Play, rules: Vec<Rule>) -> Result<Tape, Unplayed> {
         match seen {
             Ok(seen) => recorder.see(seen),
             Err(WireError::Tcp { host, what }) => recorder.tell(host, What::Fails(what)),
-            Err(
-                WireError::Chat { .. }
-                | WireError::TooLong { .. }
-                | WireError::Stalled { .. }
-                | WireError::Vain { .. }
-                | WireError::Lingers { .. },
-            ) => {}
+            Err(error) if error.is_end_of_chat() => {}
             Err(error) => return Err(error.into()),
         }
         if recorder

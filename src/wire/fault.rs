@@ -478,6 +478,12 @@ impl Faults {
         rules.filter(|(_, w)| w.fired > 0).map(|(n, _)| n).collect()
     }
 
+    /// Whether any rule was carried out.
+    #[must_use]
+    pub fn has_fired(&self) -> bool {
+        self.rules.iter().any(|w| w.fired > 0)
+    }
+
     /// Whether any rule acts by chance: then what fails time and again may still succeed.
     #[must_use]
     pub fn has_chances(&self) -> bool {

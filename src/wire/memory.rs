@@ -589,7 +589,7 @@ impl Log {
         };
         // On a slow wire the same takes longer.
         let most = most + Duration::from_nanos(self.latency) * 8;
-        if quiet <= most || faults.fired().is_empty() {
+        if quiet <= most || !faults.has_fired() {
             return None;
         }
         let (time, rules) = (Duration::from_nanos(self.now), faults.fired());

@@ -408,6 +408,21 @@ pub enum WireError {
     },
 }
 
+impl WireError {
+    /// Whether the wire did what it should, and it is the chat that came to no good end: faults and attackers do that.
+    #[must_use]
+    pub fn is_end_of_chat(&self) -> bool {
+        matches!(
+            self,
+            Self::Chat { .. }
+                | Self::TooLong { .. }
+                | Self::Stalled { .. }
+                | Self::Vain { .. }
+                | Self::Lingers { .. }
+        )
+    }
+}
+
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -189,13 +189,15 @@ impl<'r> Relay<'r> {
 
     /// Whether faults have brought about that nothing new comes of what passes, or that nothing passes any more.
     fn is_in_vain(&self) -> Option<WireError> {
-        let (rules, forged, chances) = {
+        let (forged, chances) = {
             let faults = self.shared.faults()?;
-            (faults.fired(), faults.has_forged(), faults.has_chances())
+            if !faults.has_fired() {
+                return None;
+            }
+            (faults.has_forged(), faults.has_chances())
         };
-        if rules.is_empty() {
-            return None;
-        }
+        // This is asked with each packet, and they are wanted once.
+        let rules = || self.shared.faults().map_or(Vec::new(), |f| f.fired());
         let time = self.shared.clock.running();
         let quiet = time.saturating_sub(self.shared.progress());
         // On a slow wire the same takes longer.
@@ -203,15 +205,25 @@ impl<'r> Relay<'r> {
         if self.shared.is_over() {
             // What goes on by chance, the kernel sees to its end.
             let lingers = !chances && quiet > AFTER_GOODBYE + slow;
-            return lingers.then_some(WireError::Lingers { time: quiet, rules });
+            return lingers.then(|| WireError::Lingers {
+                time: quiet,
+                rules: rules(),
+            });
         }
         let still = time.saturating_sub(self.passed.max(self.shared.progress()));
         if still > STANDSTILL + slow && self.moving.is_empty() && self.shared.waits_for_nothing() {
             let time = time.saturating_sub(still);
-            return Some(WireError::Stalled { time, rules });
+            return Some(WireError::Stalled {
+                time,
+                rules: rules(),
+            });
         }
         let long = quiet > OUT_OF_STEP + slow || time >= self.max_time;
-        (forged && !chances && long).then_some(WireError::Vain { time, quiet, rules })
+        (forged && !chances && long).then(|| WireError::Vain {
+            time,
+            quiet,
+            rules: rules(),
+        })
     }
 
     /// Waits, and says of whom there is something: that all shall end, A's device, B's, that the hosts have said all.
