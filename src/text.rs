@@ -258,6 +258,7 @@ impl Glossary {
             entry.unit = form(&entry.unit, b"2").unwrap_or(&entry.unit).to_owned();
             let unpaired = [&entry.name, &entry.short, &entry.why]
                 .into_iter()
+                .filter(|text| text.contains('|'))
                 .find_map(|text| unpaired(text));
             if let Some(forms) = unpaired {
                 return Err(error(format!(
